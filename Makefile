@@ -1,0 +1,104 @@
+# molehunt from a fresh clone: a Python 3.11 or newer, git and make are all it takes.
+# `make PYTHON=/path/to/python hunt` picks an interpreter.
+
+VENV := .venv
+OLDEST := .venv-oldest
+PY := $(VENV)/bin/python
+
+# The stamps name this directory: a copied .venv would go on running the code it was copied from.
+HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
+INSTALLED := $(VENV)/installed-$(HERE)
+DEVELOP := $(VENV)/develop-$(HERE)
+OLD := $(OLDEST)/develop-$(HERE)
+
+# hyperscan only as a wheel: building it takes a compiler, boost and a quarter of an hour.
+INSTALL := -m pip install --quiet --disable-pip-version-check --only-binary hyperscan
+
+# The schedules of the recordings that another pack than ours made.
+CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
+	--config tests/recordings/linux-lab-audit/osquery-audit.conf
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack clean
+
+help:
+	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
+	@echo 'make test          lint, types, tests and packaging tests'
+	@echo 'make test-oldest   the tests with the oldest dependencies that are supported'
+	@echo 'make smoke         install and start with each other supported Python found here'
+	@echo 'make differential  compare the engines on a million generated pairs (long)'
+	@echo 'make lock          bring the rule lock file up to date'
+	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
+	@echo 'make clean         remove what these made'
+
+hunt: $(INSTALLED)
+	$(VENV)/bin/molehunt hunt tests/recordings $(CONFIGS) --output hunt.json
+
+test: lint types
+	$(PY) -m pytest -m 'not packaging'
+	$(PY) -m pytest tests/test_packaging.py
+
+lint: $(DEVELOP)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(DEVELOP) typing
+	$(PY) -m mypy
+
+# Static tools do not follow the package's __path__, so they get the tree that a wheel would have.
+typing:
+	@rm -rf .typing && mkdir -p .typing/molehunt
+	@cd .typing/molehunt && ln -s ../../src/molehunt/* ../../detectors ../../backends .
+	@rm -f .typing/molehunt/__pycache__
+
+test-oldest: $(OLD)
+	$(OLDEST)/bin/python -m pytest -m 'not packaging'
+
+smoke: $(DEVELOP)
+	$(PY) .ci/smoke.py
+
+differential: $(DEVELOP)
+	$(PY) tests/differential/run.py --pairs 1000000
+
+lock: $(INSTALLED)
+	$(VENV)/bin/molehunt lock --update
+
+pack: $(INSTALLED)
+	$(VENV)/bin/molehunt pack --output backends/osquery/molehunt.conf
+
+clean:
+	rm -rf $(VENV) $(OLDEST) .typing build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python); do \
+		if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+			2>/dev/null; then \
+			echo "Setting up $(VENV) with $$("$$python" --version), once"; \
+			exec "$$python" -m venv --clear $(VENV); \
+		fi; \
+	done; \
+	echo 'No Python 3.11 or newer with venv was found. Install one (on Debian and Ubuntu with' >&2; \
+	echo 'python3-venv), or name it: make PYTHON=/path/to/python3 hunt' >&2; \
+	exit 1
+
+$(INSTALLED): pyproject.toml | $(PY)
+	@$(PY) $(INSTALL) --editable '.[fast]' \
+		|| { echo 'Without hyperscan then; matching is the same, only slower.' >&2; \
+			$(PY) $(INSTALL) --editable .; }
+	@touch $@
+
+# Dependency groups need pip 25.1.
+$(DEVELOP): $(INSTALLED)
+	@$(PY) $(INSTALL) --upgrade 'pip>=25.1'
+	@$(PY) $(INSTALL) --group dev
+	@touch $@
+
+$(OLD): pyproject.toml .ci/oldest.py $(DEVELOP)
+	@$(PY) -m venv --clear $(OLDEST)
+	@$(PY) .ci/oldest.py > $(OLDEST)/oldest.txt
+	@$(OLDEST)/bin/python $(INSTALL) --upgrade 'pip>=25.1'
+	@$(OLDEST)/bin/python $(INSTALL) --group dev --constraint $(OLDEST)/oldest.txt --editable '.[fast]'
+	@touch $@

@@ -1,0 +1,104 @@
+"""What holds for every test: no network, repeatable random examples, and in CI no skipped test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+# Without a database an example found on one machine cannot decide a run on another; failures print
+# what reproduces them (`--hypothesis-seed`, or a @reproduce_failure line).
+settings.register_profile("local", database=None, print_blob=True)
+settings.register_profile("ci", database=None, print_blob=True, derandomize=True, deadline=None)
+settings.load_profile("ci" if IN_CI else "local")
+
+LOCAL_NAMES = {None, "", "localhost", b"localhost"}
+
+
+class NetworkUsed(RuntimeError):
+    """A test reached beyond this machine. Not an OSError, which the code under test may expect."""
+
+
+_guarding = False
+_attempts: list[str] = []
+
+
+def _address(host: object) -> IPv4Address | IPv6Address | None:
+    text = host.decode() if isinstance(host, bytes) else str(host)
+    try:
+        return ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _leaves(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether a socket event reaches beyond this machine.
+
+    Events and arguments: the table of audit events in the reference of Python's library.
+    """
+    if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+        if not isinstance(arguments[1], tuple):  # a path, or None for a connected socket
+            return False
+        host = arguments[1][0]
+        address = _address(host)
+        return not address.is_loopback if address else host not in LOCAL_NAMES
+    if event in {"socket.getaddrinfo", "socket.gethostbyname"}:
+        return arguments[0] not in LOCAL_NAMES and _address(arguments[0]) is None
+    return False
+
+
+def _guard(event: str, arguments: tuple[Any, ...]) -> None:
+    # An audit hook also sees what C code and an early `from socket import ...` do.
+    if _guarding and event.startswith("socket.") and _leaves(event, arguments):
+        what = f"{event} {arguments[0 if event.startswith('socket.get') else 1]!r}"
+        _attempts.append(what)
+        raise NetworkUsed(f"tests run offline, but this one called {what}")
+
+
+sys.addaudithook(_guard)
+
+
+@pytest.fixture(autouse=True)
+def network_attempts() -> Iterator[list[str]]:
+    """Lets a test reach this machine only; fails it if it tried more, even if its code hid that.
+
+    The list holds the attempts so far, for the tests of this very rule.
+    """
+    global _guarding  # noqa: PLW0603 - an audit hook takes no arguments and cannot be removed
+    _attempts.clear()
+    _guarding = True
+    yield _attempts
+    _guarding = False
+    if _attempts:
+        pytest.fail("the test used the network: " + "; ".join(_attempts))
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and in CI a skipped test is a failure: {reason}"
+
+
+# First, so that these wrap pytest's own hooks and see an expected failure marked as one.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure in CI."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module that skips itself while it is imported."""
+    report = yield
+    _refuse_skip(report)
+    return report

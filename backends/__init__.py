@@ -1,0 +1,1 @@
+"""Have another system find it: one folder per product, each from the same rules."""

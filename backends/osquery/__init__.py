@@ -1,0 +1,1 @@
+"""osquery: the pack whose queries supply what the rules need."""

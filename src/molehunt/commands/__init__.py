@@ -1,0 +1,1 @@
+"""One module per command: `run(options) -> Exit`. Input and output happen here."""

@@ -1,0 +1,105 @@
+"""`molehunt explain`: why a rule does or does not match an event."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+
+from molehunt.detectors.matching.evaluate import View, belongs, evaluate
+from molehunt.detectors.matching.fields import resolve, why_not
+from molehunt.detectors.matching.plan import Bound, FastPlan, compile_plan
+from molehunt.detectors.reading.inputs import STDIN, Block, blocks
+from molehunt.detectors.records import Record, Row
+from molehunt.detectors.report.explanation import explanation
+from molehunt.detectors.report.safe import printable
+from molehunt.detectors.tying import record_of
+
+from ..exits import Exit
+from ..problems import Problem, UsageError
+from ..ruleset import Rule
+from ..taxonomy import taxonomy
+from .common import load, make_binder, pick, show
+
+
+def run(options: Namespace) -> Exit:
+    """Explain every row of the event for the one rule."""
+    ruleset = load(options.rules)
+    rule = _one_rule(options.rule, list(ruleset.rules))
+    problems: list[Problem] = []
+    binder = make_binder(options.config, problems)
+    plan = compile_plan([rule], taxonomy(), binder, skip=False)
+    seen = 0
+    for row in _rows(plan, options.event, problems):
+        if seen:
+            print()
+        seen += 1
+        _explain(rule, row, plan.bound(row))
+    if not seen and not problems:
+        raise UsageError(f"no event at {options.event}")
+    return show(problems)
+
+
+def _one_rule(wanted: str, rules: list[Rule]) -> Rule:
+    found = pick(rules, wanted)
+    if not found:
+        raise UsageError(f"no rule with id, title or file '{wanted}'")
+    if len(found) > 1:
+        listed = ", ".join(f"{rule.id} ({rule.title})" for rule in found[:5])
+        raise UsageError(f"'{wanted}' means several rules: {listed}")
+    return found[0]
+
+
+def _rows(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Row]:
+    if event == STDIN:
+        yield from plan.rows([Block("stdin", 0, 1, sys.stdin.buffer.read())], problems.append)
+    elif event.lstrip().startswith(("{", "[")):
+        yield from plan.rows([Block("argument", 0, 1, event.encode())], problems.append)
+    else:
+        yield from _located(plan, event, problems)
+
+
+def _located(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Row]:
+    """The rows at FILE:LINE or FILE:LINE:ROW."""
+    file = event
+    numbers: list[int] = []
+    while len(numbers) < 2 and not os.path.exists(file):
+        file, colon, number = file.rpartition(":")
+        if not colon or not number.isdigit():
+            raise UsageError(f"no such file, and not FILE:LINE: {event}")
+        numbers.insert(0, int(number))
+    if not numbers:
+        raise UsageError(f"which line? write {event}:LINE")
+    line = _line(file, numbers[0], problems)
+    if line is not None:
+        for row in plan.rows([line], problems.append):
+            if len(numbers) == 1 or row.locator.row == numbers[1]:
+                yield row
+
+
+def _line(file: str, wanted: int, problems: list[Problem]) -> Block | None:
+    """One line of a file as a block."""
+    for block in blocks(file, problems.append):
+        lines = block.data.splitlines(keepends=True)
+        if block.line <= wanted < block.line + len(lines):
+            before = lines[: wanted - block.line]
+            offset = block.offset + sum(map(len, before))
+            return Block(file, offset, wanted, lines[wanted - block.line])
+    raise UsageError(f"{file} has no line {wanted}")
+
+
+def _explain(rule: Rule, row: Row, bound: Bound) -> None:
+    binding, tie = bound.binding, bound.tie
+    record: Record = record_of(row, binding, tie)
+    fields = resolve(rule, binding, taxonomy())
+    if fields is None:
+        why = why_not(rule, [binding], taxonomy()) or "the query runs on another system"
+        if binding.shape is None:
+            why = f"the query is bound to no table: {binding.note}"
+        print(printable(f"{record.locator}  {row.query}  not looked at: {why}"))
+        return
+    view = View(record, fields)
+    steps = [evaluate(condition, view) for condition in rule.conditions]
+    for line in explanation(rule, view, belongs(view), steps):
+        print(line)

@@ -1,0 +1,36 @@
+"""Files that ship inside the package, in a checkout and in a wheel alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_bytes(name: str) -> bytes:
+    """The bytes of a file of the rules folder, by its path there (`data/attack_v18.1.json`)."""
+    place = files("molehunt.rules")
+    for part in name.split("/"):
+        place = place.joinpath(part)
+    return place.read_bytes()
+
+
+def load_yaml(name: str) -> Any:
+    """A YAML file of the rules folder as plain values."""
+    return yaml.load(read_bytes(name), SAFE_LOADER)  # noqa: S506 - one of the safe loaders
+
+
+@cache
+def techniques() -> Mapping[str, Mapping[str, Any]]:
+    """ATT&CK Enterprise v18.1 by technique id: name, tactics, platforms."""
+    import json
+
+    found: Mapping[str, Mapping[str, Any]] = json.loads(read_bytes("data/attack_v18.1.json"))[
+        "techniques"
+    ]
+    return found

@@ -1,0 +1,99 @@
+"""One line per rule, so that a changed meaning is seen: `<id> <version> <hash> <file>`.
+
+The hash covers what decides about a finding: log source, detection, level, and those keys of the
+`molehunt:` block. Text for people does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .problems import Problem
+from .ruleset import Rule, RuleSet
+
+LOCK = "rules.lock"
+
+
+class Entry(NamedTuple):
+    """One line. `version` starts at 1 and grows with each change of meaning."""
+
+    id: str
+    version: int
+    meaning: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.version} {self.meaning} {self.name}"
+
+
+def meaning_of(rule: Rule) -> str:
+    """16 hexadecimal digits of SHA-256 over the canonical JSON of what the rule means."""
+    parts = {
+        "logsource": {k: v for k, v in rule.raw.get("logsource", {}).items() if k != "definition"},
+        "detection": rule.raw.get("detection"),
+        "level": str(rule.level),
+        "identity": rule.meta.identity,
+        "subject": rule.meta.subject,
+        "context_only": rule.meta.context_only,
+        "removed": rule.meta.removed,
+        "platforms": sorted(rule.meta.platforms),
+    }
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_lock(lines: Sequence[str]) -> tuple[dict[str, Entry], list[Problem]]:
+    """The entries by rule id, and the lines that are none."""
+    entries: dict[str, Entry] = {}
+    problems: list[Problem] = []
+    for number, line in enumerate(lines, 1):
+        parts = line.split(" ", 3)
+        if len(parts) != 4 or not parts[1].isdigit():
+            problems.append(Problem("not a lock line", LOCK, number, hint="run make lock"))
+        elif parts[0] in entries:
+            problems.append(Problem("a rule id twice", LOCK, number, parts[0]))
+        else:
+            entries[parts[0]] = Entry(parts[0], int(parts[1]), parts[2], parts[3])
+    return entries, problems
+
+
+def update_lock(lines: Sequence[str], ruleset: RuleSet) -> list[str]:
+    """The lines as they should be: new rules at 1, changed ones one up, sorted by id."""
+    entries, _ = parse_lock(lines)
+    return sorted(str(_updated(rule, entries.get(rule.id))) for rule in ruleset.rules)
+
+
+def _updated(rule: Rule, old: Entry | None) -> Entry:
+    meaning = meaning_of(rule)
+    version = 1 if old is None else old.version + (old.meaning != meaning)
+    return Entry(rule.id, version, meaning, rule.name)
+
+
+def check_lock(lines: Sequence[str], ruleset: RuleSet) -> list[Problem]:
+    """What differs between the lock and the rules; empty if the lock is current."""
+    entries, problems = parse_lock(lines)
+    return [*problems, *_differences(list(lines), entries, ruleset)]
+
+
+def _differences(
+    lines: list[str], entries: dict[str, Entry], ruleset: RuleSet
+) -> Iterator[Problem]:
+    hint = "run make lock"
+    for rule in ruleset.rules:
+        entry = entries.get(rule.id)
+        if entry is None:
+            yield Problem("rule is not in the lock", rule.path, rule=rule.id, hint=hint)
+        elif entry.meaning != meaning_of(rule):
+            what = "rule changed its meaning since it was locked"
+            yield Problem(what, rule.path, rule=rule.id, hint=hint)
+        elif entry.name != rule.name:
+            yield Problem(f"rule was locked as {entry.name}", rule.path, rule=rule.id, hint=hint)
+    known = {rule.id for rule in ruleset.rules}
+    for gone in sorted(set(entries) - known):
+        what = f"locked rule is gone: {entries[gone].name}"
+        yield Problem(what, LOCK, rule=gone, hint="deprecate a rule instead of deleting it")
+    if lines != sorted(lines):
+        yield Problem("lines are not sorted", LOCK, hint=hint)

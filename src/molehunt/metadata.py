@@ -1,0 +1,66 @@
+"""The `molehunt:` block of a rule, checked against `rules/rule.schema.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from .data import read_bytes
+from .problems import Problem
+from .yamlfile import Document
+
+BLOCK = "molehunt"
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a rule says beyond Sigma; docs/rule_style.md explains each key."""
+
+    subject: str = ""
+    identity: tuple[str, ...] = ()
+    platforms: frozenset[str] = frozenset()
+    tables: tuple[str, ...] = ()
+    min_version: str = ""
+    flags: tuple[str, ...] = ()
+    blind_spots: tuple[str, ...] = ()
+    validate: tuple[str, ...] = ()
+    next_steps: tuple[str, ...] = ()
+    context_only: bool = False
+    removed: bool = False
+
+
+def parse_metadata(block: Any) -> Metadata:
+    """The block as values; `check_metadata` must have found nothing wrong with it."""
+    needs = block.get("needs", {})
+    return Metadata(
+        subject=block.get("subject", ""),
+        identity=tuple(block.get("identity", ())),
+        platforms=frozenset(block.get("platforms", ())),
+        tables=tuple(needs.get("tables", ())),
+        min_version=needs.get("min_version", ""),
+        flags=tuple(needs.get("flags", ())),
+        blind_spots=tuple(block.get("blind_spots", ())),
+        validate=tuple(block.get("validate", ())),
+        next_steps=tuple(block.get("next_steps", ())),
+        context_only=block.get("context_only", False),
+        removed=block.get("removed", False),
+    )
+
+
+def check_metadata(block: Any, document: Document, path: str, rule: str) -> Iterator[Problem]:
+    """Every way in which the block breaks the schema, with the key's line."""
+    for error in sorted(_validator().iter_errors(block), key=lambda error: list(error.path)):
+        place = (BLOCK, *error.path)
+        what = f"{'.'.join(map(str, place))}: {error.message}"
+        yield Problem(what, path, document.near(place), rule, "see docs/rule_style.md")
+
+
+@cache
+def _validator() -> Any:
+    import json
+
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(json.loads(read_bytes("rule.schema.json")))

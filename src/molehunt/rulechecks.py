@@ -1,0 +1,137 @@
+"""Checks of one rule that pySigma leaves to others, each with the line it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import re2
+from sigma.conditions import (
+    ConditionFieldEqualsValueExpression,
+    ConditionItem,
+    ConditionValueExpression,
+)
+from sigma.types import (
+    SigmaBool,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
+    SigmaExists,
+    SigmaExpansion,
+    SigmaFieldReference,
+    SigmaNull,
+    SigmaNumber,
+    SigmaRegularExpression,
+    SigmaString,
+)
+
+from .problems import Problem
+from .yamlfile import Document, KeyPath
+
+_QUOTED = re.compile(r"'([^']+)'")
+_KEYWORD_TYPES = (SigmaString, SigmaNumber, SigmaBool, SigmaRegularExpression, SigmaCIDRExpression)
+_FIELD_TYPES = (
+    *_KEYWORD_TYPES,
+    SigmaNull,
+    SigmaExists,
+    SigmaCompareExpression,
+    SigmaFieldReference,
+)
+
+
+def line_of(text: str, document: Document) -> int:
+    """The line that an error text is most likely about: where a word it quotes stands as a key."""
+    for word in _QUOTED.findall(text):
+        for path, line in document.lines.items():
+            key = str(path[-1])
+            if key == word or word in key.split("|"):
+                return line
+    return document.near(("detection",)) if "odifier" in text else document.line
+
+
+def check_regexes(
+    detection: Any, document: Document, path: str, rule: str | None
+) -> Iterator[Problem]:
+    """Regexes that RE2 refuses: the engine must not hang on a log line.
+
+    The specification allows only constructs that RE2 has; pySigma 1.5 does not check.
+    """
+    for place, pattern in _regexes(detection, ("detection",)):
+        reason = _refusal(pattern)
+        if reason:
+            what = f"regex is not supported: {reason}: {pattern}"
+            hint = "Sigma allows no look-around and no back-references"
+            yield Problem(what, path, document.near(place), rule, hint)
+
+
+def _regexes(node: Any, place: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            below = (*place, str(key))
+            if "re" in str(key).split("|")[1:]:
+                for item in value if isinstance(value, list) else [value]:
+                    if isinstance(item, str):
+                        yield below, item
+            else:
+                yield from _regexes(value, below)
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _regexes(item, (*place, index))
+
+
+def _refusal(pattern: str) -> str:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        text = error.args[0] if error.args else "invalid"
+        return text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    return ""
+
+
+def check_tree(
+    conditions: Iterable[Any], document: Document, path: str, rule: str
+) -> Iterator[Problem]:
+    """Values in the parsed conditions that have no meaning here."""
+    for condition in conditions:
+        if condition is None:
+            line = document.near(("detection", "condition"))
+            yield Problem("condition selects nothing", path, line, rule)
+        for field, value in _leaves(condition):
+            yield from _check_value(field, value, document, path, rule)
+
+
+def _leaves(node: Any) -> Iterator[tuple[str | None, Any]]:
+    if isinstance(node, ConditionFieldEqualsValueExpression):
+        yield node.field, node.value
+    elif isinstance(node, ConditionValueExpression):
+        yield None, node.value
+    elif isinstance(node, ConditionItem):
+        for child in node.args:
+            yield from _leaves(child)
+
+
+def _check_value(
+    field: str | None, value: Any, document: Document, path: str, rule: str
+) -> Iterator[Problem]:
+    if isinstance(value, SigmaExpansion):
+        for item in value.values:
+            yield from _check_value(field, item, document, path, rule)
+        return
+    line = document.near(_field_place(field, document))
+    if isinstance(value, (SigmaString, SigmaRegularExpression)) and value.contains_placeholder():
+        hint = "expand it before use; a tool that cannot must reject the rule"
+        yield Problem("placeholder without a value", path, line, rule, hint)
+    elif not isinstance(value, _FIELD_TYPES if field is not None else _KEYWORD_TYPES):
+        kind = type(value).__name__.removeprefix("Sigma")
+        what = f"{kind} has no meaning {'as a keyword' if field is None else 'here'}"
+        yield Problem(what, path, line, rule)
+
+
+def _field_place(field: str | None, document: Document) -> KeyPath:
+    if field is not None:
+        for path in document.lines:
+            if path[0] == "detection" and str(path[-1]).split("|")[0] == field:
+                return path
+    return ("detection",)

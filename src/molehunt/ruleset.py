@@ -1,0 +1,315 @@
+"""Sigma rules, loaded through pySigma's own objects; one bad file never hides the others."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sigma.collection import SigmaCollection
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError, SigmaRuleLocation
+from sigma.filters import SigmaFilter
+from sigma.rule import SigmaRule
+
+from .ids import content_id
+from .levels import Level
+from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
+from .problems import Problem, Severity
+from .rulechecks import check_regexes, check_tree, line_of
+from .yamlfile import Document, read_file
+
+# Top-level keys of rules, correlations and filters (Sigma specification 2.1), and ours.
+_KEYS = frozenset(
+    "title id name related taxonomy status description license author references date modified "
+    "tags logsource detection fields falsepositives level scope action correlation filter generate "
+    "correlations regression_tests_path simulation custom".split()
+) | {BLOCK}
+_LOGSOURCE_KEYS = frozenset(("category", "product", "service", "definition"))
+# Files of the rules folder that are data.
+_NOT_RULES = frozenset(("taxonomy.yml", "pack.yml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, ready to match. `conditions` are pySigma's parsed trees, linked with OR.
+
+    `path` is the file as found, `name` its path below the folder that was named. A rule without a
+    level counts as medium.
+    """
+
+    id: str
+    title: str
+    description: str
+    status: str
+    level: Level
+    category: str | None
+    product: str | None
+    service: str | None
+    sigma: SigmaRule
+    conditions: tuple[Any, ...]
+    tags: tuple[str, ...]
+    techniques: tuple[str, ...]
+    references: tuple[str, ...]
+    false_positives: tuple[str, ...]
+    path: str
+    name: str
+    lines: Mapping[tuple[str | int, ...], int]
+    meta: Metadata
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All that was loaded. `ignored` are YAML files found in folders that hold no rule."""
+
+    rules: tuple[Rule, ...]
+    correlations: tuple[SigmaCorrelationRule, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A pySigma object with the document it came from."""
+
+    sigma: Any
+    document: Document
+    path: str
+    name: str
+
+
+def builtin_rules_path() -> str:
+    """The folder of the rules inside the package, in a checkout and in a wheel."""
+    return str(next(iter(import_module("molehunt.rules").__path__)))
+
+
+def load_rules(paths: Sequence[str]) -> RuleSet:
+    """The rules of files and folders (`*.yml`, `*.yaml`, recursively, sorted)."""
+    problems: list[Problem] = []
+    loaded: list[_Loaded] = []
+    ignored: list[str] = []
+    for path, name, explicit in _files(paths, problems):
+        documents, found = read_file(path)
+        problems += found
+        rules = [document for document in documents if _is_rule(document.data)]
+        if not rules and not found:
+            if explicit:
+                what = "no rule: neither 'detection', 'correlation' nor 'filter'"
+                problems.append(Problem(what, path))
+            ignored.append(path)
+        loaded += _load_file(rules, path, name, problems)
+    rules_only = [item for item in loaded if isinstance(item.sigma, SigmaRule)]
+    filters = [item for item in loaded if isinstance(item.sigma, SigmaFilter)]
+    rules_only = _apply_filters(rules_only, filters, problems)
+    finished = [rule for item in rules_only if (rule := _finish(item, problems)) is not None]
+    correlations = tuple(
+        item.sigma for item in loaded if isinstance(item.sigma, SigmaCorrelationRule)
+    )
+    return RuleSet(
+        tuple(_unique(finished, problems)), correlations, tuple(problems), tuple(ignored)
+    )
+
+
+def _files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, str, bool]]:
+    """Path, path below the named folder, and whether the user named the very file."""
+    for path in paths:
+        if os.path.isdir(path):
+            found = sorted(
+                file
+                for file in Path(path).rglob("*.y*ml")
+                if file.suffix in (".yml", ".yaml")
+                and file.name not in _NOT_RULES
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
+            if not found:
+                problems.append(Problem("no rule files in this folder", path))
+            for file in found:
+                yield str(file), file.relative_to(path).as_posix(), False
+        elif os.path.exists(path):
+            yield path, os.path.basename(path), True
+        else:
+            problems.append(Problem("no such file or folder", path))
+
+
+def _is_rule(data: Any) -> bool:
+    if not isinstance(data, dict):
+        return True  # refused later, with its line
+    return any(key in data for key in ("detection", "correlation", "filter", "action")) or (
+        "title" in data and "logsource" in data
+    )
+
+
+def _load_file(
+    documents: list[Document], path: str, name: str, problems: list[Problem]
+) -> Iterator[_Loaded]:
+    good = [document for document in documents if _shape_is_good(document, path, problems)]
+    if any("action" in document.data for document in good):
+        # `global` and `repeat` tie the documents of a file together.
+        yield from _parse(good, path, name, problems)
+        return
+    for document in good:
+        yield from _parse([document], path, name, problems)
+
+
+def _parse(
+    documents: list[Document], path: str, name: str, problems: list[Problem]
+) -> Iterator[_Loaded]:
+    first = documents[0]
+    try:
+        collection = SigmaCollection.from_dicts(
+            [document.data for document in documents],
+            collect_errors=True,
+            source=SigmaRuleLocation(Path(path)),
+            collect_filters=True,
+            resolve_references=False,
+        )
+    # What pySigma lets slip for data of odd shape; its text is all there is to say.
+    except (SigmaError, AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:
+        problems.append(_problem(error, first, path))
+        return
+    objects = [*collection.rules, *collection.filters]
+    for found in collection.errors:
+        if not any(found in item.errors for item in objects):
+            problems.append(_problem(found, first, path))
+    for item in objects:
+        document = _document_of(item, documents)
+        if item.errors:
+            problems += [_problem(found, document, path) for found in item.errors]
+        else:
+            yield _Loaded(item, document, path, name)
+
+
+def _document_of(item: Any, documents: list[Document]) -> Document:
+    for document in documents:
+        if str(document.data.get("id")) == str(item.id) or document.data.get("title") == item.title:
+            return document
+    return documents[0]
+
+
+def _problem(error: Exception, document: Document, path: str) -> Problem:
+    text = str(error.args[0]) if error.args else type(error).__name__
+    rule = document.data.get("id")
+    return Problem(text, path, line_of(text, document), str(rule) if rule else None)
+
+
+def _shape_is_good(document: Document, path: str, problems: list[Problem]) -> bool:
+    """Refuse what pySigma would trip over, and keys that are only misspelt."""
+    data = document.data
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        problems.append(Problem("a rule is a mapping with text keys", path, document.line))
+        return False
+    rule = str(data["id"]) if data.get("id") else None
+    found = [*_misspelt(data, _KEYS, (), document, path, rule)]
+    logsource = data.get("logsource")
+    if isinstance(logsource, dict):
+        found += _misspelt(logsource, _LOGSOURCE_KEYS, ("logsource",), document, path, rule)
+    if "detection" in data:
+        found += check_regexes(data["detection"], document, path, rule)
+    if BLOCK in data:
+        found += check_metadata(data[BLOCK], document, path, rule or "")
+    problems += found
+    return not any(problem.severity is Severity.ERROR for problem in found)
+
+
+def _misspelt(
+    data: Mapping[Any, Any],
+    known: Iterable[str],
+    place: tuple[str, ...],
+    document: Document,
+    path: str,
+    rule: str | None,
+) -> Iterator[Problem]:
+    """Unknown keys close to a known one; other unknown keys are legal in Sigma."""
+    for key in data:
+        if key in known:
+            continue
+        close = difflib.get_close_matches(str(key), known, 1, 0.8)
+        if close and close[0] not in data:
+            what = f"unknown key '{key}'"
+            line = document.near((*place, key))
+            yield Problem(what, path, line, rule, f"did you mean '{close[0]}'?")
+
+
+def _apply_filters(
+    rules: list[_Loaded], filters: list[_Loaded], problems: list[Problem]
+) -> list[_Loaded]:
+    """Add the Sigma filters to the rules they name. The polarity is the filter author's."""
+    known = {str(item.sigma.id) for item in rules} | {item.sigma.name for item in rules}
+    for item in filters:
+        named = getattr(item.sigma.filter, "rules", [])
+        for reference in named if isinstance(named, list) else []:
+            if reference.reference not in known:
+                what = f"filter names a rule that is not loaded: {reference.reference}"
+                problems.append(Problem(what, item.path, item.document.line))
+        applied = 0
+        for index, rule in enumerate(rules):
+            before = len(rule.sigma.detection.detections)
+            filtered = item.sigma.apply_on_rule(rule.sigma)
+            applied += len(filtered.detection.detections) > before
+            rules[index] = _Loaded(filtered, rule.document, rule.path, rule.name)
+        if not applied:
+            what = "filter applies to no rule (rule id or log source differ)"
+            problems.append(Problem(what, item.path, item.document.line, severity=Severity.WARNING))
+    return rules
+
+
+def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
+    sigma, document, path = item.sigma, item.document, item.path
+    rule_id = str(sigma.id) if sigma.id else content_id(document.data)
+    try:
+        conditions = tuple(condition.parsed for condition in sigma.detection.parsed_condition)
+    except (SigmaError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        text = str(error.args[0]) if error.args else str(error)
+        line = document.near(("detection", "condition"))
+        problems.append(Problem(f"condition: {text.splitlines()[0]}", path, line, rule_id))
+        return None
+    wrong = [*check_tree(conditions, document, path, rule_id)]
+    problems += wrong
+    if wrong:
+        return None
+    block = sigma.custom_attributes.get(BLOCK)
+    return Rule(
+        id=rule_id,
+        title=sigma.title,
+        description=sigma.description or "",
+        status=sigma.status.name.lower() if sigma.status else "",
+        level=Level[sigma.level.name] if sigma.level else Level.MEDIUM,
+        category=sigma.logsource.category,
+        product=sigma.logsource.product,
+        service=sigma.logsource.service,
+        sigma=sigma,
+        conditions=conditions,
+        tags=tuple(str(tag) for tag in sigma.tags),
+        techniques=tuple(_techniques(sigma.tags)),
+        references=tuple(map(str, sigma.references or ())),
+        false_positives=tuple(map(str, sigma.falsepositives or ())),
+        path=path,
+        name=item.name,
+        lines=document.lines,
+        meta=parse_metadata(block) if isinstance(block, dict) else Metadata(),
+        raw=document.data,
+    )
+
+
+def _techniques(tags: Iterable[Any]) -> Iterator[str]:
+    for tag in tags:
+        if tag.namespace == "attack" and tag.name[:1] in "tT" and tag.name[1:2].isdigit():
+            yield tag.name.upper()
+
+
+def _unique(rules: list[Rule], problems: list[Problem]) -> Iterator[Rule]:
+    """Rules with an id of their own; the later of two alike is refused."""
+    seen: dict[str, Rule] = {}
+    for rule in rules:
+        first = seen.setdefault(rule.id, rule)
+        if first is rule:
+            yield rule
+        else:
+            line = rule.lines.get(("id",))
+            what = f"rule id already used in {first.path}"
+            problems.append(Problem(what, rule.path, line, rule.id, "give the new rule a new id"))

@@ -1,0 +1,139 @@
+"""YAML read carefully: line numbers kept, duplicate keys and bombs refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from .data import SAFE_LOADER
+from .problems import Problem
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 50_000
+MAX_DEPTH = 60
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document as plain values; `lines` maps key paths to line numbers from 1."""
+
+    data: Any
+    lines: Mapping[KeyPath, int]
+    line: int
+
+    def near(self, path: KeyPath) -> int:
+        """The line of the longest beginning of `path` that stands in the document."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, self.line)
+
+
+class _RefusedError(Exception):
+    """A document that must not be used; carries what and where."""
+
+    def __init__(self, what: str, line: int, hint: str = "") -> None:
+        super().__init__(what)
+        self.line = line
+        self.hint = hint
+
+
+def read_file(path: str) -> tuple[list[Document], list[Problem]]:
+    """The documents of a file, and why others are not among them. Never raises for content."""
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        return [], [Problem(f"cannot be read: {error.strerror or error}", path)]
+    if len(content) > MAX_BYTES:
+        return [], [Problem(f"larger than {MAX_BYTES >> 20} MiB", path, hint="split the file")]
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return [], [Problem("not UTF-8", path, line, hint="save the file as UTF-8")]
+    return read_text(text, path)
+
+
+def read_text(text: str, path: str) -> tuple[list[Document], list[Problem]]:
+    """The documents of a text. Those before a syntax error are kept."""
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    try:
+        loader = SAFE_LOADER(text)
+        while loader.check_node():
+            node = loader.get_node()
+            try:
+                documents.append(_document(loader, node))
+            except _RefusedError as refused:
+                problems.append(Problem(str(refused), path, refused.line, hint=refused.hint))
+            except yaml.MarkedYAMLError as error:
+                problems.append(_syntax(error, path))
+    except yaml.MarkedYAMLError as error:
+        problems.append(_syntax(error, path))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problems.append(Problem(f"not YAML: {str(error).splitlines()[0]}", path))
+    return documents, problems
+
+
+def _syntax(error: yaml.MarkedYAMLError, path: str) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    what = error.problem or error.context or "syntax error"
+    return Problem(f"not YAML: {what}", path, mark.line + 1 if mark else None)
+
+
+def _document(loader: Any, node: Any) -> Document:
+    line = node.start_mark.line + 1
+    if _size(node, {}, set(), 0) > MAX_NODES:
+        raise _RefusedError("expands to too many values (aliases)", line, "write the values out")
+    lines = dict(_lines(node, ()))
+    return Document(loader.construct_document(node), lines, line)
+
+
+def _size(node: Any, known: dict[int, int], above: set[int], depth: int) -> int:
+    """How many values the node stands for with all aliases written out."""
+    if id(node) in known:
+        return known[id(node)]
+    line = node.start_mark.line + 1
+    if id(node) in above:
+        raise _RefusedError("an alias that contains itself", line)
+    if depth > MAX_DEPTH:
+        raise _RefusedError(f"nested more than {MAX_DEPTH} deep", line)
+    above.add(id(node))
+    total = 1
+    if isinstance(node, yaml.MappingNode):
+        _check_keys(node)
+        for key, value in node.value:
+            total += _size(key, known, above, depth + 1) + _size(value, known, above, depth + 1)
+    elif isinstance(node, yaml.SequenceNode):
+        total += sum(_size(item, known, above, depth + 1) for item in node.value)
+    above.discard(id(node))
+    known[id(node)] = total
+    return total
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    seen: dict[tuple[str, str], int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise _RefusedError("a key that is a list or a mapping", line)
+        first = seen.setdefault((key.tag, key.value), line)
+        if first != line or sum(k is key for k, _ in node.value) > 1:
+            hint = "YAML keeps only one of them"
+            raise _RefusedError(f"duplicate key '{key.value}' (first on line {first})", line, hint)
+
+
+def _lines(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*path, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield (*path, index), item.start_mark.line + 1
+            yield from _lines(item, (*path, index))

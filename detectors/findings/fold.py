@@ -1,0 +1,261 @@
+"""Matches to findings: the same thing on the same entity, once, with exact counts.
+
+Folding does not depend on the order of the matches, so parts of the input can be folded apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from math import inf
+
+from molehunt.data import techniques
+from molehunt.levels import Level
+from molehunt.ruleset import Rule
+from molehunt.schema import tables
+
+from ..matching.match import Match
+from ..records import Record, Value
+from ..values import as_text, fold
+from .model import Evidence, Finding, Raise, Technique
+from .organisation import Organisation
+
+EVIDENCE_CAP = 5
+CLOSES_CAP = 64
+RAISE_WINDOW = 7 * 86400.0
+
+
+@dataclass(slots=True)
+class _Pile:
+    """What is kept of one finding while matches come in."""
+
+    rule: Rule
+    host: str
+    identity: tuple[tuple[str, Value], ...]
+    names: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    first: float = inf
+    last: float = -inf
+    count: int = 0
+    kept: list[tuple[_Rank, Match]] = field(default_factory=list)
+    closes: list[tuple[float, str]] = field(default_factory=list)
+    last_close: float = -inf
+
+
+class _Rank(tuple[float, str, int, int]):
+    """Canonical order of evidence, reversed so that a heap drops the latest."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: tuple[object, ...]) -> bool:
+        return tuple.__gt__(self, other)
+
+
+@dataclass(slots=True)
+class Folder:
+    """Takes matches one by one; `findings()` gives what they amount to.
+
+    Memory grows with the number of findings, not of matches. `approved` counts the matches that an
+    approval covers, by (subject or rule id, owner).
+    """
+
+    organisation: Organisation | None = None
+    approved: dict[tuple[str, str], int] = field(default_factory=dict)
+    _piles: dict[str, _Pile] = field(default_factory=dict)
+
+    def add(self, match: Match) -> None:
+        """Count one match in. A closing match ends a state and is no finding of its own."""
+        rule, record = match.rule, match.record
+        if self._is_approved(rule, record):
+            return
+        identity = match.identity
+        key = finding_id(rule.id, record.host, identity)
+        pile = self._piles.get(key)
+        if pile is None:
+            pile = self._piles[key] = _Pile(rule, record.host, identity)
+        if match.closes:
+            _close(pile, record)
+        else:
+            _count(pile, match)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, highest level first; context-only rules lift others and are not shown."""
+        found = [
+            (_finding(key, pile), pile.rule.meta.context_only)
+            for key, pile in self._piles.items()
+            if pile.count
+        ]
+        context = [finding for finding, only in found if only]
+        return tuple(
+            sorted((_lifted(finding, context) for finding, only in found if not only), key=_order)
+        )
+
+    def context(self) -> tuple[Finding, ...]:
+        """The findings of context-only rules, which are never shown by themselves."""
+        found = [
+            _finding(key, pile)
+            for key, pile in self._piles.items()
+            if pile.count and pile.rule.meta.context_only
+        ]
+        return tuple(sorted(found, key=_order))
+
+    def _is_approved(self, rule: Rule, record: Record) -> bool:
+        if self.organisation is None:
+            return False
+        names = {record.host, record.decorations.get("hostname", record.host)}
+        approval = self.organisation.approval(rule.meta.subject, rule.id, names, record.at)
+        if approval is None:
+            return False
+        key = (rule.meta.subject or rule.id, approval.owner)
+        self.approved[key] = self.approved.get(key, 0) + 1
+        return True
+
+
+def finding_id(rule: str, host: str, identity: tuple[tuple[str, Value], ...]) -> str:
+    """16 hexadecimal digits of SHA-256 over rule id, entity and identity values, case aside."""
+    parts = [rule, fold(host)]
+    for name, value in identity:
+        values = value if isinstance(value, tuple) else (value,)
+        parts += [name, *(fold(as_text(item)) for item in values)]
+    return hashlib.sha256("\x1f".join(parts).encode(errors="replace")).hexdigest()[:16]
+
+
+def _rank(record: Record) -> _Rank:
+    at, where = record.at, record.locator
+    return _Rank((inf if at is None else at, where.file, where.line, where.row))
+
+
+def _count(pile: _Pile, match: Match) -> None:
+    record = match.record
+    pile.count += 1
+    if record.at is not None:
+        pile.first, pile.last = min(pile.first, record.at), max(pile.last, record.at)
+    if record.user:
+        pile.users.add(record.user)
+    if name := record.decorations.get("hostname"):
+        pile.names.add(name)
+    pile.missing.update(match.fields.missing_filters)
+    entry = (_rank(record), match)
+    if len(pile.kept) < EVIDENCE_CAP:
+        heapq.heappush(pile.kept, entry)
+    elif pile.kept[0][0] < entry[0]:
+        heapq.heapreplace(pile.kept, entry)
+
+
+def _row_key(record: Record) -> str:
+    """A row told from others of its query on its host: what a removed row shares with its added."""
+    return repr((record.query, sorted(record.values.items())))
+
+
+def _close(pile: _Pile, record: Record) -> None:
+    """Remember when a state ended: the earliest few, since the earliest matches are shown."""
+    if record.at is None:
+        return
+    pile.last_close = max(pile.last_close, record.at)
+    insort(pile.closes, (record.at, _row_key(record)))
+    del pile.closes[CLOSES_CAP:]
+
+
+def _until(pile: _Pile, record: Record) -> float | None:
+    if record.action != "added" or record.at is None:
+        return None
+    key = _row_key(record)
+    return next((at for at, row in pile.closes if row == key and at >= record.at), None)
+
+
+def _finding(key: str, pile: _Pile) -> Finding:
+    rule = pile.rule
+    kept = [match for _, match in sorted(pile.kept, key=lambda entry: tuple(entry[0]))]
+    last = max(pile.last, pile.last_close) if pile.last_close >= pile.first else pile.last
+    return Finding(
+        id=key,
+        rule=rule.id,
+        title=rule.title,
+        description=rule.description,
+        rule_level=rule.level,
+        level=rule.level,
+        status=rule.status,
+        host=pile.host,
+        host_name=min(pile.names, default=pile.host),
+        users=tuple(sorted(pile.users)),
+        identity=pile.identity,
+        first_seen=None if pile.first == inf else pile.first,
+        last_seen=None if last == -inf else last,
+        count=pile.count,
+        evidence=tuple(_evidence(pile, match) for match in kept),
+        techniques=tuple(_techniques(rule)),
+        raised_by=(),
+        missing_filters=tuple(sorted(pile.missing)),
+        false_positives=rule.false_positives,
+        next_steps=rule.meta.next_steps,
+        references=rule.references,
+    )
+
+
+def _evidence(pile: _Pile, match: Match) -> Evidence:
+    record = match.record
+    return Evidence(
+        where=record.locator,
+        query=record.query,
+        at=record.at,
+        until=_until(pile, record),
+        basis=basis_of(record),
+        reasons=match.evidence,
+        values=tuple(sorted(record.values.items())),
+    )
+
+
+def basis_of(record: Record) -> str:
+    """What a record says: something happened, appeared, or was there already.
+
+    The first full result of a state query (counter 0) and snapshots say only "present".
+    """
+    shape = record.binding.shape
+    schema = tables()
+    evented = shape is not None and any(
+        use.table in schema and schema[use.table].evented for use in shape.tables
+    )
+    if record.event_at is not None or evented or record.action == "event":
+        return "event"
+    if record.action == "removed":
+        return "gone"
+    return "present" if record.action == "snapshot" or record.counter == 0 else "new"
+
+
+def _techniques(rule: Rule) -> Iterable[Technique]:
+    known = techniques()
+    for technique in rule.techniques:
+        entry = known.get(technique, {})
+        yield Technique(technique, entry.get("name", technique), tuple(entry.get("tactics", ())))
+
+
+def _lifted(finding: Finding, context: list[Finding]) -> Finding:
+    """One level up, never past high, if context on the same entity lies within seven days."""
+    near = [other for other in context if other.host == finding.host and _near(finding, other)]
+    if not near:
+        return finding
+    level = Level(finding.level + 1) if finding.level < Level.HIGH else finding.level
+    raises = tuple(
+        Raise(other.rule, other.title, other.count, other.evidence[0].where)
+        for other in sorted(near, key=_order)
+    )
+    return replace(finding, level=level, raised_by=raises)
+
+
+def _near(one: Finding, other: Finding) -> bool:
+    if one.first_seen is None or other.first_seen is None:
+        return False
+    assert one.last_seen is not None and other.last_seen is not None
+    return (
+        other.first_seen - RAISE_WINDOW <= one.last_seen
+        and one.first_seen <= other.last_seen + RAISE_WINDOW
+    )
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    first = inf if finding.first_seen is None else finding.first_seen
+    return (-finding.level, first, finding.host, finding.rule, finding.id)

@@ -1,0 +1,275 @@
+"""What an organisation knows about itself: its groups of hosts and what it has approved.
+
+docs/findings.md describes the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+
+import yaml
+from yaml.reader import ReaderError
+
+from molehunt.problems import Problem, Severity
+
+EVERY_HOST = "*"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One entry of `approved`.
+
+    `what` are subjects and rule ids, `group` is the name after `for`, `hosts` its patterns; names
+    and patterns are case-folded. `start` is inclusive (None: always was), `end` is excluded.
+    """
+
+    what: frozenset[str]
+    group: str
+    hosts: tuple[str, ...]
+    owner: str
+    reason: str
+    start: date | None
+    end: date
+    line: int
+
+    def covers(self, names: Iterable[str], at: float) -> bool:
+        """Whether a host with one of these names is approved at `at`, seconds since 1970 UTC."""
+        begun = self.start is None or _seconds(self.start) <= at
+        if not (begun and at < _seconds(self.end)):
+            return False
+        return self.group == EVERY_HOST or any(
+            fnmatchcase(name.casefold(), pattern) for name in names for pattern in self.hosts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """The organisation's file as far as it was free of errors."""
+
+    path: str = ""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    approvals: tuple[Approval, ...] = ()
+
+    def approval(
+        self, subject: str | None, rule_id: str, host_names: Iterable[str], at: float | None
+    ) -> Approval | None:
+        """The first approval in the file for the rule or its subject, a host and a time.
+
+        `at` is when it happened, in seconds since 1970 UTC. An approval is for a span of time, so
+        what has no known time cannot be shown to lie in it and is not approved.
+        """
+        if at is None:
+            return None
+        asked = {rule_id.casefold()} | ({subject.casefold()} if subject else set())
+        names = list(host_names)
+        return next(
+            (one for one in self.approvals if one.what & asked and one.covers(names, at)), None
+        )
+
+    def unknown_names(self, known: Iterable[str]) -> list[Problem]:
+        """A warning for each approved name that is not in `known`, the rules' subjects and ids."""
+        there = {name.casefold() for name in known}
+        return [
+            Problem(
+                f"approval of {name!r} has no effect: no rule has that subject or id",
+                self.path,
+                one.line,
+                hint="check the spelling against molehunt.subject of the rule that is meant",
+                severity=Severity.WARNING,
+            )
+            for one in self.approvals
+            for name in sorted(one.what - there)
+        ]
+
+
+def _seconds(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def load_organisation(
+    path: str | Path, today: date | None = None
+) -> tuple[Organisation, list[Problem]]:
+    """Read an organisation's file: what is sound in it, and every problem with its line.
+
+    An entry with an error is left out, so that an error never approves anything. `today` (in UTC)
+    decides only which approvals are reported as ended. A file that cannot be read is a problem too.
+    """
+    file = _File(str(path), datetime.now(UTC).date() if today is None else today)
+    root = _composed(Path(path), file)
+    if root is None:
+        return Organisation(file.path), file.problems
+    top = file.mapping(root, "the file", ("groups", "approved"))
+    top = {name: node for name, node in top.items() if not _is_null(node)}
+    groups = _groups(top["groups"], file) if "groups" in top else {}
+    approvals = _approvals(top["approved"], groups, file) if "approved" in top else ()
+    problems = sorted(file.problems, key=lambda problem: problem.line or 0)
+    return Organisation(file.path, MappingProxyType(groups), approvals), problems
+
+
+@dataclass(slots=True)
+class _File:
+    """The file being read. Its methods note a problem where a node is not what it should be."""
+
+    path: str
+    today: date
+    problems: list[Problem] = field(default_factory=list)
+
+    def error(self, node: yaml.Node | None, what: str, hint: str = "") -> None:
+        self.problems.append(Problem(what, self.path, _line(node), hint=hint))
+
+    def mapping(self, node: yaml.Node, name: str, keys: tuple[str, ...]) -> dict[str, yaml.Node]:
+        """The values of a mapping by key; with `keys`, no others."""
+        if not isinstance(node, yaml.MappingNode):
+            self.error(node, f"{name} must be a mapping", _one_of(keys))
+            return {}
+        found: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            text = key.value if isinstance(key, yaml.ScalarNode) else None
+            if text is None or (keys and text not in keys):
+                shown = "key that is no text" if text is None else f"unknown key {text!r}"
+                self.error(key, f"{shown}, in {name}", _one_of(keys))
+            elif text in found:
+                self.error(key, f"key {text!r} stands twice in {name}", "keep one of the two")
+            else:
+                found[text] = value
+        return found
+
+    def text(self, node: yaml.Node, name: str) -> str | None:
+        """A scalar as it is written, without regard to YAML's types; never empty."""
+        if not isinstance(node, yaml.ScalarNode) or _is_null(node) or not node.value:
+            self.error(node, f"{name} must be a text that is not empty")
+            return None
+        return str(node.value)
+
+    def texts(self, node: yaml.Node, name: str, alone: bool) -> tuple[str, ...]:
+        """A list of texts or, with `alone`, a single one."""
+        if alone and isinstance(node, yaml.ScalarNode):
+            items = [node]
+        elif isinstance(node, yaml.SequenceNode) and node.value:
+            items = node.value
+        else:
+            self.error(node, f"{name} must be a list of texts")
+            return ()
+        found = (self.text(item, name) for item in items)
+        return tuple(text for text in found if text is not None)
+
+    def day(self, node: yaml.Node, name: str) -> date | None:
+        text = self.text(node, name)
+        if text is None:
+            return None
+        try:
+            if _DAY.fullmatch(text):
+                return date.fromisoformat(text)
+        except ValueError:
+            pass
+        self.error(node, f"{name} must be a day, not {text!r}", "write it as 2027-01-31")
+        return None
+
+
+def _composed(path: Path, file: _File) -> yaml.Node | None:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        file.error(None, f"cannot be read: {error.strerror or error}", "check the path")
+    except UnicodeDecodeError as error:
+        file.error(None, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8")
+    else:
+        try:
+            # Not the C loader: before PyYAML 6.0.4 deep nesting makes it crash the process.
+            return yaml.compose(text, yaml.SafeLoader)
+        except RecursionError:
+            file.error(None, "is not valid YAML: nested too deeply")
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else None
+            file.problems.append(Problem(f"is not valid YAML: {error.problem}", file.path, line))
+        except ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            file.problems.append(Problem(f"is not valid YAML: {error.reason}", file.path, line))
+    return None
+
+
+def _groups(node: yaml.Node, file: _File) -> dict[str, tuple[str, ...]]:
+    groups = {}
+    for name, body in file.mapping(node, "groups", ()).items():
+        if name == EVERY_HOST:
+            file.error(body, "a group cannot be called '*', which stands for every host")
+            continue
+        keys = file.mapping(body, f"group {name!r}", ("hosts",))
+        hosts: tuple[str, ...] = ()
+        if "hosts" in keys:
+            hosts = file.texts(keys["hosts"], f"hosts of group {name!r}", alone=False)
+        elif isinstance(body, yaml.MappingNode):
+            file.error(body, f"group {name!r} has no hosts", "list host names or patterns")
+        groups[name] = tuple(host.casefold() for host in hosts)
+    return groups
+
+
+def _approvals(
+    node: yaml.Node, groups: Mapping[str, tuple[str, ...]], file: _File
+) -> tuple[Approval, ...]:
+    if not isinstance(node, yaml.SequenceNode):
+        file.error(node, "approved must be a list of approvals")
+        return ()
+    found = (_approval(item, groups, file) for item in node.value)
+    return tuple(approval for approval in found if approval is not None)
+
+
+_REQUIRED = ("what", "for", "owner", "reason", "until")
+
+
+def _approval(
+    node: yaml.Node, groups: Mapping[str, tuple[str, ...]], file: _File
+) -> Approval | None:
+    before = len(file.problems)
+    keys = file.mapping(node, "an approval", (*_REQUIRED, "from"))
+    missing = [name for name in _REQUIRED if name not in keys]
+    if missing and isinstance(node, yaml.MappingNode):
+        file.error(node, f"approval without {', '.join(missing)}", "add what is missing")
+    what = file.texts(keys["what"], "what", alone=True) if "what" in keys else ()
+    group, owner, reason = (
+        file.text(keys[name], name) if name in keys else None for name in ("for", "owner", "reason")
+    )
+    start, end = (
+        file.day(keys[name], name) if name in keys else None for name in ("from", "until")
+    )
+    if group is not None and group != EVERY_HOST and group not in groups:
+        file.error(keys["for"], f"unknown group {group!r}", "define it under groups, or write '*'")
+    if start is not None and end is not None and start >= end:
+        file.error(keys["until"], f"until ({end}) must lie after from ({start})")
+    if len(file.problems) > before or not (group and owner and reason and end):
+        return None
+    if end <= file.today:
+        file.problems.append(_ended(what, group, end, keys["until"], file))
+    hosts = groups.get(group, ())
+    names = frozenset(name.casefold() for name in what)
+    return Approval(names, group, hosts, owner, reason, start, end, node.start_mark.line + 1)
+
+
+def _ended(what: tuple[str, ...], group: str, end: date, node: yaml.Node, file: _File) -> Problem:
+    return Problem(
+        f"approval of {', '.join(what)} for {group} ended on {end}; only older events are covered",
+        file.path,
+        _line(node),
+        hint="renew it with its owner, or remove it",
+        severity=Severity.WARNING,
+    )
+
+
+def _is_null(node: yaml.Node) -> bool:
+    """Whether nothing is written there, as after a key whose entries are all commented out."""
+    return bool(node.tag == "tag:yaml.org,2002:null")
+
+
+def _line(node: yaml.Node | None) -> int | None:
+    return None if node is None else node.start_mark.line + 1
+
+
+def _one_of(keys: tuple[str, ...]) -> str:
+    return f"possible keys: {', '.join(keys)}" if keys else ""

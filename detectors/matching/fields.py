@@ -1,0 +1,276 @@
+"""From the fields of a rule to the columns of a query, through the taxonomy and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sigma.conditions import (
+    ConditionAND,
+    ConditionFieldEqualsValueExpression,
+    ConditionNOT,
+    ConditionOR,
+    ConditionValueExpression,
+)
+from sigma.types import SigmaExists, SigmaExpansion, SigmaFieldReference, SigmaNull, SigmaString
+
+from molehunt.ruleset import Rule
+from molehunt.taxonomy import (
+    PRODUCT_PLATFORM,
+    PSEUDO_FIELDS,
+    FieldSpec,
+    Store,
+    TableMap,
+    Taxonomy,
+)
+
+from ..records import Binding, Shape
+
+
+class Place(NamedTuple):
+    """Where a field's value stands in a row.
+
+    `kind` is `column`, `envelope`, `decoration` or `absent`; `name` the column, envelope part or
+    decoration.
+    """
+
+    kind: str
+    name: str
+    normalisers: tuple[str, ...] = ()
+
+
+ABSENT = Place("absent", "")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMap:
+    """One rule on one query: every field's place, and the rows that belong to the log source.
+
+    `missing_filters` are fields that only a `not` asks for and the query does not supply.
+    """
+
+    store: Store
+    table: str
+    places: Mapping[str, Place]
+    where: tuple[tuple[str, tuple[str, ...]], ...]
+    missing_filters: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for two queries on which a rule reads the same columns the same way."""
+        return (self.store.name, tuple(sorted(self.places.items())), self.where)
+
+
+def fields_of(node: Any) -> Iterator[str]:
+    """The field names of a condition tree, those behind `fieldref` included; with repeats."""
+    if isinstance(node, (ConditionAND, ConditionOR, ConditionNOT)):
+        for child in node.args:
+            yield from fields_of(child)
+    elif isinstance(node, ConditionFieldEqualsValueExpression):
+        yield node.field
+        for value in _flat(node.value):
+            if isinstance(value, SigmaFieldReference):
+                yield value.field
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, SigmaExpansion):
+        for item in value.values:
+            yield from _flat(item)
+    else:
+        yield value
+
+
+def resolve(rule: Rule, binding: Binding, taxonomy: Taxonomy) -> FieldMap | None:
+    """How `rule` reads the rows of a query; None if the query is not its log source or supplies too
+    little for the condition ever to hold."""
+    maps, shape = taxonomy.maps(rule.category, rule.product, rule.service), binding.shape
+    if shape is None or not _same_system(rule, binding):
+        return None
+    found = [
+        field_map
+        for table_map in maps
+        if (field_map := _on_table(rule, table_map, shape, taxonomy)) is not None
+    ]
+    return found[0] if found else None
+
+
+def why_not(rule: Rule, bindings: list[Binding], taxonomy: Taxonomy) -> str:
+    """Why none of the queries can make the rule fire, in words; "" if one can."""
+    if any(resolve(rule, binding, taxonomy) is not None for binding in bindings):
+        return ""
+    maps = taxonomy.maps(rule.category, rule.product, rule.service)
+    if not maps:
+        return "its log source is not in the taxonomy"
+    tables = sorted({table_map.table for table_map in maps})
+    supplied = [
+        (binding, table_map, subject)
+        for binding in bindings
+        if binding.shape is not None and _same_system(rule, binding)
+        for table_map in maps
+        if (subject := _subject(table_map.table, binding.shape, taxonomy)) is not None
+    ]
+    if not supplied:
+        return "no query supplies " + " or ".join(tables)
+    binding, table_map, subject = supplied[0]
+    assert binding.shape is not None
+    places = _places(rule, table_map, subject, binding.shape, taxonomy)
+    absent = sorted(name for name, place in places.items() if place.kind == "absent")
+    return f"query {binding.query} does not supply {', '.join(absent)}"
+
+
+def _same_system(rule: Rule, binding: Binding) -> bool:
+    """An unknown system is no evidence against a rule."""
+    wanted = set(rule.meta.platforms)
+    if rule.product in PRODUCT_PLATFORM:
+        wanted.add(PRODUCT_PLATFORM[rule.product])
+    return not wanted or not binding.platforms or bool(wanted & binding.platforms)
+
+
+def _on_table(rule: Rule, table_map: TableMap, shape: Shape, taxonomy: Taxonomy) -> FieldMap | None:
+    subject = _subject(table_map.table, shape, taxonomy)
+    if subject is None:
+        return None
+    places = _places(rule, table_map, subject, shape, taxonomy)
+    store = taxonomy.stores[table_map.store]
+    if not any(possible(condition, places, store).true for condition in rule.conditions):
+        return None
+    where = tuple(
+        (column, values)
+        for name, values in table_map.where.items()
+        if (column := _column(shape, subject, name)) is not None
+    )
+    positive = {name for c in rule.conditions for name in _positive(c, True)}
+    missing = sorted(n for n, p in places.items() if p.kind == "absent" and n not in positive)
+    return FieldMap(store, table_map.table, places, where, tuple(missing))
+
+
+def _places(
+    rule: Rule, table_map: TableMap, subject: str, shape: Shape, taxonomy: Taxonomy
+) -> dict[str, Place]:
+    default = taxonomy.stores[table_map.store].text
+    names = {name for condition in rule.conditions for name in fields_of(condition)}
+    names.update(rule.meta.identity)
+    return {
+        name: _place(name, table_map, subject, shape, taxonomy, default) for name in sorted(names)
+    }
+
+
+def _place(
+    name: str,
+    table_map: TableMap,
+    subject: str,
+    shape: Shape,
+    taxonomy: Taxonomy,
+    default: tuple[str, ...],
+) -> Place:
+    if name in PSEUDO_FIELDS:
+        return Place("envelope", name.partition(".")[2])
+    if name.startswith("decorations."):
+        return Place("decoration", name.partition(".")[2])
+    spec = taxonomy.spec(table_map, name)
+    column = None if spec is None else column_of(spec, table_map.table, subject, shape, taxonomy)
+    if spec is None or column is None:
+        return ABSENT
+    return Place("column", column, default + spec.normalisers)
+
+
+def column_of(
+    spec: FieldSpec, table: str, subject: str, shape: Shape, taxonomy: Taxonomy
+) -> str | None:
+    """The output column that carries `spec` for the table use `subject`; None if none does."""
+    if not spec.join:
+        return _column(shape, subject, spec.column)
+    join = taxonomy.joins(table).get(spec.join)
+    if join is None:
+        return None
+    for use in shape.tables:
+        if use.table != join.table or use.alias == subject:
+            continue
+        if _joined(shape, use.alias, join.on, subject):
+            column = _column(shape, use.alias, spec.column)
+            if column is not None:
+                return column
+    return None
+
+
+def subject_of(table: str, shape: Shape, taxonomy: Taxonomy) -> str | None:
+    """The alias under which a query is about `table`: see `_subject`."""
+    return _subject(table, shape, taxonomy)
+
+
+def _subject(table: str, shape: Shape, taxonomy: Taxonomy) -> str | None:
+    """A query is about a table if it uses it other than as the optional side of a join, and not
+    merely as a declared join of another use (the parent of a process, say)."""
+    uses = [use.alias for use in shape.tables if use.table == table and not use.optional]
+    own = [
+        alias
+        for alias in uses
+        if not any(
+            join.table == table and other != alias and _joined(shape, alias, join.on, other)
+            for join in taxonomy.joins(table).values()
+            for other in uses
+        )
+    ]
+    return next(iter(own or uses), None)
+
+
+def _joined(shape: Shape, theirs: str, on: tuple[tuple[str, str], ...], ours: str) -> bool:
+    return all(
+        any(
+            {equality.left, equality.right} == {(theirs, their_column), (ours, our_column)}
+            for equality in shape.equalities
+        )
+        for their_column, our_column in on
+    )
+
+
+def _column(shape: Shape, alias: str, column: str) -> str | None:
+    """The output column whose origin is `alias.column`, following an equal column if need be."""
+    for name, origin in shape.columns.items():
+        if origin is not None and (origin.alias, origin.column) == (alias, column):
+            return name
+    return None
+
+
+class Possible(NamedTuple):
+    """Whether a condition can be true, and can be false, on rows that lack some fields."""
+
+    true: bool
+    false: bool
+
+
+def possible(node: Any, places: Mapping[str, Place], store: Store) -> Possible:
+    """What a condition can still become when absent fields count as nothing."""
+    if isinstance(node, (ConditionAND, ConditionOR)):
+        parts = [possible(child, places, store) for child in node.args]
+        if isinstance(node, ConditionAND):
+            return Possible(all(p.true for p in parts), any(p.false for p in parts))
+        return Possible(any(p.true for p in parts), all(p.false for p in parts))
+    if isinstance(node, ConditionNOT):
+        inner = possible(node.args[0], places, store)
+        return Possible(inner.false, inner.true)
+    if isinstance(node, ConditionValueExpression) or places[node.field].kind != "absent":
+        return Possible(True, True)
+    holds = any(_holds_on_nothing(value, store) for value in _flat(node.value))
+    return Possible(holds, not holds)
+
+
+def _holds_on_nothing(value: Any, store: Store) -> bool:
+    if isinstance(value, SigmaExists):
+        return not value.exists
+    if isinstance(value, SigmaString):
+        return store.empty_is_null and not value.s
+    return isinstance(value, SigmaNull)
+
+
+def _positive(node: Any, wanted: bool) -> Iterator[str]:
+    """Fields that an un-negated part of the condition asks for."""
+    if isinstance(node, ConditionNOT):
+        yield from _positive(node.args[0], not wanted)
+    elif isinstance(node, (ConditionAND, ConditionOR)):
+        for child in node.args:
+            yield from _positive(child, wanted)
+    elif wanted and isinstance(node, ConditionFieldEqualsValueExpression):
+        yield from fields_of(node)

@@ -1,0 +1,241 @@
+"""Rules over blocks of raw lines.
+
+`compile_plan` is the engine, `reference_plan` the slow evaluator behind the same interface:
+`plan.matches(blocks, report) -> iterator of Match`. Findings are a separate stage after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from molehunt.problems import Problem, Severity
+from molehunt.ruleset import Rule
+from molehunt.taxonomy import Taxonomy
+
+from ..reading import read_document
+from ..reading.inputs import Block, Report
+from ..reading.lines import parse_line
+from ..records import Binding, Locator, Row
+from ..schedule.binding import Binder
+from ..tying import Tie, record_of, source_binding, tie_of
+from .evaluate import View, belongs, evaluate
+from .fields import FieldMap, fields_of, resolve
+from .match import Match
+from .predicates import Predicate, compile_condition, compile_where
+from .skip import Line, Skipper
+
+MAX_SHAPES = 20_000
+
+
+class Plan(Protocol):
+    """What reading logs with rules looks like, whoever does it."""
+
+    counts: Counts
+
+    def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
+        """Every match in the blocks, in their order; defects go to `report`, reading goes on."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was read so far. `lines` counts all, `parsed` those that were looked into."""
+
+    lines: int = 0
+    bytes: int = 0
+    parsed: int = 0
+    rows: int = 0
+    recovered: int = 0
+    broken: int = 0
+    unknown: int = 0
+    queries: dict[str, int] = field(default_factory=dict)
+
+    def saw(self, query: str) -> None:
+        """Count a row of a query; past `MAX_SHAPES` names only those already known."""
+        if query in self.queries or len(self.queries) < MAX_SHAPES:
+            self.queries[query] = self.queries.get(query, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The rules that look at the rows of one query, each with its test."""
+
+    binding: Binding
+    tie: Tie
+    tests: tuple[tuple[Rule, FieldMap, Predicate], ...]
+
+
+class _Reading:
+    """Lines to rows to matches, the same for both plans but for `_predicate` and `_lines`."""
+
+    def __init__(self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> None:
+        self.rules = tuple(rules)
+        self.taxonomy = taxonomy
+        self.binder = binder
+        self.counts = Counts()
+        self._ask_removed = {rule.id for rule in self.rules if asks_removed(rule)}
+        self._bound: dict[tuple[str, str, tuple[str, ...]], Bound] = {}
+
+    def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
+        for block in blocks:
+            self.counts.bytes += len(block.data)
+            for line in self._lines(block):
+                yield from self._line(block, line, report)
+
+    def _lines(self, block: Block) -> Iterator[Line]:
+        raise NotImplementedError
+
+    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
+        raise NotImplementedError
+
+    def _line(self, block: Block, line: Line, report: Report) -> Iterator[Match]:
+        for row in self._rows(block, line, report):
+            bound = self.bound(row)
+            for rule, fields, holds in bound.tests:
+                if holds(row):
+                    record = record_of(row, bound.binding, bound.tie)
+                    closes = row.action == "removed" and rule.id not in self._ask_removed
+                    yield Match(rule, record, fields, closes)
+
+    def rows(self, blocks: Iterable[Block], report: Report) -> Iterator[Row]:
+        """Every row of the blocks, whether a rule looks at it or not."""
+        for block in blocks:
+            for line in all_lines(block):
+                yield from self._rows(block, line, report)
+
+    def _rows(self, block: Block, line: Line, report: Report) -> Iterator[Row]:
+        self.counts.parsed += 1
+        parsed = parse_line(line.data)
+        if parsed.broken:
+            self.counts.broken += 1
+            report(Problem(parsed.broken, block.file, line.number, hint="the line was left out"))
+        if parsed.recovered:
+            self.counts.recovered += 1
+            what = f"recovered: {parsed.recovered}"
+            report(Problem(what, block.file, line.number, severity=Severity.WARNING))
+        where = Locator(block.file, block.offset + line.start, line.number, 0)
+        for document in parsed.documents:
+            rows = read_document(document, where)
+            if rows is None:
+                self.counts.unknown += 1
+                report(
+                    Problem(
+                        "a JSON object of no known log",
+                        block.file,
+                        line.number,
+                        hint="osquery results and Okta System Log events are read",
+                    )
+                )
+                continue
+            where = where._replace(row=where.row + len(rows))
+            for row in rows:
+                self.counts.rows += 1
+                self.counts.saw(row.query)
+                yield row
+
+    def bound(self, row: Row) -> Bound:
+        """What is known of the row's query: its binding and the rules that look at it."""
+        columns = tuple(row.values) if row.source == "osquery" else ()
+        key = (row.source, row.query, columns)
+        found = self._bound.get(key)
+        if found is None:
+            if len(self._bound) >= MAX_SHAPES:
+                self._bound.clear()
+            found = self._bound[key] = self._bind(row, columns)
+        return found
+
+    def _bind(self, row: Row, columns: tuple[str, ...]) -> Bound:
+        binding = source_binding(row.source, row.query)
+        if binding is None:
+            binding = self.binder.bind(row.query, frozenset(columns))
+        tie = tie_of(binding, self.taxonomy)
+        tests = []
+        for rule in self.rules:
+            fields = resolve(rule, binding, self.taxonomy)
+            if fields is not None:
+                tests.append((rule, fields, self._predicate(rule, fields, binding, tie)))
+        return Bound(binding, tie, tuple(tests))
+
+
+def asks_removed(rule: Rule) -> bool:
+    """Whether a rule wants rows that tell of an end: it says so, or tests the action."""
+    return rule.meta.removed or any(
+        name == "osquery.action" for condition in rule.conditions for name in fields_of(condition)
+    )
+
+
+class ReferencePlan(_Reading):
+    """Every line, every rule, by the slow evaluator."""
+
+    def _lines(self, block: Block) -> Iterator[Line]:
+        for line in all_lines(block):
+            self.counts.lines += 1
+            yield line
+
+    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
+        def holds(row: Row) -> bool:
+            view = View(record_of(row, binding, tie), fields)
+            return belongs(view) and any(evaluate(c, view).holds for c in rule.conditions)
+
+        return holds
+
+
+class FastPlan(_Reading):
+    """Lines without a necessary literal are skipped; the others are parsed and tested."""
+
+    def __init__(
+        self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, skip: bool
+    ) -> None:
+        super().__init__(rules, taxonomy, binder)
+        self._compiled: dict[tuple[str, tuple[object, ...]], Predicate] = {}
+        self._skipper = Skipper(self.rules, taxonomy, binder) if skip else None
+
+    @property
+    def skips(self) -> bool:
+        """Whether the raw scan is in use."""
+        return self._skipper is not None
+
+    def _lines(self, block: Block) -> Iterator[Line]:
+        self.counts.lines += block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+        return all_lines(block) if self._skipper is None else self._skipper.candidates(block)
+
+    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
+        key = (rule.id, fields.key)
+        found = self._compiled.get(key)
+        if found is None:
+            found = self._compiled[key] = _compile(rule, fields)
+        return found
+
+
+def _compile(rule: Rule, fields: FieldMap) -> Predicate:
+    conditions = [compile_condition(condition, fields) for condition in rule.conditions]
+    where = compile_where(fields)
+    if where is None and len(conditions) == 1:
+        return conditions[0]
+    return lambda row: (where is None or where(row)) and any(c(row) for c in conditions)
+
+
+def all_lines(block: Block) -> Iterator[Line]:
+    """Every line of a block that is not empty."""
+    start, number, data = 0, block.line, block.data
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        if end > start:
+            yield Line(start, number, data[start:end])
+        start, number = end + 1, number + 1
+
+
+def compile_plan(
+    rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, skip: bool | None = None
+) -> FastPlan:
+    """The engine. `skip` turns the raw scan on or off; by default it is on where it can be."""
+    from .scan import has_hyperscan
+
+    return FastPlan(rules, taxonomy, binder, has_hyperscan() if skip is None else skip)
+
+
+def reference_plan(rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> ReferencePlan:
+    """The slow evaluator behind the engine's interface."""
+    return ReferencePlan(rules, taxonomy, binder)

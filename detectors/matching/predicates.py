@@ -1,0 +1,368 @@
+"""Conditions as functions: the fast half of matching.
+
+`compile_condition` turns pySigma's tree into one function over a row. It shares no code for
+comparing with `evaluate`, so that each checks the other; the differential test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import ip_network
+from operator import ge, gt, le, lt, ne
+from typing import Any
+
+import re2
+from sigma.conditions import (
+    ConditionAND,
+    ConditionFieldEqualsValueExpression,
+    ConditionNOT,
+    ConditionOR,
+)
+from sigma.types import (
+    CompareOperators,
+    SigmaBool,
+    SigmaCasedString,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
+    SigmaExists,
+    SigmaExpansion,
+    SigmaFieldReference,
+    SigmaNull,
+    SigmaNumber,
+    SigmaRegularExpression,
+    SigmaRegularExpressionFlag,
+    SigmaString,
+    SigmaTimestampPart,
+)
+
+from molehunt.normalise import NORMALISERS, parse_ip
+from molehunt.taxonomy import Store
+
+from ..records import Row
+from ..values import as_number, as_text, as_time, fold
+from .fields import FieldMap, Place
+from .globs import string_test
+
+Predicate = Callable[[Row], bool]
+Test = Callable[[Any], bool]
+Getter = Callable[[Row], Any]
+
+_DIFFERENTIAL = frozenset({"added", "removed"})
+
+
+def compile_condition(condition: Any, fields: FieldMap) -> Predicate:
+    """A function that says whether the condition holds on a row of the query behind `fields`."""
+    if isinstance(condition, ConditionAND):
+        return _all_of([compile_condition(child, fields) for child in condition.args])
+    if isinstance(condition, ConditionOR):
+        return _any_of(_alternatives(condition.args, fields))
+    if isinstance(condition, ConditionNOT):
+        inner = compile_condition(condition.args[0], fields)
+        return lambda row: not inner(row)
+    if isinstance(condition, ConditionFieldEqualsValueExpression):
+        return _field(condition.field, [condition.value], fields)
+    return _keyword(condition.value, fields.store)
+
+
+def compile_where(fields: FieldMap) -> Predicate | None:
+    """The taxonomy's `where` as a function; None if every row belongs."""
+    allowed = [(column, frozenset(values)) for column, values in fields.where]
+    if not allowed:
+        return None
+    return lambda row: all(as_text(row.values.get(name)) in ok for name, ok in allowed)  # type: ignore[arg-type]
+
+
+def _all_of(parts: list[Predicate]) -> Predicate:
+    if len(parts) == 2:
+        first, second = parts
+        return lambda row: first(row) and second(row)
+    return lambda row: all(part(row) for part in parts)
+
+
+def _any_of(parts: list[Predicate]) -> Predicate:
+    if len(parts) == 1:
+        return parts[0]
+    return lambda row: any(part(row) for part in parts)
+
+
+def _alternatives(children: list[Any], fields: FieldMap) -> list[Predicate]:
+    """The branches of an OR, those on one field gathered into one test."""
+    by_field: dict[str, list[Any]] = {}
+    others: list[Any] = []
+    for child in children:
+        if isinstance(child, ConditionFieldEqualsValueExpression):
+            by_field.setdefault(child.field, []).append(child.value)
+        else:
+            others.append(child)
+    return [_field(name, values, fields) for name, values in by_field.items()] + [
+        compile_condition(child, fields) for child in others
+    ]
+
+
+def getter(place: Place, store: Store) -> Getter:
+    """A function from a row to the field's value, normalised; None where there is nothing."""
+    if place.kind == "column":
+        read: Getter = _column(place.name)
+    elif place.kind == "decoration":
+        read = _decoration(place.name)
+    elif place.kind == "envelope":
+        read = _ENVELOPE[place.name]
+    else:
+        return _absent
+    return _clean(read, place.normalisers, store.empty_is_null)
+
+
+def _column(name: str) -> Getter:
+    return lambda row: row.values.get(name)
+
+
+def _decoration(name: str) -> Getter:
+    return lambda row: row.decorations.get(name)
+
+
+def _absent(_row: Row) -> None:
+    return None
+
+
+_ENVELOPE: dict[str, Getter] = {
+    "action": lambda row: row.action,
+    "name": lambda row: row.query,
+    "host": lambda row: row.host,
+    "counter": lambda row: row.counter,
+}
+
+
+def _clean(read: Getter, names: tuple[str, ...], empty_is_null: bool) -> Getter:
+    """Values as the rule sees them. Several values stay a tuple, without those that are nothing."""
+    always = [NORMALISERS[name].value for name in names if name != "control_text"]
+    decode = NORMALISERS["control_text"].value if "control_text" in names else None
+
+    def one(value: Any, row: Row) -> Any:
+        if type(value) is str:
+            if decode is not None and "\\x" in value and row.action in _DIFFERENTIAL:
+                value = decode(value)
+            for normalise in always:
+                value = normalise(value)
+        return value
+
+    def get(row: Row) -> Any:
+        value = read(row)
+        if value is None or (value == "" and empty_is_null):
+            return None
+        if type(value) is tuple:
+            kept = tuple(
+                one(item, row)
+                for item in value
+                if not (item is None or (item == "" and empty_is_null))
+            )
+            return kept or None
+        return one(value, row)
+
+    return get
+
+
+def _field(name: str, values: list[Any], fields: FieldMap) -> Predicate:
+    """One field against alternatives."""
+    place, store = fields.places[name], fields.store
+    get = getter(place, store)
+    flat = [item for value in values for item in _flat(value)]
+    special = [p for value in flat if (p := _special(value, place, get, fields)) is not None]
+    plain = [value for value in flat if not _is_special(value, store)]
+    parts = [*special, *([_valued(get, _tests(plain))] if plain else [])]
+    return _any_of(parts)
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, SigmaExpansion):
+        return [item for part in value.values for item in _flat(part)]
+    return [value]
+
+
+def _is_special(value: Any, store: Store) -> bool:
+    empty = isinstance(value, SigmaString) and not value.s and store.empty_is_null
+    return empty or isinstance(value, (SigmaNull, SigmaExists, SigmaFieldReference))
+
+
+def _special(value: Any, place: Place, get: Getter, fields: FieldMap) -> Predicate | None:
+    """Values that look at more than the field's content: null, existence, another field."""
+    if isinstance(value, SigmaExists):
+        there = _there(place, get, fields.store)
+        return there if value.exists else lambda row: not there(row)
+    if isinstance(value, SigmaFieldReference):
+        return _reference(value, get, getter(fields.places[value.field], fields.store))
+    if _is_special(value, fields.store):
+        return lambda row: get(row) is None
+    return None
+
+
+def _there(place: Place, get: Getter, store: Store) -> Predicate:
+    if place.kind == "column" and not store.empty_is_null:
+        return lambda row: place.name in row.values
+    return lambda row: get(row) is not None
+
+
+def _reference(reference: SigmaFieldReference, get: Getter, other: Getter) -> Predicate:
+    compare = _REFERENCES[bool(reference.starts_with), bool(reference.ends_with)]
+
+    def holds(row: Row) -> bool:
+        mine, theirs = get(row), other(row)
+        if mine is None or theirs is None:
+            return False
+        rights = [fold(as_text(item)) for item in _several(theirs)]
+        return any(
+            compare(left, right)
+            for left in (fold(as_text(item)) for item in _several(mine))
+            for right in rights
+        )
+
+    return holds
+
+
+_REFERENCES: dict[tuple[bool, bool], Callable[[str, str], bool]] = {
+    (False, False): lambda left, right: left == right,
+    (True, False): lambda left, right: left.startswith(right),
+    (False, True): lambda left, right: left.endswith(right),
+    (True, True): lambda left, right: right in left,
+}
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return value if type(value) is tuple else (value,)
+
+
+def _valued(get: Getter, test: Test) -> Predicate:
+    def holds(row: Row) -> bool:
+        value = get(row)
+        if value is None:
+            return False
+        if type(value) is tuple:
+            return any(test(item) for item in value)
+        return test(value)
+
+    return holds
+
+
+def _tests(values: list[Any]) -> Test:
+    folded = [v.s for v in values if isinstance(v, SigmaString) and not _is_cased(v)]
+    tests: list[Test] = []
+    if folded:
+        matches = string_test([_fold_parts(parts) for parts in folded])
+        tests.append(lambda value: matches(fold(as_text(value))))
+    cased = [v.s for v in values if _is_cased(v)]
+    if cased:
+        matches_cased = string_test(cased)
+        tests.append(lambda value: matches_cased(as_text(value)))
+    tests += [_test(value) for value in values if not isinstance(value, SigmaString)]
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value: any(test(value) for test in tests)
+
+
+def _is_cased(value: Any) -> bool:
+    return isinstance(value, SigmaCasedString)
+
+
+def _fold_parts(parts: list[Any]) -> list[Any]:
+    return [fold(part) if isinstance(part, str) else part for part in parts]
+
+
+_COMPARE = {
+    CompareOperators.LT: lt,
+    CompareOperators.LTE: le,
+    CompareOperators.GT: gt,
+    CompareOperators.GTE: ge,
+    CompareOperators.NEQ: ne,
+}
+
+
+def _test(value: Any) -> Test:
+    if isinstance(value, SigmaTimestampPart):
+        return _time_test(value)
+    if isinstance(value, SigmaNumber):
+        number = value.number
+        return lambda actual: as_number(actual) == number
+    if isinstance(value, SigmaBool):
+        text = "true" if value.boolean else "false"
+        return lambda actual: fold(as_text(actual)) == text
+    if isinstance(value, SigmaRegularExpression):
+        search = _regex(value).search
+        return lambda actual: search(as_text(actual)) is not None
+    if isinstance(value, SigmaCIDRExpression):
+        return _cidr(value.cidr)
+    if isinstance(value, SigmaCompareExpression):
+        return _comparison(_COMPARE[value.op], value.number.number)
+    raise TypeError(f"no meaning for {type(value).__name__}")
+
+
+def _time_test(value: SigmaTimestampPart) -> Test:
+    part, number = value.timestamp_part.name.lower(), value.number
+
+    def holds(actual: Any) -> bool:
+        moment = as_time(actual)
+        if moment is None:
+            return False
+        found = moment.isocalendar()[1] if part == "week" else getattr(moment, part)
+        return bool(found == number)
+
+    return holds
+
+
+def _comparison(compare: Callable[[Any, Any], bool], number: int | float) -> Test:
+    def holds(actual: Any) -> bool:
+        found = as_number(actual)
+        return found is not None and compare(found, number)
+
+    return holds
+
+
+def _cidr(text: str) -> Test:
+    network = ip_network(text)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    version, parse = network.version, _parse_cached
+
+    def holds(actual: Any) -> bool:
+        address = parse(as_text(actual))
+        return address is not None and address.version == version and first <= int(address) <= last
+
+    return holds
+
+
+_parse_cached = lru_cache(maxsize=8192)(parse_ip)
+
+
+def _regex(value: SigmaRegularExpression) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = SigmaRegularExpressionFlag.IGNORECASE not in value.flags
+    options.dot_nl = SigmaRegularExpressionFlag.DOTALL in value.flags
+    multiline = SigmaRegularExpressionFlag.MULTILINE in value.flags
+    return re2.compile(("(?m)" if multiline else "") + str(value.regexp), options)
+
+
+def _keyword(value: Any, store: Store) -> Predicate:
+    """A keyword in any value of the row."""
+    flat = _flat(value)
+    strings = [v for v in flat if isinstance(v, SigmaString)]
+    words = [fold(str(v)) for v in flat if isinstance(v, (SigmaNumber, SigmaBool))]
+    others = [_test(v) for v in flat if not isinstance(v, (SigmaString, SigmaNumber, SigmaBool))]
+    tests = [_tests_anywhere(strings)] if strings else []
+
+    def holds(row: Row) -> bool:
+        for name in row.values:
+            found = _clean(_column(name), store.text, store.empty_is_null)(row)
+            for item in () if found is None else _several(found):
+                text = as_text(item)
+                if any(test(text) for test in (*tests, *others)):
+                    return True
+                if words and any(word in fold(text) for word in words):
+                    return True
+        return False
+
+    return holds
+
+
+def _tests_anywhere(values: list[SigmaString]) -> Test:
+    plain = string_test([_fold_parts(v.s) for v in values if not _is_cased(v)], anywhere=True)
+    cased = string_test([v.s for v in values if _is_cased(v)], anywhere=True)
+    return lambda text: plain(fold(text)) or cased(text)

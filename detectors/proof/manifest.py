@@ -1,0 +1,168 @@
+"""The manifest of a recording: which rules must fire on which records, and what must stay quiet.
+
+docs/recordings.md describes the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import yaml
+
+from molehunt.data import SAFE_LOADER
+from molehunt.problems import Problem
+
+# From strongest to weakest: what stands behind the rows of a recording.
+KINDS = ("real", "published", "ordered", "invented")
+MANIFEST = "manifest.yml"
+_KEYS = {"title", "kind", "provenance", "config", "logs", "fires", "near_misses", "timeline"}
+
+
+class Spot(NamedTuple):
+    """One record of a scenario: log file name, line from 1, row from 0."""
+
+    log: str
+    line: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A rule and the records on which it must (or must not) fire."""
+
+    rule: str
+    spots: tuple[Spot, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One folder of recordings. `kinds` has each log's kind; `config` paths are joined to it."""
+
+    name: str
+    folder: str
+    title: str
+    kinds: Mapping[str, str]
+    config: tuple[str, ...]
+    fires: tuple[Expectation, ...]
+    near_misses: tuple[Expectation, ...]
+
+    def path(self, log: str) -> str:
+        """The path of one of its logs."""
+        return os.path.join(self.folder, log)
+
+
+def load_scenarios(folder: str) -> tuple[list[Scenario], list[Problem]]:
+    """Every scenario below `folder`, sorted by name, with what is wrong in their manifests."""
+    scenarios, problems = [], []
+    manifests = sorted(_manifests(folder))
+    if not manifests:
+        hint = "name the folder with --recordings"
+        problems.append(Problem("no recordings here", folder, hint=hint))
+    for path in manifests:
+        scenario, found = load_scenario(path)
+        problems += found
+        if scenario is not None:
+            scenarios.append(scenario)
+    return scenarios, problems
+
+
+def _manifests(folder: str) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        if MANIFEST in names:
+            yield os.path.join(place, MANIFEST)
+
+
+def load_scenario(path: str) -> tuple[Scenario | None, list[Problem]]:
+    """One manifest; None if it is too broken to use."""
+    problems: list[Problem] = []
+    try:
+        with open(path, encoding="utf-8") as stream:
+            data = yaml.load(stream, SAFE_LOADER)  # noqa: S506 - one of the safe loaders
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return None, [Problem(f"cannot be read: {error}", path)]
+    if not isinstance(data, dict):
+        return None, [Problem("a manifest is a mapping", path, hint="see docs/recordings.md")]
+    for key in sorted(set(data) - _KEYS):
+        problems.append(Problem(f"unknown key '{key}'", path))
+    for key in ("title", "kind", "provenance", "logs"):
+        if not data.get(key):
+            problems.append(Problem(f"'{key}' is missing", path))
+    folder = os.path.dirname(path)
+    kinds = dict(_kinds(data, path, folder, problems))
+    if not kinds:
+        problems.append(Problem("no logs listed", path))
+    scenario = Scenario(
+        os.path.basename(folder) or folder,
+        folder,
+        str(data.get("title", "")),
+        kinds,
+        tuple(os.path.join(folder, str(name)) for name in data.get("config") or ()),
+        tuple(_expectations(data, "fires", path, kinds, problems)),
+        tuple(_expectations(data, "near_misses", path, kinds, problems)),
+    )
+    return scenario, problems
+
+
+def _kinds(
+    data: Mapping[str, Any], path: str, folder: str, problems: list[Problem]
+) -> Iterator[tuple[str, str]]:
+    for entry in data.get("logs") or ():
+        if not isinstance(entry, dict) or "file" not in entry:
+            problems.append(Problem("a log needs 'file'", path))
+            continue
+        name, kind = str(entry["file"]), str(entry.get("kind", data.get("kind")))
+        if kind not in KINDS:
+            problems.append(Problem(f"kind '{kind}' of {name} is none of {', '.join(KINDS)}", path))
+            continue
+        log = os.path.join(folder, name)
+        if not os.path.isfile(log):
+            problems.append(Problem(f"no such log: {name}", path))
+            continue
+        wanted = entry.get("sha256")
+        if kind == "real" and not wanted:
+            problems.append(Problem(f"{name}: a real recording needs its sha256", path))
+        if wanted and _sha256(log) != wanted:
+            problems.append(Problem(f"{name} was changed: sha256 is {_sha256(log)}", path))
+        yield name, kind
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _expectations(
+    data: Mapping[str, Any],
+    key: str,
+    path: str,
+    kinds: Mapping[str, str],
+    problems: list[Problem],
+) -> Iterator[Expectation]:
+    for entry in data.get(key) or ():
+        rule = str(entry.get("rule", "")) if isinstance(entry, dict) else ""
+        spots = tuple(_spots(entry.get("records") or ())) if rule else ()
+        if not rule or not spots:
+            problems.append(
+                Problem(f"{key}: an entry names a rule and at least one record", path, rule=rule)
+            )
+            continue
+        for spot in spots:
+            if spot.log not in kinds:
+                problems.append(Problem(f"{key}: {spot.log} is not listed", path, rule=rule))
+        why = str(entry.get("why", ""))
+        if key == "near_misses" and not why:
+            problems.append(Problem("a near miss says why it is one", path, rule=rule))
+        yield Expectation(rule, tuple(s for s in spots if s.log in kinds), why)
+
+
+def _spots(entries: Sequence[Any]) -> Iterator[Spot]:
+    for entry in entries:
+        for line in entry.get("lines") or ():
+            for row in entry.get("rows") or (0,):
+                yield Spot(str(entry.get("log")), int(line), int(row))

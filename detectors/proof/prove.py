@@ -1,0 +1,159 @@
+"""Prove rules on their recordings: they fire where they must, and nowhere else.
+
+Every verdict is taken twice, by the engine and by the slow evaluator; they must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from molehunt.problems import Problem
+from molehunt.ruleset import Rule
+from molehunt.taxonomy import Taxonomy
+
+from ..matching.evaluate import View, belongs, evaluate
+from ..matching.plan import asks_removed, compile_plan
+from ..reading.inputs import blocks
+from ..schedule.binding import Binder
+from ..tying import record_of
+from .manifest import KINDS, Expectation, Scenario, Spot
+
+Fired = dict[str, set[Spot]]
+
+
+@dataclass(slots=True)
+class RuleProof:
+    """What stands behind one rule: recorded positives by kind, near misses by kind."""
+
+    rule: Rule
+    positives: dict[str, int] = field(default_factory=dict)
+    near_misses: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def best(self) -> str:
+        """The strongest kind of row that the rule was seen to fire on; "" if none."""
+        return next((kind for kind in KINDS if self.positives.get(kind)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What happened in one scenario: the records each rule fired on, and those it looked at."""
+
+    fired: Fired
+    considered: Fired
+    problems: tuple[Problem, ...]
+
+
+def observe(
+    scenario: Scenario, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder
+) -> Observed:
+    """Run the rules over one scenario. Broken log lines are problems there like anywhere."""
+    plan = compile_plan(rules, taxonomy, binder, skip=False)
+    fired: Fired = {}
+    considered: Fired = {}
+    problems: list[Problem] = []
+    for log in scenario.kinds:
+        for row in plan.rows(blocks(scenario.path(log), problems.append), problems.append):
+            bound = plan.bound(row)
+            spot = Spot(log, row.locator.line, row.locator.row)
+            for rule, fields, holds in bound.tests:
+                if row.action == "removed" and not asks_removed(rule):
+                    continue
+                view = View(record_of(row, bound.binding, bound.tie), fields)
+                slow = belongs(view) and any(evaluate(c, view).holds for c in rule.conditions)
+                if slow != holds(row):
+                    what = "engine and evaluator disagree: report this as a bug of molehunt"
+                    problems.append(Problem(what, scenario.path(log), spot.line, rule.id))
+                considered.setdefault(rule.id, set()).add(spot)
+                if slow:
+                    fired.setdefault(rule.id, set()).add(spot)
+    return Observed(fired, considered, tuple(problems))
+
+
+def prove(
+    rules: Sequence[Rule],
+    observed: Sequence[tuple[Scenario, Observed]],
+    known: Mapping[str, Rule],
+) -> tuple[list[RuleProof], list[Problem]]:
+    """Hold what happened against what the manifests say.
+
+    `rules` are to be proven, `known` are all rules by id. Problems that belong to no proven rule
+    come separately.
+    """
+    proofs = {rule.id: RuleProof(rule) for rule in rules}
+    others: list[Problem] = []
+    for scenario, seen in observed:
+        others += [p for p in seen.problems if p.rule is None]
+        for problem in (p for p in seen.problems if p.rule in proofs):
+            proofs[str(problem.rule)].problems.append(problem)
+        others += _unknown(scenario, known)
+        for proof in proofs.values():
+            _hold(proof, scenario, seen)
+    for proof in proofs.values():
+        proof.problems += _lacking(proof)
+    return list(proofs.values()), others
+
+
+def _unknown(scenario: Scenario, known: Mapping[str, Rule]) -> Iterator[Problem]:
+    for expectation in (*scenario.fires, *scenario.near_misses):
+        if expectation.rule not in known:
+            yield Problem(
+                f"names a rule that does not exist: {expectation.rule}",
+                scenario.path("manifest.yml"),
+                hint="correct the id or delete the entry",
+            )
+
+
+def _hold(proof: RuleProof, scenario: Scenario, seen: Observed) -> None:
+    rule, path = proof.rule.id, scenario.path("manifest.yml")
+    wanted = set(_spots(scenario.fires, rule))
+    fired = seen.fired.get(rule, set())
+    for spot in sorted(wanted - fired):
+        what = f"should fire on {_place(scenario, spot)}" + _looked(seen, rule, spot)
+        proof.problems.append(Problem(what, path, rule=rule, hint="molehunt explain shows why"))
+    for spot in sorted(fired - wanted):
+        what = f"fires on {_place(scenario, spot)}, which the manifest does not list"
+        proof.problems.append(Problem(what, path, rule=rule))
+    for spot in wanted & fired:
+        kind = scenario.kinds[spot.log]
+        proof.positives[kind] = proof.positives.get(kind, 0) + 1
+    for spot in sorted(set(_spots(scenario.near_misses, rule))):
+        if spot in fired:
+            what = f"near miss {_place(scenario, spot)} fires"
+        elif spot not in seen.considered.get(rule, set()):
+            what = f"near miss {_place(scenario, spot)} is not of the rule's log source"
+        else:
+            kind = scenario.kinds[spot.log]
+            proof.near_misses[kind] = proof.near_misses.get(kind, 0) + 1
+            continue
+        proof.problems.append(Problem(what, path, rule=rule))
+
+
+def _spots(expectations: Sequence[Expectation], rule: str) -> Iterator[Spot]:
+    for expectation in expectations:
+        if expectation.rule == rule:
+            yield from expectation.spots
+
+
+def _place(scenario: Scenario, spot: Spot) -> str:
+    return f"{scenario.path(spot.log)}:{spot.line}" + (f":{spot.row}" if spot.row else "")
+
+
+def _looked(seen: Observed, rule: str, spot: Spot) -> str:
+    if spot in seen.considered.get(rule, set()):
+        return " but does not"
+    return " but never looks at it (another log source, or columns are missing)"
+
+
+def _lacking(proof: RuleProof) -> Iterator[Problem]:
+    rule = proof.rule
+    line = rule.lines.get(("title",))
+    if not sum(proof.positives.values()):
+        yield Problem("no recording on which it must fire", rule.path, line, rule.id)
+    if not sum(proof.near_misses.values()):
+        yield Problem("no recorded near miss", rule.path, line, rule.id)
+    if proof.best == "invented" and rule.status != "experimental":
+        what = f"proven on invented rows only, so its status is experimental, not {rule.status}"
+        yield Problem(what, rule.path, rule.lines.get(("status",)), rule.id)

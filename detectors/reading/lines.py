@@ -1,0 +1,111 @@
+"""One line of bytes to JSON documents, recovering what safely can be.
+
+Safe means: every document handed on was in the log, whole. A line cut short is never completed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+# Where a document of a known log can begin inside a broken line.
+_BEGIN = re.compile(r'\{\s*"(?:name|snapshot|diffResults|hostIdentifier|actor|uuid)"')
+_ENVELOPE = frozenset(("hostIdentifier", "hostname", "published"))
+_MAX_TRIES = 64
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class Parsed(NamedTuple):
+    """`documents` in order; `recovered` says what was mended; `broken` what was lost."""
+
+    documents: tuple[dict[str, Any], ...]
+    recovered: str = ""
+    broken: str = ""
+
+
+def parse_line(line: bytes, loads: Callable[[bytes], Any] = orjson.loads) -> Parsed:
+    """The JSON objects of one line (without its newline).
+
+    A JSON array of objects counts as its objects. An empty line is no document and no defect.
+    """
+    try:
+        value = loads(line)
+    except ValueError:
+        return _recover(line)
+    return _documents(value, "")
+
+
+def _documents(value: Any, recovered: str) -> Parsed:
+    items = value if isinstance(value, list) else [value]
+    good = tuple(item for item in items if isinstance(item, dict))
+    if len(good) == len(items):
+        return Parsed(good, recovered)
+    return Parsed(good, recovered, "a JSON value that is not an object")
+
+
+def _recover(line: bytes) -> Parsed:
+    bare = line.strip(b"\x00 \t\r\n\xef\xbb\xbf")
+    if not bare:
+        return Parsed(())
+    try:
+        text, notes = bare.decode(), []
+    except UnicodeDecodeError:
+        text = bare.decode(errors="replace")
+        notes = ["bytes that are not UTF-8 replaced"]
+    try:
+        return _documents(_mend(json.loads(text, strict=False)), "; ".join(notes) or "mended")
+    except (ValueError, RecursionError):
+        return _search(text, notes)
+
+
+def _search(text: str, notes: list[str]) -> Parsed:
+    """Whole documents inside a line that is not one: glued together, or after a cut-off one."""
+    decoder = json.JSONDecoder(strict=False)
+    found: list[dict[str, Any]] = []
+    place, lost = 0, False
+    for _ in range(_MAX_TRIES):
+        begin = _BEGIN.search(text, place)
+        if begin is None:
+            break
+        lost = lost or _is_loss(text[place : begin.start()])
+        try:
+            value, place = decoder.raw_decode(text, begin.start())
+        except (ValueError, RecursionError):
+            lost, place = True, begin.start() + 1
+            continue
+        # A nested object of a cut-off line can look like a beginning, but has no envelope.
+        if _ENVELOPE.isdisjoint(value):
+            lost = True
+        else:
+            found.append(_mend(value))
+    lost = lost or _is_loss(text[place:])
+    if not found:
+        return Parsed((), "", _why(text))
+    notes = [*notes, "documents found inside a broken line"]
+    return Parsed(tuple(found), "; ".join(notes), "part of the line is not JSON" if lost else "")
+
+
+def _is_loss(text: str) -> bool:
+    """Whether text between documents was part of one; a syslog prefix was not."""
+    return "{" in text or '"' in text or "}" in text
+
+
+def _why(text: str) -> str:
+    if text.startswith("{") and not text.endswith("}"):
+        return "the line is cut short"
+    return "not JSON"
+
+
+def _mend(value: Any) -> Any:
+    """Replace lone surrogates, which no UTF-8 text can hold."""
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_mend(item) for item in value]
+    if isinstance(value, dict):
+        return {_mend(key): _mend(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,50 @@
+"""Proofs as text: one line a rule, and the split by kind that every claim about proof carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from molehunt.ruleset import Rule
+
+from ..proof.manifest import KINDS, Spot
+from ..proof.prove import RuleProof
+
+
+def proof_lines(proofs: Sequence[RuleProof]) -> Iterator[str]:
+    """A table of rules with their recorded positives and near misses by kind, and totals."""
+    width = max((len(proof.rule.title) for proof in proofs), default=0)
+    header = "  ".join(f"{kind:>9}" for kind in KINDS)
+    yield f"{'':6} {'fires on records:':<{width}}  {header}  near misses"
+    for proof in sorted(proofs, key=lambda p: (p.rule.path, p.rule.id)):
+        state = "FAILED" if proof.problems else "proven"
+        counts = "  ".join(f"{proof.positives.get(kind, 0) or '-':>9}" for kind in KINDS)
+        near = sum(proof.near_misses.values())
+        yield f"{state} {proof.rule.title:<{width}}  {counts}  {near or '-':>11}"
+    proven = sum(1 for proof in proofs if not proof.problems)
+    yield f"{proven} of {len(proofs)} rules proven; strongest kind of proof: {_best(proofs)}"
+
+
+def _best(proofs: Sequence[RuleProof]) -> str:
+    return ", ".join(f"{kind} {sum(1 for p in proofs if p.best == kind)}" for kind in KINDS)
+
+
+def manifest_yaml(fired: Mapping[str, set[Spot]], rules: Sequence[Rule]) -> Iterator[str]:
+    """What fired as the `fires` part of a manifest, to be read before it is believed."""
+    yield "fires:"
+    for rule in rules:
+        spots = sorted(fired.get(rule.id, ()))
+        if not spots:
+            continue
+        yield f"    - rule: {rule.id}    # {rule.title} ({rule.level})"
+        yield "      records:"
+        for log in sorted({spot.log for spot in spots}):
+            yield from _entries(log, [spot for spot in spots if spot.log == log])
+
+
+def _entries(log: str, spots: list[Spot]) -> Iterator[str]:
+    plain = [spot.line for spot in spots if spot.row == 0]
+    if plain:
+        yield f"          - {{log: {log}, lines: {plain}}}"
+    for line in sorted({spot.line for spot in spots if spot.row}):
+        rows = [spot.row for spot in spots if spot.line == line and spot.row]
+        yield f"          - {{log: {log}, lines: [{line}], rows: {rows}}}"

@@ -1,0 +1,250 @@
+"""Which tables stand behind a query name in a log.
+
+By the query's own SQL where a schedule has it; otherwise by its name, or by the one table that has
+all its columns. What cannot be told for certain stays unbound, with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from molehunt.schema import Schema, Table, find_table
+
+from ..records import Binding, Origin, Shape, TableUse
+from .queries import Schedule, ScheduledQuery, find
+from .sql import SqlProblem, shape_of
+
+MAX_BINDINGS = 20_000
+MAX_NAMED = 5
+_DELIMITER = re.compile(r"[_/:.\-]")
+
+
+class _Known(NamedTuple):
+    """What the SQL of a log name says: the bindings it gives, and what could not be followed."""
+
+    how: str
+    bindings: tuple[Binding, ...]
+    problems: tuple[str, ...]
+
+
+class Binder:
+    """Ties query names to tables. `schedules` are pairs of `config` or `pack` and a schedule.
+
+    The user's configurations (`config`) count before molehunt's own pack.
+    """
+
+    def __init__(self, schedules: Sequence[tuple[str, Schedule]], schema: Schema) -> None:
+        self._schedules = {
+            how: tuple(schedule for kind, schedule in schedules if kind == how)
+            for how in ("config", "pack")
+        }
+        self._schema = schema
+        self._shapes: dict[tuple[int, str], Shape | SqlProblem] = {}
+        self._known: dict[str, tuple[_Known, ...]] = {}
+        self._bound: dict[tuple[str, frozenset[str]], Binding] = {}
+        self._seen: dict[tuple[str, str], Binding] = {}
+
+    def bind(self, query: str, columns: frozenset[str]) -> Binding:
+        """The binding of rows of `query` that have exactly these columns."""
+        key = (query, columns)
+        found = self._bound.get(key)
+        if found is None:
+            if len(self._bound) >= MAX_BINDINGS:
+                self._bound.clear()
+            found = self._bound[key] = self._bind(query, columns)
+        seen = (query, found.how)
+        if seen not in self._seen and len(self._seen) < MAX_BINDINGS:
+            self._seen[seen] = found
+        return found
+
+    def by_sql(self, query: str) -> tuple[Binding, ...]:
+        """Every binding that `bind` can give to this name because of SQL, whatever the columns.
+
+        Empty if that is not known: there is no SQL for the name, or some of it does not parse.
+        Otherwise `bind` gives one of these shapes, or leaves the rows unbound.
+        """
+        known = self._lookup(query)
+        if any(one.problems for one in known):
+            return ()
+        return tuple(binding for one in known for binding in one.bindings)
+
+    def seen(self) -> list[Binding]:
+        """What `bind` gave so far, once for each query name and `how`."""
+        return list(self._seen.values())
+
+    def declared(self) -> list[Binding]:
+        """Every query of the `config` schedules that is logged, under its name in the log."""
+        found: dict[tuple[str, ScheduledQuery], Binding] = {}
+        for schedule in self._schedules["config"]:
+            for query in schedule.queries:
+                if query.logged:
+                    name = schedule.log_name(query)
+                    found.setdefault((name, query), self._declared(name, query, schedule))
+        return list(found.values())
+
+    def _declared(self, name: str, query: ScheduledQuery, schedule: Schedule) -> Binding:
+        shape = self._shape(query, schedule)
+        if isinstance(shape, SqlProblem):
+            return Binding(name, "unbound", None, query.platforms, _said(shape), query.sql)
+        return self._of_sql(name, "config", query, shape)
+
+    def _bind(self, query: str, columns: frozenset[str]) -> Binding:
+        if not columns:
+            return _unbound(query, "its rows have no columns")
+        known = self._lookup(query)
+        with_sql = [_fitting(query, one, columns) for one in known if one.bindings]
+        if with_sql:
+            return next((b for b in with_sql if b.shape is not None), with_sql[-1])
+        found = self._by_name(query, columns) or self._by_columns(query, columns)
+        notes = [note for one in known for note in one.problems]
+        if notes:
+            return replace(found, note="; ".join(filter(None, [notes[0], found.note])))
+        return found
+
+    def _lookup(self, query: str) -> tuple[_Known, ...]:
+        found = self._known.get(query)
+        if found is None:
+            if len(self._known) >= MAX_BINDINGS:
+                self._known.clear()
+            found = self._known[query] = tuple(self._find(query))
+        return found
+
+    def _find(self, name: str) -> Iterator[_Known]:
+        """The SQL known for a name, the surer first.
+
+        A configured query whose pack is not known fits a name in any pack, so it does not rule out
+        molehunt's own query of exactly that name.
+        """
+        configured = self._queries("config", name)
+        certain = [(s, q) for s, q in configured if q.pack is not None]
+        if certain:
+            yield self._know("config", name, certain)
+            return
+        if configured:
+            yield self._know("config", name, configured)
+        own = self._queries("pack", name)
+        if own:
+            yield self._know("pack", name, own)
+
+    def _queries(self, how: str, name: str) -> list[tuple[Schedule, ScheduledQuery]]:
+        return [(s, query) for s in self._schedules[how] for query in find(s, name)]
+
+    def _know(
+        self, how: str, name: str, found: Sequence[tuple[Schedule, ScheduledQuery]]
+    ) -> _Known:
+        bindings: list[Binding] = []
+        problems: dict[str, None] = {}
+        for schedule, query in found:
+            shape = self._shape(query, schedule)
+            if isinstance(shape, SqlProblem):
+                problems[_said(shape)] = None
+            else:
+                bindings.append(self._of_sql(name, how, query, shape))
+        return _Known(how, _merged(bindings), tuple(problems))
+
+    def _shape(self, query: ScheduledQuery, schedule: Schedule) -> Shape | SqlProblem:
+        key = (id(schedule), query.sql)
+        if key not in self._shapes:
+            self._shapes[key] = shape_of(query.sql, self._schema, schedule.views)
+        return self._shapes[key]
+
+    def _of_sql(self, name: str, how: str, query: ScheduledQuery, shape: Shape) -> Binding:
+        platforms = self._platforms(shape)
+        if query.platforms and platforms:
+            platforms = (query.platforms & platforms) or query.platforms
+        return Binding(name, how, shape, platforms or query.platforms, "", query.sql)
+
+    def _platforms(self, shape: Shape) -> frozenset[str]:
+        """The systems that have every table which is not the optional side of a join."""
+        found: frozenset[str] | None = None
+        for use in shape.tables:
+            table = None if use.optional else find_table(self._schema, use.table)
+            if table is not None and table.platforms:
+                found = table.platforms if found is None else found & table.platforms
+        return found or frozenset()
+
+    def _by_name(self, query: str, columns: frozenset[str]) -> Binding | None:
+        for tail in _tails(query):
+            table = find_table(self._schema, tail)
+            if table is not None:
+                fits = _has_all(table, columns)
+                return _whole(query, "name", table, columns) if fits else None
+        return None
+
+    def _by_columns(self, query: str, columns: frozenset[str]) -> Binding:
+        fits = [table for table in self._schema.values() if _has_all(table, columns)]
+        if len(fits) == 1 and len(columns) > 1:
+            return _whole(query, "column shape", fits[0], columns)
+        no_sql = "no SQL is known for it, its name names no table that fits, and "
+        if not fits:
+            return _unbound(query, no_sql + "no table has all its columns")
+        names = ", ".join(sorted(table.name for table in fits)[:MAX_NAMED])
+        more = f" and {len(fits) - MAX_NAMED} more" if len(fits) > MAX_NAMED else ""
+        if len(fits) == 1:
+            return _unbound(query, f"{no_sql}one column is too little to tell: {names} has it")
+        return _unbound(query, f"{no_sql}its columns fit {names}{more}")
+
+
+def _said(problem: SqlProblem) -> str:
+    return f"its SQL: {problem.what}"
+
+
+def _unbound(query: str, note: str, sql: str = "") -> Binding:
+    return Binding(query, "unbound", None, frozenset(), note, sql)
+
+
+def _merged(found: Sequence[Binding]) -> tuple[Binding, ...]:
+    """One binding for each distinct shape, for all systems that any query of that shape runs on."""
+    distinct: list[Binding] = []
+    for binding in found:
+        index = next((i for i, b in enumerate(distinct) if b.shape == binding.shape), None)
+        if index is None:
+            distinct.append(binding)
+            continue
+        other = distinct[index]
+        known = other.platforms and binding.platforms
+        platforms = other.platforms | binding.platforms if known else frozenset()
+        distinct[index] = replace(other, platforms=platforms)
+    return tuple(distinct)
+
+
+def _fitting(query: str, known: _Known, columns: frozenset[str]) -> Binding:
+    """The one binding whose output columns hold all that were seen."""
+    fitting = [b for b in known.bindings if columns <= b.provenance.keys()]
+    where = "configuration" if known.how == "config" else "molehunt's own pack"
+    if len(fitting) == 1 and not known.problems:
+        return fitting[0]
+    if known.problems:
+        what = f"one SQL of that name in the {where} cannot be followed"
+        return _unbound(query, f"{what} ({known.problems[0]}), so which it is cannot be told")
+    if fitting:
+        what = f"{len(fitting)} different queries in the {where} can be logged under this name"
+        return _unbound(query, f"{what}, and its columns fit each")
+    nearest = min(known.bindings, key=lambda b: len(columns - b.provenance.keys()))
+    extra = sorted(columns - nearest.provenance.keys())
+    names = ", ".join(extra[:MAX_NAMED]) + (" …" if len(extra) > MAX_NAMED else "")
+    return _unbound(query, f"its SQL in the {where} has no column {names}", nearest.sql)
+
+
+def _tails(query: str) -> Iterator[str]:
+    """The name and what follows each of its delimiters, the longest first."""
+    yield query
+    for match in _DELIMITER.finditer(query):
+        yield query[match.end() :]
+
+
+def _has_all(table: Table, columns: frozenset[str]) -> bool:
+    return all(table.column(name) is not None for name in columns)
+
+
+def _whole(query: str, how: str, table: Table, columns: frozenset[str]) -> Binding:
+    use = TableUse(table.name, table.name)
+    origins: Mapping[str, Origin | None] = {
+        name: Origin(use.alias, table.name, found.name)
+        for name in sorted(columns)
+        if (found := table.column(name)) is not None
+    }
+    return Binding(query, how, Shape((use,), origins), table.platforms)

@@ -60,7 +60,7 @@ smoke: $(DEVELOP)
 	$(PY) .ci/smoke.py
 
 differential: $(DEVELOP)
-	$(PY) tests/differential/run.py --pairs 1000000
+	$(PY) tests/agreement/run.py --pairs 1000000
 
 lock: $(INSTALLED)
 	$(VENV)/bin/molehunt lock --update

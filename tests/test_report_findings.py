@@ -260,6 +260,19 @@ def test_no_more_than_three_reasons_are_shown() -> None:
     assert "and 2 more" in shown
 
 
+def test_a_field_is_named_once_and_a_matched_part_shown_once() -> None:
+    """Several conditions on one long command line are told without repetition."""
+    line = "ssh -N -o ServerAliveInterval=30 -R 2222:localhost:22 tunnel@198.51.100.7 " + "-v " * 40
+    reasons = tuple(
+        Reason("CommandLine", "cmdline", line, wanted)
+        for wanted in ("contains ' -R '", "contains ' -R ' (case matters)", "contains 'tunnel@'")
+    )
+    shown = _table(replace(_X11VNC, evidence=(replace(_X11VNC.evidence[0], reasons=reasons),)))
+    assert shown.count("CommandLine:") == 1
+    assert shown.count(" -R ") == 1
+    assert shown.count("tunnel@") == 1
+
+
 def test_a_reason_without_a_value_says_what_was_wanted() -> None:
     """Keywords and empty fields have no value to show."""
     reasons = (Reason("", "", None, "contains 'vnc'"), Reason("User", "username", "", "is null"))

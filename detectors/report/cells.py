@@ -124,11 +124,15 @@ def why(finding: Finding, width: int) -> Text:
     above = {
         value for value in islice(telling(finding), _VALUES) if printable(value, width) == value
     }
-    lines = [
-        _reason(reason, width, value_text(reason.value) in above) for reason in reasons[:_REASONS]
-    ]
-    if len(reasons) > _REASONS:
-        lines.append(Text(f"and {len(reasons) - _REASONS} more", _DIM))
+    # Two conditions may have met the same part of a value; it is shown once.
+    shown = {
+        text.plain: text
+        for reason in reasons
+        for text in [_reason(reason, width, value_text(reason.value) in above)]
+    }
+    lines = _without_repeated_heads(list(shown.values())[:_REASONS])
+    if len(shown) > _REASONS:
+        lines.append(Text(f"and {len(shown) - _REASONS} more", _DIM))
     if finding.raised_by:
         sign = RAISED if finding.level > finding.rule_level else "with"
         others = len(finding.raised_by) - 1
@@ -157,6 +161,17 @@ def _reason(reason: Reason, width: int, shown: bool) -> Text:
     part = excerpt(value, reason.wanted, min(room, max(_SHORT, matched + 2)) if shown else room)
     line = Text().append(f"{field}:{break_}", _DIM)
     return line.append(part.before).append(part.matched, "bold").append(part.after)
+
+
+def _without_repeated_heads(reasons: list[Text]) -> list[Text]:
+    """Reasons in two lines keep the first, which names the field, only where the field changes."""
+    lines: list[Text] = []
+    last = ""
+    for reason in reasons:
+        head, *rest = reason.split("\n")
+        lines += rest if rest and head.plain == last else [head, *rest]
+        last = head.plain
+    return lines
 
 
 def rule(finding: Finding) -> Text:

@@ -160,10 +160,10 @@ class _Loader:
         platforms = platforms_of(value.get("platform"))
         for key, entry in queries.items():
             line = lines.of(str(key)) or _line(entry)
-            if platforms is None and isinstance(entry, Mapping):
-                entry = {**entry, "platform": value.get("platform")}
+            inherits = platforms is None and isinstance(entry, Mapping)
+            whole = {**entry, "platform": value.get("platform")} if inherits else entry
             place = Place(name, platforms or frozenset(), path, line)
-            found = scheduled(str(key), entry, place)
+            found = scheduled(str(key), whole, place)
             if isinstance(found, Problem):
                 self.problems.append(found)
             else:

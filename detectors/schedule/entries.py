@@ -7,6 +7,7 @@ Source: `Pack::initialize` in osquery/config/packs.cpp, `checkPlatform` in osque
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 from typing import NamedTuple
 
 from molehunt.problems import Problem, Severity
@@ -97,7 +98,7 @@ def number(value: object) -> int:
     if isinstance(value, str):
         text = value.strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or isnan(value):
         return 0
     return int(min(max(value, -1), 1 << 62))
 

@@ -61,10 +61,10 @@ class Schedule:
     delimiters: tuple[str, ...] = DELIMITERS
     views: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     own: str = ""
-    _index: _Index = field(init=False, repr=False, compare=False)
+    index: _Index = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_index", _index(self))
+        object.__setattr__(self, "index", _index(self))
 
     def log_name(self, query: ScheduledQuery) -> str:
         """The name that log lines of this query have, as far as the schedule says."""
@@ -77,7 +77,7 @@ def find(schedule: Schedule, log_name: str) -> tuple[ScheduledQuery, ...]:
     A name that fits exactly counts before one with an unknown pack in it. `pack_a_b_c` can be
     query `b_c` of pack `a` or `c` of `a_b`: then both are returned.
     """
-    index = schedule._index
+    index = schedule.index
     if index.own_name is not None:
         match = index.own_name.match(log_name)
         return index.loose.get(match["pack"] or match["fleet"], ()) if match else ()

@@ -51,6 +51,7 @@ class Relation:
 
     @property
     def positional(self) -> bool:
+        """Whether the columns are known by position only, not by name."""
         return not any(self.layout)
 
 

@@ -240,9 +240,7 @@ class _Resolver:
                 is_open = is_open or source.relation.open
         return fields, layout, stars, is_open
 
-    def _item(
-        self, node: exp.Select, index: int, item: exp.Expr, scope: Scope, top: bool
-    ) -> Field:
+    def _item(self, node: exp.Select, index: int, item: exp.Expr, scope: Scope, top: bool) -> Field:
         alias = item.alias if isinstance(item, exp.Alias) else ""
         value = item.this if isinstance(item, exp.Alias) else item
         while isinstance(value, exp.Paren):

@@ -46,6 +46,7 @@ class Source:
         self.relation = replace(self.relation, uses=uses)
 
     def has(self, pair: tuple[str, str]) -> bool:
+        """Whether the alias of an `(alias, column)` pair stands in this scope."""
         return any(use.alias == pair[0] for use in self.relation.uses)
 
 

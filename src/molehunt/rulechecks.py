@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import re2
@@ -29,6 +30,7 @@ from .problems import Problem
 from .yamlfile import Document, KeyPath
 
 _QUOTED = re.compile(r"'([^']+)'")
+_SELECTOR = re.compile(r"\b(?:1|any|all)\s+of\s+([A-Za-z0-9_*]+)")
 _KEYWORD_TYPES = (SigmaString, SigmaNumber, SigmaBool, SigmaRegularExpression, SigmaCIDRExpression)
 _FIELD_TYPES = (
     *_KEYWORD_TYPES,
@@ -77,6 +79,21 @@ def _regexes(node: Any, place: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     elif isinstance(node, list):
         for index, item in enumerate(node):
             yield from _regexes(item, (*place, index))
+
+
+def check_selectors(
+    detection: Any, document: Document, path: str, rule: str | None
+) -> Iterator[Problem]:
+    """`1 of x_*` where no detection is named so: pySigma 1.5 drops it without a word."""
+    if not isinstance(detection, dict):
+        return
+    written = detection.get("condition")
+    names = [str(name) for name in detection if name not in ("condition", "timeframe")]
+    for condition in written if isinstance(written, list) else [written]:
+        for pattern in _SELECTOR.findall(condition if isinstance(condition, str) else ""):
+            if pattern != "them" and not any(fnmatchcase(name, pattern) for name in names):
+                what = f"condition: no detection is named like '{pattern}'"
+                yield Problem(what, path, document.near(("detection", "condition")), rule)
 
 
 def _refusal(pattern: str) -> str:

@@ -20,7 +20,7 @@ from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
 from .problems import Problem, Severity
-from .rulechecks import check_regexes, check_tree, line_of
+from .rulechecks import check_regexes, check_selectors, check_tree, line_of
 from .yamlfile import Document, read_file
 
 # Top-level keys of rules, correlations and filters (Sigma specification 2.1), and ours.
@@ -169,7 +169,15 @@ def _parse(
             resolve_references=False,
         )
     # What pySigma lets slip for data of odd shape; its text is all there is to say.
-    except (SigmaError, AttributeError, TypeError, ValueError, KeyError, RecursionError) as error:
+    except (
+        SigmaError,
+        AttributeError,
+        KeyError,
+        NameError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         problems.append(_problem(error, first, path))
         return
     objects = [*collection.rules, *collection.filters]
@@ -210,6 +218,7 @@ def _shape_is_good(document: Document, path: str, problems: list[Problem]) -> bo
         found += _misspelt(logsource, _LOGSOURCE_KEYS, ("logsource",), document, path, rule)
     if "detection" in data:
         found += check_regexes(data["detection"], document, path, rule)
+        found += check_selectors(data["detection"], document, path, rule)
     if BLOCK in data:
         found += check_metadata(data[BLOCK], document, path, rule or "")
     problems += found

@@ -1,0 +1,227 @@
+"""Rounds of random rules over random lines, judged by the evaluator and the engine alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import kit
+import yaml
+
+from molehunt.detectors.matching.plan import compile_plan, reference_plan
+from molehunt.detectors.reading.inputs import Block
+from molehunt.problems import Problem
+from molehunt.ruleset import Rule
+from molehunt.taxonomy import taxonomy
+
+from .atoms import Atom, atom, escaped, text
+from .spelling import line
+from .tables import NORMALISED, QUERIES, Query
+
+BASE = "00000000-0000-4000-8000-{:012d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A rule with what is needed to satisfy it. `simple` rules have one selection and no more."""
+
+    rule_id: str
+    text: str
+    query: Query
+    atoms: tuple[tuple[str, Atom], ...]
+    simple: bool
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Totals of some rounds. `wrong` describes each disagreement."""
+
+    pairs: int = 0
+    matches: int = 0
+    near_misses: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+
+def make_rule(rng: Random, number: int) -> Made:
+    """A random rule on a random query."""
+    query = rng.choice(QUERIES)
+    fields = rng.sample(sorted(query.columns), min(len(query.columns), rng.randint(1, 3)))
+    chosen = tuple((name, atom(rng, name)) for name in fields)
+    detection: dict[str, Any] = {"selection": {a.key: a.value for _, a in chosen}}
+    condition, simple = "selection", True
+    extra = rng.random()
+    others = sorted(query.columns)
+    if extra < 0.3:
+        simple, condition = False, "selection and not 1 of filter_*"
+        detection["filter_a"] = {f"{rng.choice(others)}|contains": escaped(text(rng))}
+        detection["filter_b"] = {f"{rng.choice(others)}|endswith": escaped(text(rng))}
+    elif extra < 0.4:
+        simple, condition = False, "1 of sel*"
+        detection["sel_words"] = [escaped(text(rng)), escaped(text(rng))]
+    elif extra < 0.5:
+        simple, condition = False, "all of sel*"
+        hosts = ["lab-1", "lab-2"]
+        detection["sel_envelope"] = {"osquery.host": hosts, "decorations.hostname": "LAB"}
+    elif extra < 0.57 and len(others) > 1:
+        simple, condition = False, "selection or not sel_ref"
+        first, second = rng.sample(others, 2)
+        how = rng.choice(("", "|startswith", "|endswith", "|contains"))
+        detection["sel_ref"] = {f"{first}|fieldref{how}": second}
+    detection["condition"] = condition
+    document = {
+        "title": f"Rule {number}",
+        "id": BASE.format(number),
+        "logsource": yaml.safe_load(query.logsource),
+        "detection": detection,
+        "level": "low",
+    }
+    return Made(document["id"], yaml.safe_dump(document, allow_unicode=True), query, chosen, simple)
+
+
+def make_row(rng: Random, made: Made) -> tuple[dict[str, Any], str, bool | None]:
+    """A row for the rule: what was meant (`match` or `edited`) and the certain verdict."""
+    row: dict[str, Any] = {column: text(rng) for column in made.query.columns.values()}
+    row |= made.query.fixed
+    meant = rng.choice(("match", "match", "edited", "edited", "edited", "edited"))
+    for name, one in made.atoms:
+        row[made.query.columns[name]] = one.make(rng)
+    certain = made.simple and not NORMALISED & {name for name, _ in made.atoms}
+    # Sigma values that only look alike (two items on one column) leave no certainty.
+    columns = [made.query.columns[name] for name, _ in made.atoms]
+    certain = certain and len(set(columns)) == len(columns)
+    if meant == "match":
+        return row, meant, True if certain and not _odd(row) else None
+    name, one = rng.choice(made.atoms)
+    column = made.query.columns[name]
+    verdict = _edit(rng, row, column, one)
+    return row, meant, verdict if certain and not _odd(row) else None
+
+
+def _odd(row: dict[str, Any]) -> bool:
+    """Rows in which osquery's own escape text could be read into a value."""
+    return any(isinstance(v, str) and "\\x" in v for v in row.values())
+
+
+def _edit(rng: Random, row: dict[str, Any], column: str, one: Atom) -> bool | None:
+    """Change one thing; False if that surely ends the match."""
+    value, kind = row[column], rng.randrange(4)
+    if kind == 0:
+        row[column] = rng.choice((None, ""))
+        return one.on_nothing
+    if kind == 1:
+        del row[column]
+        return one.on_nothing
+    if kind == 2 and isinstance(value, str) and value:
+        place = rng.randrange(len(value))
+        row[column] = value[:place] + chr(ord(value[place]) ^ 1 or 33) + value[place + 1 :]
+        return None
+    row[column] = value.swapcase() if isinstance(value, str) else 987654321
+    return None
+
+
+def run(seed: int, rules: int = 4, lines: int = 600) -> Outcome:
+    """One round: everything in it follows from the seed.
+
+    Few rules a round, so that most pairs are a row with the rule that it was made for.
+    """
+    rng = Random(seed)
+    made = [make_rule(rng, number) for number in range(rules)]
+    loaded = kit.ruleset(*(item.text for item in made))
+    by_id = {rule.id: rule for rule in loaded.rules}
+    made = [item for item in made if item.rule_id in by_id]
+    outcome = Outcome()
+    body, expected, meant = _lines(rng, made, lines)
+    blocks = list(_blocks(rng, body))
+    binder = kit.binder()
+    reference = _told(reference_plan(loaded.rules, taxonomy(), binder), blocks)
+    for skip in (True, False):
+        told = _told(compile_plan(loaded.rules, taxonomy(), binder, skip), blocks)
+        if told != reference:
+            outcome.wrong.append(_difference(seed, skip, reference, told, made, body))
+    fired = {(rule, number) for rule, number, *_ in reference}
+    for rule, number, verdict in expected:
+        if ((rule, number) in fired) is not verdict:
+            text_of = next(item.text for item in made if item.rule_id == rule)
+            should = "should match" if verdict else "should not match"
+            outcome.wrong.append(f"seed {seed}: {should}\n{text_of}\n{body[number - 1]!r}")
+    _count(outcome, loaded.rules, blocks, reference, binder)
+    for rule, number, what in meant:
+        kinds = [one.kind for item in made if item.rule_id == rule for _, one in item.atoms]
+        if (rule, number) in fired:
+            outcome.held.update(kinds)
+        else:
+            outcome.failed.update(kinds)
+            outcome.near_misses += what == "edited"
+    return outcome
+
+
+def _lines(
+    rng: Random, made: list[Made], count: int
+) -> tuple[list[bytes], list[tuple[str, int, bool]], list[tuple[str, int, str]]]:
+    body: list[bytes] = []
+    expected: list[tuple[str, int, bool]] = []
+    meant: list[tuple[str, int, str]] = []
+    for number in range(1, count + 1):
+        item = rng.choice(made)
+        row, what, verdict = make_row(rng, item)
+        rows = [row] * (1 if rng.random() < 0.9 else 2)
+        data, clean = line(rng, item.query.name, rows)
+        body.append(data)
+        meant.append((item.rule_id, number, what))
+        # A removed row matches too (it closes), so the verdict holds for every shape with a row.
+        if clean and verdict is not None:
+            expected.append((item.rule_id, number, verdict))
+    return body, expected, meant
+
+
+def _blocks(rng: Random, body: list[bytes]) -> Iterator[Block]:
+    start, offset = 0, 0
+    while start < len(body):
+        end = min(len(body), start + rng.randint(1, 200))
+        data = b"".join(item + b"\n" for item in body[start:end])
+        if end == len(body) and rng.random() < 0.5:
+            data = data[:-1]
+        yield Block("log", offset, start + 1, data)
+        start, offset = end, offset + len(data)
+
+
+def _told(plan: Any, blocks: list[Block]) -> list[tuple[Any, ...]]:
+    problems: list[Problem] = []
+    return [
+        (m.rule.id, m.record.locator.line, m.record.locator, m.closes, m.record.at, m.evidence)
+        for m in plan.matches(blocks, problems.append)
+    ]
+
+
+def _count(
+    outcome: Outcome,
+    rules: tuple[Rule, ...],
+    blocks: list[Block],
+    reference: list[Any],
+    binder: Any,
+) -> None:
+    plan = reference_plan(rules, taxonomy(), binder)
+    outcome.pairs = sum(len(plan.bound(row).tests) for row in plan.rows(blocks, lambda _p: None))
+    outcome.matches = len(reference)
+
+
+def _difference(
+    seed: int,
+    skip: bool,
+    reference: list[Any],
+    told: list[Any],
+    made: list[Made],
+    body: list[bytes],
+) -> str:
+    odd = sorted(set(map(repr, reference)) ^ set(map(repr, told)))[:1]
+    first = next((a for a in [*reference, *told] if repr(a) in odd), None)
+    if first is None:
+        return f"seed {seed}, skip {skip}: the same matches in another order"
+    rule = next(item.text for item in made if item.rule_id == first[0])
+    who = "evaluator" if first in reference else "engine"
+    return f"seed {seed}, skip {skip}: only the {who} matches\n{rule}\n{body[first[1] - 1]!r}"

@@ -170,6 +170,9 @@ def _place(
     if name.startswith("decorations."):
         return Place("decoration", name.partition(".")[2])
     spec = taxonomy.spec(table_map, name)
+    if spec is not None and table_map.fields is None and table_map.store != "osquery":
+        # A log of one fixed shape: every field is there, or null.
+        return Place("column", spec.column, default)
     column = None if spec is None else column_of(spec, table_map.table, subject, shape, taxonomy)
     if spec is None or column is None:
         return ABSENT

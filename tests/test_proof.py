@@ -169,7 +169,7 @@ def test_recordings_hold_no_real_person_or_address() -> None:
             continue
         for log in manifest.parent.iterdir():
             if log.suffix in (".log", ".ndjson"):
-                text = log.read_text(encoding="utf-8")
+                text = re.sub(r"Chrome/\S+", "", log.read_text(encoding="utf-8"))  # a version
                 odd = {a for a in quad.findall(text) if not allowed.match(a + ".")}
                 assert {
                     a for a in odd if all(int(p) < 256 for p in a.split("."))

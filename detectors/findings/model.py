@@ -23,8 +23,8 @@ class Evidence:
     """One record that matched.
 
     `basis` is `event` (an event said so), `new` (the row appeared), `present` (it was there when
-    osquery first looked, or in a snapshot). `at`, `until` are seconds since 1970 UTC; `until` is
-    set where the row was seen to go away.
+    osquery first looked, or in a snapshot) or `gone` (a rule on removed rows). `at` and `until` are
+    seconds since 1970 UTC; `until` is set where the row was seen to go away.
     """
 
     where: Locator

@@ -33,7 +33,7 @@ def explanation(rule: Rule, view: View, of_source: bool, steps: Sequence[Step]) 
         found = as_text(record.values.get(column))  # type: ignore[arg-type]
         mark = _YES if found in allowed else _NO
         wanted = ", ".join(allowed)
-        yield f"  {mark} log source: {column} is one of {wanted}; found '{printable(found)}'"
+        yield printable(f"  {mark} log source: {column} is one of {wanted}; found '{found}'")
     for step in steps:
         yield from _tree(step, 1, view)
     if view.fields.missing_filters:
@@ -59,6 +59,6 @@ def _found(step: Step, view: View) -> str:
     if place.kind == "absent":
         return "the query does not supply it"
     if not step.values:
-        return f"{place.name} is empty or missing"
-    values = ", ".join(repr(printable(as_text(value))) for value in step.values)
+        return f"{printable(place.name)} is empty or missing"
+    values = ", ".join(f"'{printable(as_text(value))}'" for value in step.values)
     return f"{printable(place.name)} = {values}"

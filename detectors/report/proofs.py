@@ -8,6 +8,7 @@ from molehunt.ruleset import Rule
 
 from ..proof.manifest import KINDS, Spot
 from ..proof.prove import RuleProof
+from .safe import printable
 
 
 def proof_lines(proofs: Sequence[RuleProof]) -> Iterator[str]:
@@ -19,7 +20,7 @@ def proof_lines(proofs: Sequence[RuleProof]) -> Iterator[str]:
         state = "FAILED" if proof.problems else "proven"
         counts = "  ".join(f"{proof.positives.get(kind, 0) or '-':>9}" for kind in KINDS)
         near = sum(proof.near_misses.values())
-        yield f"{state} {proof.rule.title:<{width}}  {counts}  {near or '-':>11}"
+        yield f"{state} {printable(proof.rule.title):<{width}}  {counts}  {near or '-':>11}"
     proven = sum(1 for proof in proofs if not proof.problems)
     yield f"{proven} of {len(proofs)} rules proven; strongest kind of proof: {_best(proofs)}"
 
@@ -35,7 +36,7 @@ def manifest_yaml(fired: Mapping[str, set[Spot]], rules: Sequence[Rule]) -> Iter
         spots = sorted(fired.get(rule.id, ()))
         if not spots:
             continue
-        yield f"    - rule: {rule.id}    # {rule.title} ({rule.level})"
+        yield f"    - rule: {rule.id}    # {printable(rule.title)} ({rule.level})"
         yield "      records:"
         for log in sorted({spot.log for spot in spots}):
             yield from _entries(log, [spot for spot in spots if spot.log == log])

@@ -54,7 +54,7 @@ def run(options: Namespace) -> Exit:
     problems = Problems()
     for problem in ruleset.problems:
         problems(problem)
-    organisation = _organisation(options.organisation, problems)
+    organisation = _organisation(options.organisation, ruleset, problems)
     configured: list[Problem] = []
     binder = make_binder(options.config, configured)
     for problem in configured:
@@ -127,13 +127,14 @@ def _within(record: Record, since: float | None, until: float | None) -> bool:
     return at is None or ((since is None or at >= since) and (until is None or at < until))
 
 
-def _organisation(path: str | None, problems: Problems) -> Organisation | None:
+def _organisation(path: str | None, ruleset: RuleSet, problems: Problems) -> Organisation | None:
     if path is None:
         return None
     if not Path(path).is_file():
         raise UsageError(f"--organisation: no such file: {path}")
     organisation, found = load_organisation(path)
-    for problem in found:
+    known = [name for rule in ruleset.rules for name in (rule.meta.subject, rule.id)]
+    for problem in (*found, *organisation.unknown_names(known)):
         problems(problem)
     return organisation
 

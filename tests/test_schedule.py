@@ -225,3 +225,20 @@ def test_the_lab_configurations_bind_the_lab_logs() -> None:
     okta = rules["Okta Sign-In Through an Anonymising Proxy"]
     assert "no query supplies" in why_not(okta, binder.declared(), taxonomy())
     assert why_not(vnc, binder.declared(), taxonomy()) == ""
+
+
+def test_a_pack_file_is_looked_for_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative to the configuration, not to where the user happens to stand; a copy will do too."""
+    there, here = tmp_path / "etc", tmp_path / "elsewhere"
+    there.mkdir()
+    here.mkdir()
+    entry = {"queries": {"q": {"query": SQL, "interval": 60}}}
+    config(there, entry, "p.conf")
+    other = "SELECT pid, name AS path FROM processes"
+    config(here, {"queries": {"q": {"query": other, "interval": 60}}}, "p.conf")
+    monkeypatch.chdir(here)
+    for written in ("p.conf", "/no/such/place/p.conf"):
+        found = bound(config(there, {"packs": {"a": written}}), "pack_a_q", "pid", "path")
+        assert found.provenance["path"] == ("processes", "processes", "path")

@@ -181,16 +181,22 @@ def _is_pack(value: object) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("queries"), Mapping)
 
 
+def _places(value: str, config: str) -> tuple[str, ...]:
+    """Where a path in a configuration may lie: as osquery finds it (a relative one from the
+    configuration's folder), or copied beside the configuration, or below the current folder."""
+    folder = os.path.dirname(config)
+    return (os.path.join(folder, value), os.path.join(folder, os.path.basename(value)), value)
+
+
 def _existing(value: str, config: str) -> list[str]:
-    """The file of a pack: as it is written, or beside the configuration."""
-    candidates = (value, os.path.join(os.path.dirname(config), value))
-    return [path for path in candidates if os.path.isfile(path)][:1]
+    """The file of a pack."""
+    return [path for path in _places(value, config) if os.path.isfile(path)][:1]
 
 
 def _matching(value: str, config: str) -> list[str]:
     """The files of a pattern in osquery's spelling, in which `%` is `*` and `%%` is recursive."""
     pattern = value.replace("%%", "**").replace("%", "*")
-    for candidate in (pattern, os.path.join(os.path.dirname(config), pattern)):
+    for candidate in _places(pattern, config):
         found = sorted(p for p in glob.glob(candidate, recursive=True) if os.path.isfile(p))
         if found:
             return found

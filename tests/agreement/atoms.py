@@ -131,15 +131,29 @@ def _exists(rng: Random, field: str) -> Atom:
     return Atom("exists", f"{field}|exists", True, text)
 
 
+CODECS = {"wide": "utf-16le", "utf16be": "utf-16be"}
+ENCODINGS = (
+    "windash|contains",
+    "base64",
+    "base64offset|contains",
+    "wide|base64",
+    "utf16be|base64",
+    "utf16",
+)
+
+
 def _encoded(rng: Random, field: str) -> Atom:
     word = rng.choice(("secret", "-enc", "abc"))
-    kind = rng.choice(("windash|contains", "base64", "base64offset|contains", "wide|base64"))
+    kind = rng.choice(ENCODINGS)
     if kind.startswith("windash"):
         value = f" {word}" if word.startswith("-") else f" -{word}"
         return Atom(
             "windash", f"{field}|{kind}", value, lambda r: "x" + " " + r.choice("-/–—") + value[2:]
         )
-    raw = word.encode("utf-16le" if kind.startswith("wide") else "utf-8")
+    if kind == "utf16":
+        wide = "\ufeff" + word.encode("utf-16le").decode()
+        return Atom(kind, f"{field}|{kind}", word, lambda _r: wide)
+    raw = word.encode(CODECS.get(kind.partition("|")[0], "utf-8"))
     if kind.startswith("base64offset"):
         return Atom(
             kind,
@@ -152,7 +166,7 @@ def _encoded(rng: Random, field: str) -> Atom:
 
 def _time(rng: Random, field: str) -> Atom:
     part, value = rng.choice(
-        (("hour", 10), ("minute", 22), ("day", 23), ("year", 2026), ("week", 48))
+        (("hour", 10), ("minute", 22), ("day", 23), ("year", 2026), ("week", 48), ("month", 11))
     )
     made = (1795429320, "1795429320", "2026-11-23T10:22:00", "2026-11-23T10:22:00+09:00")
     return Atom(part, f"{field}|{part}", value, lambda r: r.choice(made))

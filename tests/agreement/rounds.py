@@ -26,13 +26,23 @@ BASE = "00000000-0000-4000-8000-{:012d}"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A rule with what is needed to satisfy it. `simple` rules have one selection and no more."""
+    """A rule with what is needed to satisfy it. `extra` names what it has besides its selection."""
 
     rule_id: str
     text: str
     query: Query
     atoms: tuple[tuple[str, Atom], ...]
-    simple: bool
+    extra: str
+
+    @property
+    def simple(self) -> bool:
+        """Whether the rule is its selection and no more."""
+        return not self.extra
+
+    @property
+    def kinds(self) -> list[str]:
+        """The constructs in the rule, for counting."""
+        return [one.kind for _, one in self.atoms] + ([self.extra] if self.extra else [])
 
 
 @dataclass(slots=True)
@@ -53,25 +63,7 @@ def make_rule(rng: Random, number: int) -> Made:
     fields = rng.sample(sorted(query.columns), min(len(query.columns), rng.randint(1, 3)))
     chosen = tuple((name, atom(rng, name)) for name in fields)
     detection: dict[str, Any] = {"selection": {a.key: a.value for _, a in chosen}}
-    condition, simple = "selection", True
-    extra = rng.random()
-    others = sorted(query.columns)
-    if extra < 0.3:
-        simple, condition = False, "selection and not 1 of filter_*"
-        detection["filter_a"] = {f"{rng.choice(others)}|contains": escaped(text(rng))}
-        detection["filter_b"] = {f"{rng.choice(others)}|endswith": escaped(text(rng))}
-    elif extra < 0.4:
-        simple, condition = False, "1 of sel*"
-        detection["sel_words"] = [escaped(text(rng)), escaped(text(rng))]
-    elif extra < 0.5:
-        simple, condition = False, "all of sel*"
-        hosts = ["lab-1", "lab-2"]
-        detection["sel_envelope"] = {"osquery.host": hosts, "decorations.hostname": "LAB"}
-    elif extra < 0.57 and len(others) > 1:
-        simple, condition = False, "selection or not sel_ref"
-        first, second = rng.sample(others, 2)
-        how = rng.choice(("", "|startswith", "|endswith", "|contains"))
-        detection["sel_ref"] = {f"{first}|fieldref{how}": second}
+    extra, condition = _extra(rng, detection, sorted(query.columns))
     detection["condition"] = condition
     document = {
         "title": f"Rule {number}",
@@ -80,7 +72,41 @@ def make_rule(rng: Random, number: int) -> Made:
         "detection": detection,
         "level": "low",
     }
-    return Made(document["id"], yaml.safe_dump(document, allow_unicode=True), query, chosen, simple)
+    return Made(document["id"], yaml.safe_dump(document, allow_unicode=True), query, chosen, extra)
+
+
+def _extra(rng: Random, detection: dict[str, Any], others: list[str]) -> tuple[str, Any]:
+    """Add a further construct to the detection: its name ("" for none) and the condition."""
+    kind = rng.choice(
+        ("", "", "", "", "filter", "keywords", "envelope", "fieldref", "maps", "list")
+    )
+    if kind == "filter":
+        detection["filter_a"] = {f"{rng.choice(others)}|contains": escaped(text(rng))}
+        detection["filter_b"] = {f"{rng.choice(others)}|endswith": escaped(text(rng))}
+        return kind, "selection and not 1 of filter_*"
+    if kind == "keywords":
+        words = [escaped(text(rng)), escaped(text(rng, 2))]
+        link = rng.choice(("", "|all"))
+        detection["sel_words"] = {link: words} if link else words
+        return kind + link, "1 of sel*"
+    if kind == "envelope":
+        hosts = ["lab-1", "lab-2"]
+        detection["sel_envelope"] = {"osquery.host": hosts, "decorations.hostname": "LAB"}
+        return kind, "all of sel*"
+    if kind == "fieldref" and len(others) > 1:
+        first, second = rng.sample(others, 2)
+        how = rng.choice(("", "|startswith", "|endswith", "|contains", "|neq"))
+        detection["sel_ref"] = {f"{first}|fieldref{how}": second}
+        return kind + how, rng.choice(("selection and sel_ref", "selection or sel_ref"))
+    if kind == "maps":
+        one, two = atom(rng, rng.choice(others)), atom(rng, rng.choice(others))
+        detection["sel_maps"] = [{one.key: one.value}, {two.key: two.value}]
+        return "list of maps", "selection and sel_maps"
+    if kind == "list":
+        one = atom(rng, rng.choice(others))
+        detection["other"] = {one.key: one.value}
+        return "several conditions", ["selection", "other and not selection"]
+    return "", "selection"
 
 
 def make_row(rng: Random, made: Made) -> tuple[dict[str, Any], str, bool | None]:
@@ -89,7 +115,10 @@ def make_row(rng: Random, made: Made) -> tuple[dict[str, Any], str, bool | None]
     row |= made.query.fixed
     meant = rng.choice(("match", "match", "edited", "edited", "edited", "edited"))
     for name, one in made.atoms:
-        row[made.query.columns[name]] = one.make(rng)
+        value = one.make(rng)
+        # Several values: one that satisfies is enough. `neq` and the like look at all of them.
+        several = rng.random() < 0.04 and one.on_nothing is False
+        row[made.query.columns[name]] = [value, "another"] if several else value
     certain = made.simple and not NORMALISED & {name for name, _ in made.atoms}
     # Sigma values that only look alike (two items on one column) leave no certainty.
     columns = [made.query.columns[name] for name, _ in made.atoms]
@@ -151,7 +180,7 @@ def run(seed: int, rules: int = 4, lines: int = 600) -> Outcome:
             outcome.wrong.append(f"seed {seed}: {should}\n{text_of}\n{body[number - 1]!r}")
     _count(outcome, loaded.rules, blocks, reference, binder)
     for rule, number, what in meant:
-        kinds = [one.kind for item in made if item.rule_id == rule for _, one in item.atoms]
+        kinds = next(item.kinds for item in made if item.rule_id == rule)
         if (rule, number) in fired:
             outcome.held.update(kinds)
         else:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -66,7 +67,7 @@ class Bound:
     tests: tuple[tuple[Rule, FieldMap, Predicate], ...]
 
 
-class _Reading:
+class _Reading(ABC):
     """Lines to rows to matches, the same for both plans but for `_predicate` and `_lines`."""
 
     def __init__(self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> None:
@@ -83,11 +84,13 @@ class _Reading:
             for line in self._lines(block):
                 yield from self._line(block, line, report)
 
+    @abstractmethod
     def _lines(self, block: Block) -> Iterator[Line]:
-        raise NotImplementedError
+        """The lines of a block that are to be looked into."""
 
+    @abstractmethod
     def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
-        raise NotImplementedError
+        """The rule's test on the rows of one query."""
 
     def _line(self, block: Block, line: Line, report: Report) -> Iterator[Match]:
         for row in self._rows(block, line, report):

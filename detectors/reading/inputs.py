@@ -88,23 +88,20 @@ def _chunks(file: str, stream: BinaryIO, report: Report, size: int) -> Iterator[
     """Decompressed bytes in pieces of at most `size`."""
     head = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
     reader: BinaryIO = stream
+    damage: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
     if head[:2] == b"\x1f\x8b":
         reader = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
     elif head == b"\x28\xb5\x2f\xfd":
         import zstandard
 
         reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+        damage = (zstandard.ZstdError,)
     try:
         # read1 hands over what it has, so that a damaged end does not take the good bytes along.
         read = reader.read1 if hasattr(reader, "read1") else reader.read
         while piece := read(size):
             yield piece
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        report(Problem(f"damaged compressed data: {error}", file, hint="what came before was read"))
-    except Exception as error:
-        # zstandard is imported only when needed, so its error class is known by name alone.
-        if type(error).__name__ != "ZstdError":
-            raise
+    except damage as error:
         report(Problem(f"damaged compressed data: {error}", file, hint="what came before was read"))
 
 

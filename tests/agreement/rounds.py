@@ -19,7 +19,7 @@ from molehunt.taxonomy import taxonomy
 
 from .atoms import Atom, atom, escaped, text
 from .spelling import line
-from .tables import NORMALISED, QUERIES, Query
+from .tables import NORMALISED, OKTA, QUERIES, Query
 
 BASE = "00000000-0000-4000-8000-{:012d}"
 
@@ -119,7 +119,11 @@ def make_row(rng: Random, made: Made) -> tuple[dict[str, Any], str, bool | None]
         # Several values: one that satisfies is enough. `neq` and the like look at all of them.
         several = rng.random() < 0.04 and one.on_nothing is False
         row[made.query.columns[name]] = [value, "another"] if several else value
-    certain = made.simple and not NORMALISED & {name for name, _ in made.atoms}
+    certain = (
+        made.simple
+        and made.query.name != OKTA
+        and not NORMALISED & {name for name, _ in made.atoms}
+    )
     # Sigma values that only look alike (two items on one column) leave no certainty.
     columns = [made.query.columns[name] for name, _ in made.atoms]
     certain = certain and len(set(columns)) == len(columns)

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from .tables import OKTA
+
 
 def line(rng: Random, query: str, rows: list[Mapping[str, Any]]) -> tuple[bytes, bool]:
     """One log line for the rows, and whether it is cleanly written (nothing broken or mended)."""
-    document = {
+    if query == OKTA:
+        return _finish(rng, _okta(rng, rows[0]))
+    document: dict[str, Any] = {
         "name": query,
         "hostIdentifier": f"lab-{rng.randint(1, 3)}",
         "unixTime": rng.choice((1795429320 + rng.randint(0, 99), str(1795429320))),
@@ -18,6 +22,28 @@ def line(rng: Random, query: str, rows: list[Mapping[str, Any]]) -> tuple[bytes,
         "epoch": 0,
         "decorations": {"hostname": "lab"},
     } | _shape(rng, rows)
+    return _finish(rng, document)
+
+
+def _okta(rng: Random, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A System Log event: dotted names become nested objects, `target` a list of them."""
+    document: dict[str, Any] = {
+        "actor": {"alternateId": f"lab-{rng.randint(1, 3)}", "id": "00u"},
+        "published": "2026-11-23T10:22:00.000Z",
+    }
+    for name, value in row.items():
+        first, _, rest = name.partition(".")
+        if not rest:
+            document[first] = value if isinstance(value, str) else "user.session.start"
+        elif first == "target":
+            document[first] = [{rest: value}, {rest: "another"}][: rng.randint(1, 2)]
+        else:
+            document.setdefault(first, {})[rest] = value
+    document.setdefault("eventType", "user.session.start")
+    return document
+
+
+def _finish(rng: Random, document: dict[str, Any]) -> tuple[bytes, bool]:
     if rng.random() < 0.5:
         items = list(document.items())
         rng.shuffle(items)

@@ -55,8 +55,17 @@ QUERIES = (
         {"TargetObject": "path", "Details": "data"},
         {"key": "k", "name": "n"},
     ),
+    Query(
+        "okta.system_log",
+        "{product: okta, service: okta}",
+        {"actor.displayName": "actor.displayName", "client.ipAddress": "client.ipAddress",
+         "outcome.reason": "outcome.reason", "target.id": "target.id", "eventType": "eventType"},
+        {},
+    ),
     Query("crontab", "{product: osquery, service: crontab}",
           {"command": "command", "path": "path", "hour": "hour", "event": "event"}, {}),
 )  # fmt: skip
 # Their values are respelled before a rule sees them, so what is made may not be what is matched.
 NORMALISED = {"CurrentDirectory", "DestinationIp", "SourceIp", "TargetObject"}
+# Where "" is a value of its own, and a name must stand for the log to be known.
+OKTA = "okta.system_log"

@@ -44,6 +44,7 @@ test: lint types
 lint: $(DEVELOP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) docs/picture.py --check
 
 types: $(DEVELOP) typing
 	$(PY) -m mypy

@@ -1,4 +1,7 @@
-"""Draw docs/hunt.svg: the table of a hunt in the recordings that ship. Called by `make picture`."""
+"""Draw docs/hunt.svg: the table of a hunt in the recordings that ship. Called by `make picture`.
+
+With `--check` nothing is written; the exit code is 1 if the picture is no longer what is found.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,13 @@ def main() -> int:
     found = [finding for finding in folder.findings() if finding.level >= Level.MEDIUM]
     by_rule = list({finding.rule: finding for finding in reversed(found)}.values())
     svg = render_svg(by_rule[-SHOWN:], width=118, title="molehunt hunt tests/recordings")
-    (ROOT / "docs" / "hunt.svg").write_text(svg, encoding="utf-8")
+    picture = ROOT / "docs" / "hunt.svg"
+    if "--check" in sys.argv[1:]:
+        if picture.read_text(encoding="utf-8") != svg:
+            print(f"{picture} is not what is found today: make picture", file=sys.stderr)
+            return 1
+        return 0
+    picture.write_text(svg, encoding="utf-8")
     return len(problems)
 
 

@@ -15,7 +15,7 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # Without a database an example found on one machine cannot decide a run on another; failures print
 # what reproduces them (`--hypothesis-seed`, or a @reproduce_failure line).
-settings.register_profile("local", database=None, print_blob=True)
+settings.register_profile("local", database=None, print_blob=True, deadline=None)
 settings.register_profile("ci", database=None, print_blob=True, derandomize=True, deadline=None)
 settings.load_profile("ci" if IN_CI else "local")
 

@@ -223,7 +223,7 @@ def test_the_lab_configurations_bind_the_lab_logs() -> None:
     # The row of a socket query is about the socket, not about the process joined to it.
     assert resolve(vnc, query, taxonomy()) is None
     okta = rules["Okta Sign-In Through an Anonymising Proxy"]
-    assert "no query supplies" in why_not(okta, binder.declared(), taxonomy())
+    assert "no query on its system supplies" in why_not(okta, binder.declared(), taxonomy())
     assert why_not(vnc, binder.declared(), taxonomy()) == ""
 
 

@@ -304,6 +304,46 @@ def test_fleet_documents_of_a_kind(tmp_path: Path) -> None:
     assert query.platforms == {"linux"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("default.yml", "agent_options:\n  path: ./lib/options.yml\n"),
+        (
+            "default.yml",
+            "agent_options:\n  config: {schedule: {q: {query: SELECT 1, interval: 60}}}",
+        ),
+        (
+            "config.yml",
+            (
+                "apiVersion: v1\nkind: config\nspec:\n  agent_options:\n"
+                "    config: {schedule: {q: {query: SELECT 1, interval: 60}}}\n"
+            ),
+        ),
+        (
+            "team.yml",
+            (
+                "apiVersion: v1\nkind: team\nspec:\n  team:\n    name: a\n    agent_options:\n"
+                "      overrides: {platforms: {darwin: {schedule: "
+                "{q: {query: SELECT 1, interval: 60}}}}}\n"
+            ),
+        ),
+    ],
+)
+def test_fleet_agent_options(tmp_path: Path, name: str, text: str) -> None:
+    """The osquery configuration in agent options counts, wherever Fleet keeps them."""
+    (tmp_path / "lib").mkdir()
+    options = "config:\n  schedule: {q: {query: SELECT 1, interval: 60}}\n"
+    (tmp_path / "lib" / "options.yml").write_text(options)
+    assert _found(_good(tmp_path, text, name), "q") == ["SELECT 1"]
+
+
+def test_fleet_agent_options_that_are_not_there(tmp_path: Path) -> None:
+    """A file that is named and missing is a problem, and says who named it."""
+    _, problems = _load(tmp_path, "agent_options:\n  path: gone.yml\n", "default.yml")
+    assert [problem.path for problem in problems] == [str(tmp_path / "gone.yml")]
+    assert "default.yml" in problems[0].hint
+
+
 def test_a_bad_fleet_report_has_its_line(tmp_path: Path) -> None:
     """The line is that of the entry."""
     text = "reports:\n  - {name: a, query: SELECT 1, interval: 60}\n  - {query: SELECT 2}\n"
@@ -327,6 +367,21 @@ def test_the_own_pack_is_known_by_name(name: str) -> None:
     manifest = load_yaml("pack.yml")
     schedule = pack_schedule(manifest)
     assert _found(schedule, name) == [manifest["queries"]["processes"]["sql"]]
+
+
+def test_a_query_for_several_systems_says_which() -> None:
+    """It is logged under a name for each system; the plain name is that of older packs."""
+    schedule = pack_schedule(load_yaml("pack.yml"))
+    systems = {
+        name: set(find(schedule, f"pack_molehunt_processes{name}")[0].platforms)
+        for name in ("", "_linux", "_darwin", "_windows")
+    }
+    assert systems == {
+        "": {"linux", "darwin", "windows"},
+        "_linux": {"linux"},
+        "_darwin": {"darwin"},
+        "_windows": {"windows"},
+    }
 
 
 @pytest.mark.parametrize("name", ["processes", "pack_other_processes", "pack_molehunt/processes"])

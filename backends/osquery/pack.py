@@ -13,6 +13,7 @@ from typing import Any
 from molehunt.problems import Problem
 from molehunt.ruleset import Rule
 from molehunt.schema import Table
+from molehunt.taxonomy import PRODUCT_PLATFORM
 
 # osquery silently drops queries with these names (osquery/config/config.cpp).
 _BAD_ENDINGS = ("epoch", "counter")
@@ -26,18 +27,19 @@ def make_pack(
 
     A query is in the pack if a rule can use one of its tables on one of its systems.
     """
+    from molehunt.detectors.schedule.queries import pack_queries
     from molehunt.detectors.schedule.sql import SqlProblem, shape_of
 
     problems: list[Problem] = []
     queries: dict[str, Any] = {}
-    for name, entry in sorted(manifest["queries"].items()):
+    for name, entry in sorted(pack_queries(manifest)):
         problems += _check_name(name)
         shape = shape_of(entry["sql"], schema)
         if isinstance(shape, SqlProblem):
             problems.append(Problem(f"query {name}: {shape.what}", "pack.yml"))
             continue
         used = [use.table for use in shape.tables]
-        if not any(set(rule.meta.tables) & set(used) for rule in rules):
+        if not any(_uses(rule, used, entry["systems"]) for rule in rules):
             continue
         origins = [origin for origin in shape.columns.values() if origin is not None]
         queries[name] = {
@@ -51,6 +53,14 @@ def make_pack(
         }
     problems += _check_fed(rules, manifest, schema)
     return {"queries": queries}, problems
+
+
+def _uses(rule: Rule, tables: Sequence[str], systems: Sequence[str]) -> bool:
+    """Whether a rule needs one of the tables, on one of the systems."""
+    wanted = set(rule.meta.platforms)
+    if rule.product in PRODUCT_PLATFORM:
+        wanted.add(PRODUCT_PLATFORM[rule.product])
+    return bool(set(rule.meta.tables) & set(tables)) and (not wanted or bool(wanted & set(systems)))
 
 
 def render_pack(pack: Mapping[str, Any]) -> str:

@@ -112,7 +112,7 @@ def why_not(rule: Rule, bindings: list[Binding], taxonomy: Taxonomy) -> str:
         if (subject := _subject(table_map.table, binding.shape, taxonomy)) is not None
     ]
     if not supplied:
-        return "no query supplies " + " or ".join(tables)
+        return "no query on its system supplies " + " or ".join(tables)
     binding, table_map, subject = supplied[0]
     assert binding.shape is not None
     places = _places(rule, table_map, subject, binding.shape, taxonomy)

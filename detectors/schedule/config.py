@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -79,9 +80,8 @@ class _Loader:
         value = document.value
         if fleet.is_fleet(value):
             self.problems += self.fleet.add(document)
-            config = fleet.osquery_config(value)
-            if config is not None:
-                self.config(document._replace(value=config))
+            for options in fleet.agent_options(value):
+                self.agent_options(options, document)
         elif not isinstance(value, Mapping):
             if value is not None:
                 self.problem(document.path, None, "not an object", "is it a configuration?")
@@ -91,6 +91,24 @@ class _Loader:
             self.pack(None, value, document)
         else:
             self.packs({k: v for k, v in value.items() if _is_pack(v)}, document)
+
+    def agent_options(self, options: Mapping[object, object], document: Document) -> None:
+        """Fleet's agent options, in the document or in a file that it names."""
+        for config in fleet.osquery_configs(options):
+            self.config(document._replace(value=config))
+        path = options.get("path")
+        if not isinstance(path, str):
+            return
+        file = os.path.join(os.path.dirname(document.path), path)
+        documents = read(file)
+        if isinstance(documents, Problem):
+            self.problems.append(replace(documents, hint=f"{document.path} names it"))
+            return
+        for found in documents:
+            if isinstance(found.value, Mapping):
+                # A file cannot name another one, so that they cannot go in circles.
+                for config in fleet.osquery_configs(found.value):
+                    self.config(found._replace(value=config))
 
     def config(self, document: Document) -> None:
         """An osquery configuration."""

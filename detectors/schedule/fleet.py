@@ -30,11 +30,24 @@ def is_fleet(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
 
 
-def osquery_config(value: object) -> Mapping[str, Any] | None:
-    """The osquery configuration among Fleet's agent options, if it says anything of schedules."""
-    options = value.get("agent_options") if isinstance(value, Mapping) else None
-    config = options.get("config") if isinstance(options, Mapping) else None
-    return config if isinstance(config, Mapping) else None
+def agent_options(value: object) -> list[Mapping[Any, Any]]:
+    """The agent options in a document: GitOps's own, or those of a classic config or team."""
+    if not isinstance(value, Mapping):
+        return []
+    holders: list[object] = [value]
+    spec = value.get("spec")
+    if str(value.get("kind")).lower() in ("config", "team") and isinstance(spec, Mapping):
+        holders += [spec, spec.get("team")]
+    found = [holder.get("agent_options") for holder in holders if isinstance(holder, Mapping)]
+    return [options for options in found if isinstance(options, Mapping)]
+
+
+def osquery_configs(options: Mapping[Any, Any]) -> list[Mapping[Any, Any]]:
+    """The osquery configurations in agent options: for all hosts, and those of one system."""
+    overrides = options.get("overrides")
+    platforms = overrides.get("platforms") if isinstance(overrides, Mapping) else None
+    own = list(platforms.values()) if isinstance(platforms, Mapping) else []
+    return [config for config in (options.get("config"), *own) if isinstance(config, Mapping)]
 
 
 @dataclass(slots=True)

@@ -97,10 +97,12 @@ def find(schedule: Schedule, log_name: str) -> tuple[ScheduledQuery, ...]:
 def pack_schedule(manifest: Mapping[str, Any]) -> Schedule:
     """The schedule of molehunt's own pack, from `rules/pack.yml` as plain values.
 
-    Retired queries are in it: logs of older packs hold them.
+    Retired queries are in it, and those for several systems under their plain name: logs of older
+    packs hold them.
     """
     pack = str(manifest["pack"])
-    entries = {**(manifest.get("retired") or {}), **manifest["queries"]}
+    retired = manifest.get("retired") or {}
+    entries = {**retired, **manifest["queries"], **dict(pack_queries(manifest))}
     return Schedule(
         tuple(
             ScheduledQuery(
@@ -117,6 +119,21 @@ def pack_schedule(manifest: Mapping[str, Any]) -> Schedule:
         ),
         own=pack,
     )
+
+
+def pack_queries(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The queries that the pack schedules: name and entry, one for each system.
+
+    A query for several systems is there as `<name>_<system>` for each of them, so that the name in
+    the log says which system a row is from.
+    """
+    for name, entry in manifest["queries"].items():
+        systems = entry["systems"]
+        if len(systems) == 1:
+            yield name, entry
+            continue
+        for system in systems:
+            yield f"{name}_{system}", {**entry, "systems": [system]}
 
 
 def _index(schedule: Schedule) -> _Index:

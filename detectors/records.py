@@ -7,7 +7,7 @@ were logged; normalising is the taxonomy's business and happens when a rule is m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -92,8 +92,7 @@ class Binding:
         return self.shape.columns if self.shape else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row as a reader found it, before anything is known about its query.
 
     `action` is `added`, `removed`, `snapshot` or, for event-like sources, `event`.
@@ -108,7 +107,7 @@ class Row:
     observed_at: float | None
     values: Mapping[str, Value]
     locator: Locator
-    decorations: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    decorations: Mapping[str, str] = EMPTY
     counter: int | None = None
     user: str | None = None
     event_at: float | None = None

@@ -89,12 +89,13 @@ def matches(rules: Sequence[Rule], *lines: bytes, binder_: Binder | None = None)
     problems: list[Problem] = []
     plans = [
         reference_plan(rules, taxonomy(), tie),
-        compile_plan(rules, taxonomy(), tie, skip=False),
-        compile_plan(rules, taxonomy(), tie, skip=True),
+        compile_plan(rules, taxonomy(), tie, scan=""),
+        compile_plan(rules, taxonomy(), tie, scan="hyperscan"),
+        compile_plan(rules, taxonomy(), tie, scan="re2"),
     ]
     found = [list(plan.matches([block(*lines)], problems.append)) for plan in plans]
     told = [[(m.rule.id, m.record.locator, m.closes, m.evidence) for m in one] for one in found]
-    assert told[0] == told[1] == told[2]
+    assert told[0] == told[1] == told[2] == told[3]
     return found[0]
 
 

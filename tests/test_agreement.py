@@ -44,13 +44,15 @@ def test_planted_faults_are_caught(fault: Plant, monkeypatch: pytest.MonkeyPatch
     assert any(run(seed).wrong for seed in range(80)), f"{fault.__name__} survived"
 
 
-@pytest.mark.parametrize(("fault", "item", "columns"), RARE, ids=lambda part: str(part)[:12])
+@pytest.mark.parametrize(("fault", "item", "query", "columns"), RARE, ids=lambda x: str(x)[:12])
 def test_rare_spellings_are_found_and_their_faults_caught(
-    fault: Plant, item: str, columns: bytes, monkeypatch: pytest.MonkeyPatch
+    fault: Plant, item: str, query: str, columns: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A character or number in a spelling that no literal holds still matches."""
-    rule = kit.rule(f"selection:\n    {item}\ncondition: selection")
-    line = kit.line({}, "processes").replace(b'"columns": {}', b'"columns": ' + columns)
+    sources = {"process_events": "{category: process_creation, product: linux}"}
+    source = sources.get(query, f"{{product: osquery, service: {query}}}")
+    rule = kit.rule(f"selection:\n    {item}\ncondition: selection", source)
+    line = kit.line({}, query).replace(b'"columns": {}', b'"columns": ' + columns)
     assert kit.fires([rule], line)
     fault(monkeypatch)
     with pytest.raises(AssertionError):

@@ -1,44 +1,41 @@
 """The slow evaluator: what a rule means here, written to be read.
 
-It walks pySigma's own condition tree over one record and keeps every step, so that `explain` can
+It walks a rule's condition over one record and keeps every step, so that `explain` can
 show it. The engine in `plan` must never disagree with it. docs/semantics.md states each decision
 with the passage of the Sigma specification behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
 import re2
-from sigma.conditions import (
-    ConditionAND,
-    ConditionFieldEqualsValueExpression,
-    ConditionNOT,
-    ConditionOR,
-    ConditionValueExpression,
-)
-from sigma.types import (
-    CompareOperators,
-    SigmaBool,
-    SigmaCasedString,
-    SigmaCIDRExpression,
-    SigmaCompareExpression,
-    SigmaExists,
-    SigmaExpansion,
-    SigmaFieldReference,
-    SigmaNull,
-    SigmaNumber,
-    SigmaRegularExpression,
-    SigmaString,
-    SigmaTimestampPart,
-    SpecialChars,
-    TimestampPart,
-)
 
+from molehunt.conditions import (
+    And,
+    AnyOf,
+    Cidr,
+    Compare,
+    Condition,
+    Exists,
+    FieldIs,
+    Flag,
+    Keyword,
+    Not,
+    Nothing,
+    Number,
+    Or,
+    Reference,
+    Regex,
+    Text,
+    TimePart,
+    Wanted,
+    Wild,
+)
 from molehunt.normalise import NORMALISERS, parse_ip
 
 from ..records import Record, Scalar
@@ -138,26 +135,26 @@ def belongs(view: View) -> bool:
     )
 
 
-def evaluate(condition: Any, view: View) -> Step:
-    """The outcome of a pySigma condition tree on one record, nothing skipped."""
-    if isinstance(condition, (ConditionAND, ConditionOR)):
-        children = tuple(evaluate(child, view) for child in condition.args)
-        outcomes = [child.holds for child in children]
-        if isinstance(condition, ConditionAND):
-            return Step("and", all(outcomes), children)
-        return Step("or", any(outcomes), children)
-    if isinstance(condition, ConditionNOT):
-        child = evaluate(condition.args[0], view)
-        return Step("not", not child.holds, (child,))
-    if isinstance(condition, ConditionFieldEqualsValueExpression):
-        return _field_step(condition.field, condition.value, view)
-    if isinstance(condition, ConditionValueExpression):
-        holds = _keyword_holds(condition.value, view)
-        return Step("keyword", holds, wanted=wanted(condition.value))
-    raise TypeError(f"not a Sigma condition: {condition!r}")
+def evaluate(condition: Condition, view: View) -> Step:
+    """The outcome of a condition on one record, nothing skipped."""
+    match condition:
+        case And():
+            children = tuple(evaluate(child, view) for child in condition.args)
+            return Step("and", all(child.holds for child in children), children)
+        case Or():
+            children = tuple(evaluate(child, view) for child in condition.args)
+            return Step("or", any(child.holds for child in children), children)
+        case Not():
+            child = evaluate(condition.arg, view)
+            return Step("not", not child.holds, (child,))
+        case FieldIs():
+            return _field_step(condition.field, condition.value, view)
+        case Keyword():
+            holds = _keyword_holds(condition.value, view)
+            return Step("keyword", holds, wanted=wanted(condition.value))
 
 
-def _field_step(field: str, value: Any, view: View) -> Step:
+def _field_step(field: str, value: Wanted, view: View) -> Step:
     return Step(
         "field",
         _field_holds(field, value, view),
@@ -168,56 +165,58 @@ def _field_step(field: str, value: Any, view: View) -> Step:
     )
 
 
-def _field_holds(field: str, value: Any, view: View) -> bool:
-    if isinstance(value, SigmaExpansion):
+def _field_holds(field: str, value: Wanted, view: View) -> bool:
+    if isinstance(value, AnyOf):
         return any(_field_holds(field, item, view) for item in value.values)
-    if isinstance(value, SigmaExists):
+    if isinstance(value, Exists):
         return view.present(field) == value.exists
     found = view.values(field)
-    if isinstance(value, SigmaNull):
+    if isinstance(value, Nothing):
         return not found
     if _is_empty_string(value) and view.fields.store.empty_is_null:
         return not found
-    if isinstance(value, SigmaFieldReference):
+    if isinstance(value, Reference):
         others = view.values(value.field)
         return any(_refers(value, mine, other) for mine in found for other in others)
     return any(value_matches(value, item) for item in found)
 
 
-def _is_empty_string(value: Any) -> bool:
-    return isinstance(value, SigmaString) and value.s == []
+def _is_empty_string(value: Wanted) -> bool:
+    return isinstance(value, Text) and not value.parts
 
 
-def value_matches(wanted_value: Any, actual: Scalar) -> bool:
-    """Whether one logged value, not nothing, satisfies one Sigma value."""
-    if isinstance(wanted_value, SigmaCasedString):
-        return glob(wanted_value.s, as_text(actual))
-    if isinstance(wanted_value, SigmaString):
-        folded = [fold(part) if isinstance(part, str) else part for part in wanted_value.s]
-        return glob(folded, fold(as_text(actual)))
-    if isinstance(wanted_value, SigmaTimestampPart):
-        return _time_part(wanted_value.timestamp_part, actual) == wanted_value.number
-    if isinstance(wanted_value, SigmaNumber):
-        return as_number(actual) == wanted_value.number
-    if isinstance(wanted_value, SigmaBool):
-        return fold(as_text(actual)) == ("true" if wanted_value.boolean else "false")
-    if isinstance(wanted_value, SigmaRegularExpression):
-        return regex(wanted_value).search(as_text(actual)) is not None
-    if isinstance(wanted_value, SigmaCIDRExpression):
-        address, network = parse_ip(as_text(actual)), ip_network(wanted_value.cidr)
-        return address is not None and address in network
-    if isinstance(wanted_value, SigmaCompareExpression):
-        return _compares(wanted_value, as_number(actual))
-    raise TypeError(f"no meaning for {type(wanted_value).__name__}")
+def value_matches(value: Wanted, actual: Scalar) -> bool:
+    """Whether one logged value, not nothing, satisfies one wanted value."""
+    match value:
+        case Text(parts=parts, cased=True):
+            return glob(parts, as_text(actual))
+        case Text(parts=parts):
+            folded = [fold(part) if isinstance(part, str) else part for part in parts]
+            return glob(folded, fold(as_text(actual)))
+        case TimePart(part=part, number=number):
+            return _time_part(part, actual) == number
+        case Number(number=number):
+            return as_number(actual) == number
+        case Flag(boolean=boolean):
+            return fold(as_text(actual)) == ("true" if boolean else "false")
+        case Regex():
+            return regex(value).search(as_text(actual)) is not None
+        case Cidr(network=network):
+            address = parse_ip(as_text(actual))
+            return address is not None and address in ip_network(network)
+        case Compare():
+            return _compares(value, as_number(actual))
+        case _:
+            raise TypeError(f"{value!r} is not about one value")
 
 
-def glob(parts: list[Any], text: str) -> bool:
+def glob(parts: Sequence[str | Wild], text: str) -> bool:
     """Wildcard match of the whole text: `*` is any run of characters, `?` exactly one.
 
     Keeps the set of places in the pattern that the text so far can have reached; time is at most
     pattern length times text length, whatever the two hold.
     """
-    pattern: list[Any] = []
+    pattern: list[str | Wild] = []
     for part in parts:
         pattern.extend(part if isinstance(part, str) else [part])
     reached = _past_stars(pattern, {0})
@@ -226,9 +225,9 @@ def glob(parts: list[Any], text: str) -> bool:
         for place in reached:
             if place == len(pattern):
                 continue
-            if pattern[place] is SpecialChars.WILDCARD_MULTI:
+            if pattern[place] is Wild.ANY:
                 moved.add(place)
-            elif pattern[place] is SpecialChars.WILDCARD_SINGLE or pattern[place] == character:
+            elif pattern[place] is Wild.ONE or pattern[place] == character:
                 moved.add(place + 1)
         reached = _past_stars(pattern, moved)
         if not reached:
@@ -236,20 +235,19 @@ def glob(parts: list[Any], text: str) -> bool:
     return len(pattern) in reached
 
 
-def _past_stars(pattern: list[Any], places: set[int]) -> set[int]:
+def _past_stars(pattern: list[str | Wild], places: set[int]) -> set[int]:
     result = set(places)
     for place in places:
         following = place
-        while following < len(pattern) and pattern[following] is SpecialChars.WILDCARD_MULTI:
+        while following < len(pattern) and pattern[following] is Wild.ANY:
             following += 1
             result.add(following)
     return result
 
 
-def regex(value: SigmaRegularExpression) -> Any:
-    """The compiled RE2 pattern of a Sigma regex: linear in the text, unanchored, with its flags."""
-    flags = "".join(sorted(value.sigma_to_re_flag[flag] for flag in value.flags))
-    return _compiled((f"(?{flags})" if flags else "") + str(value.regexp))
+def regex(value: Regex) -> Any:
+    """The compiled RE2 pattern of a regex: linear in the text, unanchored, with its flags."""
+    return _compiled((f"(?{value.flags})" if value.flags else "") + value.pattern)
 
 
 @lru_cache(maxsize=4096)
@@ -257,55 +255,56 @@ def _compiled(pattern: str) -> Any:
     return re2.compile(pattern)
 
 
-def _compares(value: SigmaCompareExpression, actual: int | float | None) -> bool:
+def _compares(value: Compare, actual: int | float | None) -> bool:
     if actual is None:
         return False
-    number = value.number.number
+    number = value.number
     return {
-        CompareOperators.LT: actual < number,
-        CompareOperators.LTE: actual <= number,
-        CompareOperators.GT: actual > number,
-        CompareOperators.GTE: actual >= number,
-        CompareOperators.NEQ: actual != number,
-    }[value.op]
+        "<": actual < number,
+        "<=": actual <= number,
+        ">": actual > number,
+        ">=": actual >= number,
+        "!=": actual != number,
+    }[value.operator]
 
 
-def _time_part(part: TimestampPart, actual: Scalar) -> int | None:
+def _time_part(part: str, actual: Scalar) -> int | None:
     moment = as_time(actual)
     if moment is None:
         return None
     return {
-        TimestampPart.MINUTE: moment.minute,
-        TimestampPart.HOUR: moment.hour,
-        TimestampPart.DAY: moment.day,
-        TimestampPart.WEEK: moment.isocalendar().week,
-        TimestampPart.MONTH: moment.month,
-        TimestampPart.YEAR: moment.year,
+        "minute": moment.minute,
+        "hour": moment.hour,
+        "day": moment.day,
+        "week": moment.isocalendar().week,
+        "month": moment.month,
+        "year": moment.year,
     }[part]
 
 
-def _refers(reference: SigmaFieldReference, mine: Scalar, other: Scalar) -> bool:
+def _refers(reference: Reference, mine: Scalar, other: Scalar) -> bool:
     """Two fields compared as text without case; nothing is equal to nothing only by `null`."""
     left, right = fold(as_text(mine)), fold(as_text(other))
-    if reference.starts_with and reference.ends_with:
+    if reference.starts and reference.ends:
         return right in left
-    if reference.starts_with:
+    if reference.starts:
         return left.startswith(right)
-    if reference.ends_with:
+    if reference.ends:
         return left.endswith(right)
     return left == right
 
 
-def _keyword_holds(value: Any, view: View) -> bool:
+def _keyword_holds(value: Wanted, view: View) -> bool:
     """A keyword stands anywhere in any value of the record."""
-    if isinstance(value, SigmaExpansion):
+    if isinstance(value, AnyOf):
         return any(_keyword_holds(item, view) for item in value.values)
     texts = view.all_texts()
-    if isinstance(value, SigmaString):
-        anywhere = SpecialChars.WILDCARD_MULTI
-        cased = isinstance(value, SigmaCasedString)
-        parts = [fold(p) if isinstance(p, str) and not cased else p for p in value.s]
-        return any(glob([anywhere, *parts, anywhere], t if cased else fold(t)) for t in texts)
-    if isinstance(value, (SigmaNumber, SigmaBool)):
-        return any(fold(str(value)) in fold(text) for text in texts)
+    if isinstance(value, Text):
+        parts = [fold(p) if isinstance(p, str) and not value.cased else p for p in value.parts]
+        anywhere = [Wild.ANY, *parts, Wild.ANY]
+        return any(glob(anywhere, t if value.cased else fold(t)) for t in texts)
+    if isinstance(value, Number):
+        return any(fold(str(value.number)) in fold(text) for text in texts)
+    if isinstance(value, Flag):
+        return any(("true" if value.boolean else "false") in fold(text) for text in texts)
     return any(value_matches(value, text) for text in texts)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sigma.conditions import (
-    ConditionAND,
-    ConditionFieldEqualsValueExpression,
-    ConditionNOT,
-    ConditionOR,
-    ConditionValueExpression,
+from molehunt.conditions import (
+    And,
+    Condition,
+    Exists,
+    FieldIs,
+    Keyword,
+    Not,
+    Nothing,
+    Or,
+    Text,
+    Wanted,
+    fields_of,
+    flat,
 )
-from sigma.types import SigmaExists, SigmaExpansion, SigmaFieldReference, SigmaNull, SigmaString
-
 from molehunt.ruleset import Rule
 from molehunt.taxonomy import (
     PRODUCT_PLATFORM,
@@ -60,26 +65,6 @@ class FieldMap:
     def key(self) -> tuple[object, ...]:
         """Equal for two queries on which a rule reads the same columns the same way."""
         return (self.store.name, tuple(sorted(self.places.items())), self.where)
-
-
-def fields_of(node: Any) -> Iterator[str]:
-    """The field names of a condition tree, those behind `fieldref` included; with repeats."""
-    if isinstance(node, (ConditionAND, ConditionOR, ConditionNOT)):
-        for child in node.args:
-            yield from fields_of(child)
-    elif isinstance(node, ConditionFieldEqualsValueExpression):
-        yield node.field
-        for value in _flat(node.value):
-            if isinstance(value, SigmaFieldReference):
-                yield value.field
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, SigmaExpansion):
-        for item in value.values:
-            yield from _flat(item)
-    else:
-        yield value
 
 
 def resolve(rule: Rule, binding: Binding, taxonomy: Taxonomy) -> FieldMap | None:
@@ -150,10 +135,9 @@ def _places(
     rule: Rule, table_map: TableMap, subject: str, shape: Shape, taxonomy: Taxonomy
 ) -> dict[str, Place]:
     default = taxonomy.stores[table_map.store].text
-    names = {name for condition in rule.conditions for name in fields_of(condition)}
-    names.update(rule.meta.identity)
     return {
-        name: _place(name, table_map, subject, shape, taxonomy, default) for name in sorted(names)
+        name: _place(name, table_map, subject, shape, taxonomy, default)
+        for name in (*rule.fields, *rule.meta.identity)
     }
 
 
@@ -244,36 +228,39 @@ class Possible(NamedTuple):
     false: bool
 
 
-def possible(node: Any, places: Mapping[str, Place], store: Store) -> Possible:
+def possible(node: Condition, places: Mapping[str, Place], store: Store) -> Possible:
     """What a condition can still become when absent fields count as nothing."""
-    if isinstance(node, (ConditionAND, ConditionOR)):
-        parts = [possible(child, places, store) for child in node.args]
-        if isinstance(node, ConditionAND):
+    match node:
+        case And():
+            parts = [possible(child, places, store) for child in node.args]
             return Possible(all(p.true for p in parts), any(p.false for p in parts))
-        return Possible(any(p.true for p in parts), all(p.false for p in parts))
-    if isinstance(node, ConditionNOT):
-        inner = possible(node.args[0], places, store)
-        return Possible(inner.false, inner.true)
-    if isinstance(node, ConditionValueExpression) or places[node.field].kind != "absent":
-        return Possible(True, True)
-    holds = any(_holds_on_nothing(value, store) for value in _flat(node.value))
-    return Possible(holds, not holds)
+        case Or():
+            parts = [possible(child, places, store) for child in node.args]
+            return Possible(any(p.true for p in parts), all(p.false for p in parts))
+        case Not():
+            inner = possible(node.arg, places, store)
+            return Possible(inner.false, inner.true)
+        case FieldIs() if places[node.field].kind == "absent":
+            holds = any(_holds_on_nothing(value, store) for value in flat(node.value))
+            return Possible(holds, not holds)
+        case FieldIs() | Keyword():
+            return Possible(True, True)
 
 
-def _holds_on_nothing(value: Any, store: Store) -> bool:
-    if isinstance(value, SigmaExists):
+def _holds_on_nothing(value: Wanted, store: Store) -> bool:
+    if isinstance(value, Exists):
         return not value.exists
-    if isinstance(value, SigmaString):
-        return store.empty_is_null and not value.s
-    return isinstance(value, SigmaNull)
+    if isinstance(value, Text):
+        return store.empty_is_null and not value.parts
+    return isinstance(value, Nothing)
 
 
-def _positive(node: Any, wanted: bool) -> Iterator[str]:
+def _positive(node: Condition, wanted: bool) -> Iterator[str]:
     """Fields that an un-negated part of the condition asks for."""
-    if isinstance(node, ConditionNOT):
-        yield from _positive(node.args[0], not wanted)
-    elif isinstance(node, (ConditionAND, ConditionOR)):
+    if isinstance(node, Not):
+        yield from _positive(node.arg, not wanted)
+    elif isinstance(node, (And, Or)):
         for child in node.args:
             yield from _positive(child, wanted)
-    elif wanted and isinstance(node, ConditionFieldEqualsValueExpression):
+    elif wanted and isinstance(node, FieldIs):
         yield from fields_of(node)

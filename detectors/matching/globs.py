@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sigma.types import SpecialChars
-
-_MULTI, _SINGLE = SpecialChars.WILDCARD_MULTI, SpecialChars.WILDCARD_SINGLE
+from molehunt.conditions import Wild
 
 TextTest = Callable[[str], bool]
+Pattern = Sequence[str | Wild]
 
 
-def string_test(patterns: list[list[Any]], anywhere: bool = False) -> TextTest:
+def string_test(patterns: Sequence[Pattern], anywhere: bool = False) -> TextTest:
     """A function that says whether any pattern matches a whole text (or, `anywhere`, a part of it).
 
-    A pattern is pySigma's list of plain strings and wildcards. Plain equality, prefixes, suffixes
-    and substrings are gathered; only the rest is matched piece by piece.
+    A pattern is a sequence of plain strings and wildcards. Plain equality, prefixes, suffixes and
+    substrings are gathered; patterns with `?` are left to RE2.
     """
     equal: set[str] = set()
     prefixes: list[str] = []
@@ -24,9 +23,8 @@ def string_test(patterns: list[list[Any]], anywhere: bool = False) -> TextTest:
     inside: list[str] = []
     rest: list[TextTest] = []
     for pattern in patterns:
-        parts = [_MULTI, *pattern, _MULTI] if anywhere else pattern
-        pieces = _pieces(parts)
-        if any(_SINGLE in piece for piece in pieces):
+        pieces = _pieces([Wild.ANY, *pattern, Wild.ANY] if anywhere else pattern)
+        if any(Wild.ONE in piece for piece in pieces):
             rest.append(_glob(pieces))
         elif len(pieces) == 1:
             equal.add(_text(pieces[0]))
@@ -48,27 +46,51 @@ def _combined(
     inside: tuple[str, ...],
     rest: list[TextTest],
 ) -> TextTest:
+    tests: list[TextTest] = []
+    if equal:
+        tests.append(equal.__contains__)
+    if prefixes:
+        tests.append(lambda text: text.startswith(prefixes))
+    if suffixes:
+        tests.append(lambda text: text.endswith(suffixes))
+    if inside:
+        tests.append(_inside(inside))
+    tests += rest
+    if len(tests) == 1:
+        return tests[0]
+
     def holds(text: str) -> bool:
-        return (
-            text in equal
-            or text.startswith(prefixes)
-            or text.endswith(suffixes)
-            or any(word in text for word in inside)
-            or any(test(text) for test in rest)
-        )
+        for test in tests:
+            if test(text):
+                return True
+        return False
 
     return holds
 
 
-def _pieces(parts: list[Any]) -> list[list[Any]]:
+def _inside(words: tuple[str, ...]) -> TextTest:
+    if len(words) == 1:
+        (word,) = words
+        return lambda text: word in text
+
+    def holds(text: str) -> bool:
+        for word in words:
+            if word in text:
+                return True
+        return False
+
+    return holds
+
+
+def _pieces(parts: Sequence[Any]) -> list[list[Any]]:
     """The pattern cut at its `*`: characters and `?` between them. Two `*` in a row are one."""
     pieces: list[list[Any]] = [[]]
     previous: Any = None
     for part in parts:
-        if part is _MULTI:
-            if previous is not _MULTI:
+        if part is Wild.ANY:
+            if previous is not Wild.ANY:
                 pieces.append([])
-        elif part is _SINGLE:
+        elif part is Wild.ONE:
             pieces[-1].append(part)
         else:
             pieces[-1].extend(part)
@@ -81,37 +103,42 @@ def _text(piece: list[Any]) -> str:
 
 
 def _glob(pieces: list[list[Any]]) -> TextTest:
-    """First piece at the start, last at the end, the others leftmost in between."""
-    first, last, middle = pieces[0], pieces[-1], pieces[1:-1]
+    """A pattern of pieces with anything between them."""
+    if any(Wild.ONE in piece for piece in pieces):
+        return _regex_glob(pieces)
+    first, *middle, last = map(_text, pieces)
 
     def holds(text: str) -> bool:
-        if len(pieces) == 1:
-            return len(text) == len(first) and _at(first, text, 0)
         end = len(text) - len(last)
-        if end < len(first) or not _at(first, text, 0) or not _at(last, text, end):
-            return False
         place = len(first)
+        if end < place or not text.startswith(first) or not text.endswith(last):
+            return False
         for piece in middle:
-            place = _find(piece, text, place, end)
+            place = text.find(piece, place, end)
             if place < 0:
                 return False
+            place += len(piece)
         return True
 
     return holds
 
 
-def _at(piece: list[Any], text: str, place: int) -> bool:
-    return all(
-        wanted is _SINGLE or wanted == text[place + index] for index, wanted in enumerate(piece)
-    )
+def _regex_glob(pieces: list[list[Any]]) -> TextTest:
+    """The same as a regular expression."""
+    import re2
+
+    options = re2.Options()
+    options.dot_nl = True
+    options.never_capture = True
+    pattern = ".*".join("".join(map(_as_regex, piece)) for piece in pieces)
+    matches = re2.compile(pattern, options).fullmatch
+    # As bytes, so that the library need not count characters.
+    return lambda text: matches(text.encode()) is not None
 
 
-def _find(piece: list[Any], text: str, start: int, end: int) -> int:
-    """Where the text goes on after the leftmost occurrence of the piece, or -1."""
-    if _SINGLE not in piece:
-        found = text.find("".join(piece), start, end)
-        return -1 if found < 0 else found + len(piece)
-    for place in range(start, end - len(piece) + 1):
-        if _at(piece, text, place):
-            return place + len(piece)
-    return -1
+def _as_regex(element: str | Wild) -> str:
+    """One character, or `?`: any one code point."""
+    if element is Wild.ONE:
+        return "."
+    assert isinstance(element, str)
+    return f"\\x{{{ord(element):x}}}" if not element.isalnum() else element

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from molehunt.conditions import fields_of
 from molehunt.problems import Problem, Severity
 from molehunt.ruleset import Rule
 from molehunt.taxonomy import Taxonomy
@@ -21,11 +22,15 @@ from ..reading.lines import parse_line
 from ..records import Binding, Locator, Row
 from ..schedule.binding import Binder
 from ..tying import Tie, record_of, source_binding, tie_of
+from .choose import guess, tune
+from .concerns import Concerns
 from .evaluate import View, belongs, evaluate
-from .fields import FieldMap, fields_of, resolve
+from .fields import FieldMap, resolve
 from .match import Match
+from .necessary import Clause, Price, rule_clauses
 from .predicates import Predicate, compile_condition, compile_where
-from .skip import Line, Skipper
+from .route import EVERY_RULE, Line, Router
+from .scan import count
 
 MAX_SHAPES = 20_000
 
@@ -58,13 +63,15 @@ class Counts:
             self.queries[query] = self.queries.get(query, 0) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bound:
-    """The rules that look at the rows of one query, each with its test."""
+    """What is known of the rows of one query. `tests` has, by the rule's number, how a rule reads
+    them and its test; None for a rule that does not look at them. It is filled as rules ask."""
 
     binding: Binding
     tie: Tie
-    tests: tuple[tuple[Rule, FieldMap, Predicate], ...]
+    tests: dict[int, tuple[Rule, FieldMap, Predicate] | None]
+    all: tuple[int, ...] | None = None
 
 
 class _Reading(ABC):
@@ -95,11 +102,42 @@ class _Reading(ABC):
     def _line(self, block: Block, line: Line, report: Report) -> Iterator[Match]:
         for row in self._rows(block, line, report):
             bound = self.bound(row)
-            for rule, fields, holds in bound.tests:
+            for rule, fields, holds in self.asking(bound, line.rules):
                 if holds(row):
                     record = record_of(row, bound.binding, bound.tie)
                     closes = row.action == "removed" and rule.id not in self._ask_removed
                     yield Match(rule, record, fields, closes)
+
+    def asking(
+        self, bound: Bound, rules: int = EVERY_RULE
+    ) -> Iterator[tuple[Rule, FieldMap, Predicate]]:
+        """The tests of those of the rules (a mask) that look at the rows of a query, in order."""
+        if rules == EVERY_RULE:
+            if bound.all is None:
+                every = range(len(self.rules))
+                bound.all = tuple(i for i in every if self._test(bound, i) is not None)
+            for index in bound.all:
+                test = bound.tests[index]
+                assert test is not None
+                yield test
+            return
+        while rules:
+            bit = rules & -rules
+            rules ^= bit
+            test = self._test(bound, bit.bit_length() - 1)
+            if test is not None:
+                yield test
+
+    def _test(self, bound: Bound, index: int) -> tuple[Rule, FieldMap, Predicate] | None:
+        if index in bound.tests:
+            return bound.tests[index]
+        rule = self.rules[index]
+        fields = resolve(rule, bound.binding, self.taxonomy)
+        found = None
+        if fields is not None:
+            found = (rule, fields, self._predicate(rule, fields, bound.binding, bound.tie))
+        bound.tests[index] = found
+        return found
 
     def rows(self, blocks: Iterable[Block], report: Report) -> Iterator[Row]:
         """Every row of the blocks, whether a rule looks at it or not."""
@@ -145,20 +183,11 @@ class _Reading(ABC):
         if found is None:
             if len(self._bound) >= MAX_SHAPES:
                 self._bound.clear()
-            found = self._bound[key] = self._bind(row, columns)
+            binding = source_binding(row.source, row.query)
+            if binding is None:
+                binding = self.binder.bind(row.query, frozenset(columns))
+            found = self._bound[key] = Bound(binding, tie_of(binding, self.taxonomy), {})
         return found
-
-    def _bind(self, row: Row, columns: tuple[str, ...]) -> Bound:
-        binding = source_binding(row.source, row.query)
-        if binding is None:
-            binding = self.binder.bind(row.query, frozenset(columns))
-        tie = tie_of(binding, self.taxonomy)
-        tests = []
-        for rule in self.rules:
-            fields = resolve(rule, binding, self.taxonomy)
-            if fields is not None:
-                tests.append((rule, fields, self._predicate(rule, fields, binding, tie)))
-        return Bound(binding, tie, tuple(tests))
 
 
 def asks_removed(rule: Rule) -> bool:
@@ -185,23 +214,44 @@ class ReferencePlan(_Reading):
 
 
 class FastPlan(_Reading):
-    """Lines without a necessary literal are skipped; the others are parsed and tested."""
+    """Lines that cannot matter are skipped; the others are parsed and tested by the rules that they
+    can matter to. `scan` is `hyperscan`, `re2`, or `` for reading every line."""
 
     def __init__(
-        self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, skip: bool
+        self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, scan: str
     ) -> None:
         super().__init__(rules, taxonomy, binder)
+        self.scan = scan
         self._compiled: dict[tuple[str, tuple[object, ...]], Predicate] = {}
-        self._skipper = Skipper(self.rules, taxonomy, binder) if skip else None
+        self._router: Router | None = None
+        if scan:
+            outputs = binder.outputs()
+            self._clauses = [rule_clauses(rule, taxonomy, outputs) for rule in self.rules]
+            self._choice = guess(self._clauses)
 
     @property
     def skips(self) -> bool:
         """Whether the raw scan is in use."""
-        return self._skipper is not None
+        return bool(self.scan)
+
+    def tune(self, sample: bytes) -> None:
+        """Fit the choice of literals to a sample of the data (whole lines)."""
+        if self.scan == "hyperscan":
+            self._choice = tune(self._clauses, self._again, sample, count)
+            self._router = None
+
+    def _again(self, index: int, cost: Price) -> list[Clause] | None:
+        return rule_clauses(self.rules[index], self.taxonomy, self.binder.outputs(), cost)
 
     def _lines(self, block: Block) -> Iterator[Line]:
-        self.counts.lines += block.data.count(b"\n") + (not block.data.endswith(b"\n"))
-        return all_lines(block) if self._skipper is None else self._skipper.candidates(block)
+        self.counts.lines += block.lines()
+        if not self.scan:
+            return all_lines(block)
+        if self._router is None:
+            fast = self.scan == "hyperscan"
+            queries = Concerns(self.rules, self.taxonomy, self.binder)
+            self._router = Router(self._choice, queries, fast)
+        return self._router.lines(block)
 
     def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
         key = (rule.id, fields.key)
@@ -231,12 +281,15 @@ def all_lines(block: Block) -> Iterator[Line]:
 
 
 def compile_plan(
-    rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, skip: bool | None = None
+    rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, scan: str | None = None
 ) -> FastPlan:
-    """The engine. `skip` turns the raw scan on or off; by default it is on where it can be."""
+    """The engine. `scan` is how lines are skipped: `hyperscan`, `re2`, or "" for not at all; by
+    default Hyperscan where it is installed, else RE2."""
     from .scan import has_hyperscan
 
-    return FastPlan(rules, taxonomy, binder, has_hyperscan() if skip is None else skip)
+    if scan is None:
+        scan = "hyperscan" if has_hyperscan() else "re2"
+    return FastPlan(rules, taxonomy, binder, scan)
 
 
 def reference_plan(rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> ReferencePlan:

@@ -1,41 +1,39 @@
 """Conditions as functions: the fast half of matching.
 
-`compile_condition` turns pySigma's tree into one function over a row. It shares no code for
+`compile_condition` turns a condition into one function over a row. It shares no code for
 comparing with `evaluate`, so that each checks the other; the differential test holds them together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
 from operator import ge, gt, le, lt, ne
 from typing import Any
 
 import re2
-from sigma.conditions import (
-    ConditionAND,
-    ConditionFieldEqualsValueExpression,
-    ConditionNOT,
-    ConditionOR,
-)
-from sigma.types import (
-    CompareOperators,
-    SigmaBool,
-    SigmaCasedString,
-    SigmaCIDRExpression,
-    SigmaCompareExpression,
-    SigmaExists,
-    SigmaExpansion,
-    SigmaFieldReference,
-    SigmaNull,
-    SigmaNumber,
-    SigmaRegularExpression,
-    SigmaRegularExpressionFlag,
-    SigmaString,
-    SigmaTimestampPart,
-)
 
+from molehunt.conditions import (
+    And,
+    Cidr,
+    Compare,
+    Condition,
+    Exists,
+    FieldIs,
+    Flag,
+    Keyword,
+    Not,
+    Nothing,
+    Number,
+    Or,
+    Reference,
+    Regex,
+    Text,
+    TimePart,
+    Wanted,
+    flat,
+)
 from molehunt.normalise import NORMALISERS, parse_ip
 from molehunt.taxonomy import Store
 
@@ -51,18 +49,18 @@ Getter = Callable[[Row], Any]
 _DIFFERENTIAL = frozenset({"added", "removed"})
 
 
-def compile_condition(condition: Any, fields: FieldMap) -> Predicate:
+def compile_condition(condition: Condition, fields: FieldMap) -> Predicate:
     """A function that says whether the condition holds on a row of the query behind `fields`."""
-    if isinstance(condition, ConditionAND):
+    if isinstance(condition, And):
         return _all_of([compile_condition(child, fields) for child in condition.args])
-    if isinstance(condition, ConditionOR):
+    if isinstance(condition, Or):
         return _any_of(_alternatives(condition.args, fields))
-    if isinstance(condition, ConditionNOT):
-        inner = compile_condition(condition.args[0], fields)
+    if isinstance(condition, Not):
+        inner = compile_condition(condition.arg, fields)
         return lambda row: not inner(row)
-    if isinstance(condition, ConditionFieldEqualsValueExpression):
+    if isinstance(condition, FieldIs):
         return _field(condition.field, [condition.value], fields)
-    return _keyword(condition.value, fields.store)
+    return _keyword([condition.value], fields.store)
 
 
 def compile_where(fields: FieldMap) -> Predicate | None:
@@ -77,27 +75,45 @@ def _all_of(parts: list[Predicate]) -> Predicate:
     if len(parts) == 2:
         first, second = parts
         return lambda row: first(row) and second(row)
-    return lambda row: all(part(row) for part in parts)
+
+    def holds(row: Row) -> bool:
+        for part in parts:
+            if not part(row):
+                return False
+        return True
+
+    return holds
 
 
 def _any_of(parts: list[Predicate]) -> Predicate:
     if len(parts) == 1:
         return parts[0]
-    return lambda row: any(part(row) for part in parts)
+
+    def holds(row: Row) -> bool:
+        for part in parts:
+            if part(row):
+                return True
+        return False
+
+    return holds
 
 
-def _alternatives(children: list[Any], fields: FieldMap) -> list[Predicate]:
+def _alternatives(children: Sequence[Condition], fields: FieldMap) -> list[Predicate]:
     """The branches of an OR, those on one field gathered into one test."""
-    by_field: dict[str, list[Any]] = {}
-    others: list[Any] = []
+    by_field: dict[str, list[Wanted]] = {}
+    words: list[Wanted] = []
+    others: list[Condition] = []
     for child in children:
-        if isinstance(child, ConditionFieldEqualsValueExpression):
+        if isinstance(child, FieldIs):
             by_field.setdefault(child.field, []).append(child.value)
+        elif isinstance(child, Keyword):
+            words.append(child.value)
         else:
             others.append(child)
-    return [_field(name, values, fields) for name, values in by_field.items()] + [
-        compile_condition(child, fields) for child in others
-    ]
+    found = [_field(name, values, fields) for name, values in by_field.items()]
+    if words:
+        found.append(_keyword(words, fields.store))
+    return found + [compile_condition(child, fields) for child in others]
 
 
 def getter(place: Place, store: Store) -> Getter:
@@ -162,34 +178,28 @@ def _clean(read: Getter, names: tuple[str, ...], empty_is_null: bool) -> Getter:
     return get
 
 
-def _field(name: str, values: list[Any], fields: FieldMap) -> Predicate:
+def _field(name: str, values: list[Wanted], fields: FieldMap) -> Predicate:
     """One field against alternatives."""
     place, store = fields.places[name], fields.store
     get = getter(place, store)
-    flat = [item for value in values for item in _flat(value)]
-    special = [p for value in flat if (p := _special(value, place, get, fields)) is not None]
-    plain = [value for value in flat if not _is_special(value, store)]
+    found = [item for value in values for item in flat(value)]
+    special = [p for value in found if (p := _special(value, place, get, fields)) is not None]
+    plain = [value for value in found if not _is_special(value, store)]
     parts = [*special, *([_valued(get, _tests(plain))] if plain else [])]
     return _any_of(parts)
 
 
-def _flat(value: Any) -> list[Any]:
-    if isinstance(value, SigmaExpansion):
-        return [item for part in value.values for item in _flat(part)]
-    return [value]
+def _is_special(value: Wanted, store: Store) -> bool:
+    empty = isinstance(value, Text) and not value.parts and store.empty_is_null
+    return empty or isinstance(value, (Nothing, Exists, Reference))
 
 
-def _is_special(value: Any, store: Store) -> bool:
-    empty = isinstance(value, SigmaString) and not value.s and store.empty_is_null
-    return empty or isinstance(value, (SigmaNull, SigmaExists, SigmaFieldReference))
-
-
-def _special(value: Any, place: Place, get: Getter, fields: FieldMap) -> Predicate | None:
+def _special(value: Wanted, place: Place, get: Getter, fields: FieldMap) -> Predicate | None:
     """Values that look at more than the field's content: null, existence, another field."""
-    if isinstance(value, SigmaExists):
+    if isinstance(value, Exists):
         there = _there(place, get, fields.store)
         return there if value.exists else lambda row: not there(row)
-    if isinstance(value, SigmaFieldReference):
+    if isinstance(value, Reference):
         return _reference(value, get, getter(fields.places[value.field], fields.store))
     if _is_special(value, fields.store):
         return lambda row: get(row) is None
@@ -202,8 +212,8 @@ def _there(place: Place, get: Getter, store: Store) -> Predicate:
     return lambda row: get(row) is not None
 
 
-def _reference(reference: SigmaFieldReference, get: Getter, other: Getter) -> Predicate:
-    compare = _REFERENCES[bool(reference.starts_with), bool(reference.ends_with)]
+def _reference(reference: Reference, get: Getter, other: Getter) -> Predicate:
+    compare = _REFERENCES[reference.starts, reference.ends]
 
     def holds(row: Row) -> bool:
         mine, theirs = get(row), other(row)
@@ -243,60 +253,52 @@ def _valued(get: Getter, test: Test) -> Predicate:
     return holds
 
 
-def _tests(values: list[Any]) -> Test:
-    folded = [v.s for v in values if isinstance(v, SigmaString) and not _is_cased(v)]
+def _tests(values: list[Wanted]) -> Test:
+    texts = [value for value in values if isinstance(value, Text)]
     tests: list[Test] = []
+    folded = [_fold_parts(value) for value in texts if not value.cased]
     if folded:
-        matches = string_test([_fold_parts(parts) for parts in folded])
+        matches = string_test(folded)
         tests.append(lambda value: matches(fold(as_text(value))))
-    cased = [v.s for v in values if _is_cased(v)]
+    cased = [value.parts for value in texts if value.cased]
     if cased:
         matches_cased = string_test(cased)
         tests.append(lambda value: matches_cased(as_text(value)))
-    tests += [_test(value) for value in values if not isinstance(value, SigmaString)]
+    tests += [_test(value) for value in values if not isinstance(value, Text)]
     if len(tests) == 1:
         return tests[0]
     return lambda value: any(test(value) for test in tests)
 
 
-def _is_cased(value: Any) -> bool:
-    return isinstance(value, SigmaCasedString)
+def _fold_parts(value: Text) -> list[Any]:
+    return [fold(part) if isinstance(part, str) else part for part in value.parts]
 
 
-def _fold_parts(parts: list[Any]) -> list[Any]:
-    return [fold(part) if isinstance(part, str) else part for part in parts]
+_COMPARE = {"<": lt, "<=": le, ">": gt, ">=": ge, "!=": ne}
 
 
-_COMPARE = {
-    CompareOperators.LT: lt,
-    CompareOperators.LTE: le,
-    CompareOperators.GT: gt,
-    CompareOperators.GTE: ge,
-    CompareOperators.NEQ: ne,
-}
+def _test(value: Wanted) -> Test:
+    match value:
+        case TimePart():
+            return _time_test(value)
+        case Number(number=number):
+            return lambda actual: as_number(actual) == number
+        case Flag(boolean=boolean):
+            text = "true" if boolean else "false"
+            return lambda actual: fold(as_text(actual)) == text
+        case Regex():
+            search = _regex(value).search
+            return lambda actual: search(as_text(actual).encode()) is not None
+        case Cidr(network=network):
+            return _cidr(network)
+        case Compare(operator=operator, number=number):
+            return _comparison(_COMPARE[operator], number)
+        case _:
+            raise TypeError(f"{value!r} is not about one value")
 
 
-def _test(value: Any) -> Test:
-    if isinstance(value, SigmaTimestampPart):
-        return _time_test(value)
-    if isinstance(value, SigmaNumber):
-        number = value.number
-        return lambda actual: as_number(actual) == number
-    if isinstance(value, SigmaBool):
-        text = "true" if value.boolean else "false"
-        return lambda actual: fold(as_text(actual)) == text
-    if isinstance(value, SigmaRegularExpression):
-        search = _regex(value).search
-        return lambda actual: search(as_text(actual)) is not None
-    if isinstance(value, SigmaCIDRExpression):
-        return _cidr(value.cidr)
-    if isinstance(value, SigmaCompareExpression):
-        return _comparison(_COMPARE[value.op], value.number.number)
-    raise TypeError(f"no meaning for {type(value).__name__}")
-
-
-def _time_test(value: SigmaTimestampPart) -> Test:
-    part, number = value.timestamp_part.name.lower(), value.number
+def _time_test(value: TimePart) -> Test:
+    part, number = value
 
     def holds(actual: Any) -> bool:
         moment = as_time(actual)
@@ -331,38 +333,49 @@ def _cidr(text: str) -> Test:
 _parse_cached = lru_cache(maxsize=8192)(parse_ip)
 
 
-def _regex(value: SigmaRegularExpression) -> Any:
+def _regex(value: Regex) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.case_sensitive = SigmaRegularExpressionFlag.IGNORECASE not in value.flags
-    options.dot_nl = SigmaRegularExpressionFlag.DOTALL in value.flags
-    multiline = SigmaRegularExpressionFlag.MULTILINE in value.flags
-    return re2.compile(("(?m)" if multiline else "") + str(value.regexp), options)
+    options.case_sensitive = "i" not in value.flags
+    options.dot_nl = "s" in value.flags
+    return re2.compile(("(?m)" if "m" in value.flags else "") + value.pattern, options)
 
 
-def _keyword(value: Any, store: Store) -> Predicate:
-    """A keyword in any value of the row."""
-    flat = _flat(value)
-    strings = [v for v in flat if isinstance(v, SigmaString)]
-    words = [fold(str(v)) for v in flat if isinstance(v, (SigmaNumber, SigmaBool))]
-    others = [_test(v) for v in flat if not isinstance(v, (SigmaString, SigmaNumber, SigmaBool))]
-    tests = [_tests_anywhere(strings)] if strings else []
+def _keyword(values: list[Wanted], store: Store) -> Predicate:
+    """Any of the keywords in any value of the row."""
+    found = [item for value in values for item in flat(value)]
+    strings = [item for item in found if isinstance(item, Text)]
+    words = [_word(item) for item in found if isinstance(item, (Number, Flag))]
+    others = [_test(item) for item in found if not isinstance(item, (Text, Number, Flag))]
+    tests = [*([_tests_anywhere(strings)] if strings else []), *others]
+    if words:
+        inside = string_test([[word] for word in words], anywhere=True)
+        tests.append(lambda text: inside(fold(text)))
+    getters: dict[str, Getter] = {}
 
     def holds(row: Row) -> bool:
         for name in row.values:
-            found = _clean(_column(name), store.text, store.empty_is_null)(row)
+            get = getters.get(name)
+            if get is None:
+                get = getters[name] = _clean(_column(name), store.text, store.empty_is_null)
+            found = get(row)
             for item in () if found is None else _several(found):
                 text = as_text(item)
-                if any(test(text) for test in (*tests, *others)):
-                    return True
-                if words and any(word in fold(text) for word in words):
-                    return True
+                for test in tests:
+                    if test(text):
+                        return True
         return False
 
     return holds
 
 
-def _tests_anywhere(values: list[SigmaString]) -> Test:
-    plain = string_test([_fold_parts(v.s) for v in values if not _is_cased(v)], anywhere=True)
-    cased = string_test([v.s for v in values if _is_cased(v)], anywhere=True)
+def _word(value: Number | Flag) -> str:
+    if isinstance(value, Flag):
+        return "true" if value.boolean else "false"
+    return fold(str(value.number))
+
+
+def _tests_anywhere(values: list[Text]) -> Test:
+    plain = string_test([_fold_parts(v) for v in values if not v.cased], anywhere=True)
+    cased = string_test([v.parts for v in values if v.cased], anywhere=True)
     return lambda text: plain(fold(text)) or cased(text)

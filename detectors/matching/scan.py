@@ -1,12 +1,16 @@
-"""Where literals stand in a block of raw lines, with Hyperscan where it is installed."""
+"""Where literals stand in a block of raw lines: with Hyperscan, or with RE2 where it is missing."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
+from typing import Any
 
-Scanner = Callable[[bytes], list[int]]
+# The literal's index and the offset of its last byte, in the order of the offsets.
+Hit = tuple[int, int]
+# Where literals end, and the newlines before or after which a brace is missing.
+Scan = Callable[[bytes], tuple[list[Hit], list[int]]]
 
 
 def has_hyperscan() -> bool:
@@ -14,31 +18,61 @@ def has_hyperscan() -> bool:
     return find_spec("hyperscan") is not None
 
 
-def scanner(literals: Iterable[bytes]) -> Scanner:
-    """A function from a block to the byte offsets where any literal ends, letter case aside.
+def scanner(literals: Sequence[bytes], fast: bool = True) -> Scan:
+    """A function from a block to the places where literals end in it, letter case aside.
 
-    Offsets are those of the last byte of an occurrence, in order. Needs Hyperscan.
+    With Hyperscan (`fast`) every occurrence is given. With RE2 at least one in each line that has
+    any, and then each literal of that line once.
     """
+    return _hyperscan(literals) if fast else _re2(literals)
+
+
+def count(sample: bytes, literals: Iterable[bytes]) -> Counter[bytes]:
+    """How often each literal occurs in a sample, letter case aside. Needs Hyperscan."""
+    words = sorted(set(literals))
+    return Counter(words[index] for index, _ in scanner(words)(sample)[0])
+
+
+def compiled(literals: Sequence[bytes]) -> Any:
+    """A Hyperscan database of the literals, in their order."""
     import hyperscan
 
-    patterns = sorted(set(literals))
+    patterns = [*map(_as_pattern, literals), *_BREAKS]
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=[_as_pattern(literal) for literal in patterns],
+        expressions=patterns,
         ids=list(range(len(patterns))),
         elements=len(patterns),
         flags=[hyperscan.HS_FLAG_CASELESS] * len(patterns),
     )
+    return database
+
+
+# A newline without a brace before or after it. A carriage return before it is let pass.
+_BREAKS = (rb"[^}\r]\n", rb"[^}]\r\n", rb"\n[^{]")
+
+
+def _hyperscan(literals: Sequence[bytes]) -> Scan:
+    import hyperscan
+
+    database = compiled(literals)
     scratch = hyperscan.Scratch(database)
+    number = len(literals)
+    after = number + len(_BREAKS) - 1
 
-    def scan(data: bytes) -> list[int]:
-        ends: list[int] = []
+    def scan(data: bytes) -> tuple[list[Hit], list[int]]:
+        hits: list[Hit] = []
+        breaks: list[int] = []
+        add = hits.append
 
-        def hit(_id: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            ends.append(end - 1)
+        def hit(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            if index < number:
+                add((index, end - 1))
+            else:
+                breaks.append(end - 2 if index == after else end - 1)
 
         database.scan(data, match_event_handler=hit, scratch=scratch)
-        return ends
+        return hits, breaks
 
     return scan
 
@@ -48,6 +82,36 @@ def _as_pattern(literal: bytes) -> bytes:
     return b"".join(bytes([byte]) if chr(byte).isalnum() else b"\\x%02x" % byte for byte in literal)
 
 
-def lines_at(ends: list[int], starts: list[int]) -> set[int]:
-    """The indices of the lines (by their start offsets) in which the offsets fall."""
-    return {bisect_right(starts, end) - 1 for end in ends}
+def _re2(literals: Sequence[bytes]) -> Scan:
+    find = _finder(list(map(_as_pattern, literals)))
+    find_break = _finder(list(_BREAKS))
+
+    def scan(data: bytes) -> tuple[list[Hit], list[int]]:
+        hits: list[Hit] = []
+        breaks: list[int] = []
+        place = 0
+        while literals and (found := find(data, place)) is not None:
+            start = data.rfind(b"\n", 0, found.start() + 1) + 1
+            end = data.find(b"\n", found.end())
+            place = len(data) if end < 0 else end
+            line = data[start:place].lower()
+            hits += [(i, found.end() - 1) for i, word in enumerate(literals) if word in line]
+        place = 0
+        while (found := find_break(data, place)) is not None:
+            newline = data.index(b"\n", found.start())
+            breaks.append(newline)
+            place = newline + 1
+        return hits, breaks
+
+    return scan
+
+
+def _finder(patterns: list[bytes]) -> Any:
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.case_sensitive = False
+    options.max_mem = 512 << 20
+    options.never_capture = True
+    return re2.compile(b"|".join(patterns), options).search

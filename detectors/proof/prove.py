@@ -50,7 +50,7 @@ def observe(
     scenario: Scenario, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder
 ) -> Observed:
     """Run the rules over one scenario. Broken log lines are problems there like anywhere."""
-    plan = compile_plan(rules, taxonomy, binder, skip=False)
+    plan = compile_plan(rules, taxonomy, binder, scan="")
     fired: Fired = {}
     considered: Fired = {}
     problems: list[Problem] = []
@@ -58,7 +58,7 @@ def observe(
         for row in plan.rows(blocks(scenario.path(log), problems.append), problems.append):
             bound = plan.bound(row)
             spot = Spot(log, row.locator.line, row.locator.row)
-            for rule, fields, holds in bound.tests:
+            for rule, fields, holds in plan.asking(bound):
                 if row.action == "removed" and not asks_removed(rule):
                     continue
                 view = View(record_of(row, bound.binding, bound.tie), fields)

@@ -36,7 +36,7 @@ def parse_line(line: bytes, loads: Callable[[bytes], Any] = orjson.loads) -> Par
         value = loads(line)
     except ValueError:
         return _recover(line)
-    return _documents(value, "")
+    return Parsed((value,)) if type(value) is dict else _documents(value, "")
 
 
 def _documents(value: Any, recovered: str) -> Parsed:

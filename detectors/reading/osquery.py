@@ -41,7 +41,7 @@ def rows(document: Mapping[str, Any], where: Locator) -> Iterator[Row]:
     query = document.get("name")
     if query is None:  # a status line in the same stream: nothing to hunt in it
         return
-    host = next(str(document[key]) for key in _HOSTS if key in document)
+    host = str(document["hostIdentifier" if "hostIdentifier" in document else "hostname"])
     observed_at, counter = _time(document), _integer(document.get("counter"))
     decorations = _decorations(document)
     for number, (action, values) in enumerate(_changes(document), where.row):
@@ -51,8 +51,8 @@ def rows(document: Mapping[str, Any], where: Locator) -> Iterator[Row]:
             host,
             action,
             observed_at,
-            {name: _value(value) for name, value in values.items()},
-            where._replace(row=number),
+            _values(values),
+            Locator(where.file, where.offset, where.line, number),
             decorations,
             counter,
         )
@@ -73,10 +73,11 @@ def _changes(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 
 
 def _decorations(document: Mapping[str, Any]) -> Mapping[str, str]:
-    nested = document.get("decorations")
-    found = {key: value for key, value in document.items() if key not in _ENVELOPE}
-    if isinstance(nested, dict):
-        found |= nested
+    found = document.get("decorations")
+    found = dict(found) if isinstance(found, dict) else {}
+    if not document.keys() <= _ENVELOPE:
+        own = {key: value for key, value in document.items() if key not in _ENVELOPE}
+        found = own | found
     texts = {key: as_text(value) for key, value in found.items() if isinstance(value, (str, int))}
     return texts or EMPTY
 
@@ -99,6 +100,15 @@ def _integer(value: Any) -> int | None:
         return int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _values(row: Mapping[str, Any]) -> Mapping[str, Value]:
+    if _TEXT.issuperset(map(type, row.values())):
+        return row
+    return {name: _value(value) for name, value in row.items()}
+
+
+_TEXT = frozenset((str, int, bool, type(None)))
 
 
 def _value(value: Any) -> Value:

@@ -46,6 +46,7 @@ class Binder:
         self._known: dict[str, tuple[_Known, ...]] = {}
         self._bound: dict[tuple[str, frozenset[str]], Binding] = {}
         self._seen: dict[tuple[str, str], Binding] = {}
+        self._outputs: Mapping[tuple[str, str], frozenset[str]] | None = None
 
     def bind(self, query: str, columns: frozenset[str]) -> Binding:
         """The binding of rows of `query` that have exactly these columns."""
@@ -70,6 +71,25 @@ class Binder:
         if any(one.problems for one in known):
             return ()
         return tuple(binding for one in known for binding in one.bindings)
+
+    def has_sql(self, query: str) -> bool:
+        """Whether any schedule has a query that can be logged under this name."""
+        return bool(self._lookup(query))
+
+    def outputs(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """For each `(table, column)` the output columns that it has in any query of known SQL."""
+        if self._outputs is None:
+            found: dict[tuple[str, str], set[str]] = {}
+            for schedule in (*self._schedules["config"], *self._schedules["pack"]):
+                for query in schedule.queries:
+                    shape = self._shape(query, schedule)
+                    if isinstance(shape, SqlProblem):
+                        continue
+                    for name, origin in shape.columns.items():
+                        if origin is not None:
+                            found.setdefault((origin.table, origin.column), set()).add(name)
+            self._outputs = {place: frozenset(names) for place, names in found.items()}
+        return self._outputs
 
     def seen(self) -> list[Binding]:
         """What `bind` gave so far, once for each query name and `how`."""

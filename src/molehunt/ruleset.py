@@ -16,11 +16,13 @@ from sigma.exceptions import SigmaError, SigmaRuleLocation
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
+from .conditions import Condition, fields_of
 from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
 from .problems import Problem, Severity
 from .rulechecks import check_regexes, check_selectors, check_tree, line_of
+from .sigmatree import condition_of
 from .yamlfile import Document, read_file
 
 # Top-level keys of rules, correlations and filters (Sigma specification 2.1), and ours.
@@ -36,7 +38,7 @@ _NOT_RULES = frozenset(("taxonomy.yml", "pack.yml"))
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, ready to match. `conditions` are pySigma's parsed trees, linked with OR.
+    """One rule, ready to match. `conditions` are linked with OR, `fields` the names in them.
 
     `path` is the file as found, `name` its path below the folder that was named. A rule without a
     level counts as medium.
@@ -50,8 +52,8 @@ class Rule:
     category: str | None
     product: str | None
     service: str | None
-    sigma: SigmaRule
-    conditions: tuple[Any, ...]
+    conditions: tuple[Condition, ...]
+    fields: tuple[str, ...]
     tags: tuple[str, ...]
     techniques: tuple[str, ...]
     references: tuple[str, ...]
@@ -271,17 +273,18 @@ def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
     sigma, document, path = item.sigma, item.document, item.path
     rule_id = str(sigma.id) if sigma.id else content_id(document.data)
     try:
-        conditions = tuple(condition.parsed for condition in sigma.detection.parsed_condition)
+        trees = tuple(condition.parsed for condition in sigma.detection.parsed_condition)
     except (SigmaError, AttributeError, TypeError, ValueError, RecursionError) as error:
         text = str(error.args[0]) if error.args else str(error)
         line = document.near(("detection", "condition"))
         problems.append(Problem(f"condition: {text.splitlines()[0]}", path, line, rule_id))
         return None
-    wrong = [*check_tree(conditions, document, path, rule_id)]
+    wrong = [*check_tree(trees, document, path, rule_id)]
     problems += wrong
     if wrong:
         return None
     block = sigma.custom_attributes.get(BLOCK)
+    conditions = tuple(condition_of(tree) for tree in trees)
     return Rule(
         id=rule_id,
         title=sigma.title,
@@ -291,8 +294,8 @@ def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
         category=sigma.logsource.category,
         product=sigma.logsource.product,
         service=sigma.logsource.service,
-        sigma=sigma,
         conditions=conditions,
+        fields=tuple(sorted({name for node in conditions for name in fields_of(node)})),
         tags=tuple(str(tag) for tag in sigma.tags),
         techniques=tuple(_techniques(sigma.tags)),
         references=tuple(map(str, sigma.references or ())),

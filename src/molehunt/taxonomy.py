@@ -6,7 +6,7 @@ Source of truth: `rules/taxonomy.yml`. Reading, matching, linting and compiling 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -65,6 +65,9 @@ class Taxonomy:
     stores: Mapping[str, Store]
     tables: Mapping[str, TableInfo]
     sources: tuple[tuple[Mapping[str, str], tuple[TableMap, ...]], ...]
+    _maps: dict[tuple[str | None, ...], tuple[TableMap, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def maps(
         self, category: str | None, product: str | None, service: str | None
@@ -74,6 +77,15 @@ class Taxonomy:
         Every key that the rule gives must equal the entry's, as for Sigma pipelines; keys that it
         leaves out match any. `product: osquery, service: <table>` is every column of that table.
         """
+        key = (category, product, service)
+        found = self._maps.get(key)
+        if found is None:
+            found = self._maps[key] = self._find_maps(category, product, service)
+        return found
+
+    def _find_maps(
+        self, category: str | None, product: str | None, service: str | None
+    ) -> tuple[TableMap, ...]:
         if product == "osquery" and category is None and service is not None:
             known = service in tables()
             return (TableMap("osquery", service, frozenset(), {}, None),) if known else ()
@@ -202,7 +214,7 @@ def _check_map(
     for column in table_map.where:
         if column not in schema[table_map.table].columns:
             yield Problem(f"{name}: where: no column '{column}'", place)
-    for field, spec in (table_map.fields or {}).items():
+    for spec in (table_map.fields or {}).values():
         if not _known(found, schema, table_map.table, spec):
             yield Problem(
                 f"{name}: field {field}: no column {spec.join or ''}.{spec.column}", place

@@ -29,7 +29,7 @@ def run(options: Namespace) -> Exit:
     rule = _one_rule(options.rule, list(ruleset.rules))
     problems: list[Problem] = []
     binder = make_binder(options.config, problems)
-    plan = compile_plan([rule], taxonomy(), binder, skip=False)
+    plan = compile_plan([rule], taxonomy(), binder, scan="")
     seen = 0
     for row in _rows(plan, options.event, problems):
         if seen:

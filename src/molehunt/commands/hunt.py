@@ -90,10 +90,10 @@ def _plan(options: Namespace, ruleset: RuleSet, binder: Binder) -> Plan:
     if options.engine == "reference":
         return reference_plan(ruleset.rules, taxonomy(), binder)
     # Statistics need every line, so nothing is skipped for them.
-    skip = False if options.engine == "plain" or options.stats else None
-    plan = compile_plan(ruleset.rules, taxonomy(), binder, skip)
-    if skip is None and not plan.skips and not options.quiet:
-        print("note: Hyperscan is not installed, so every line is parsed", file=sys.stderr)
+    scan = "" if options.engine == "plain" or options.stats else None
+    plan = compile_plan(ruleset.rules, taxonomy(), binder, scan)
+    if plan.scan == "re2" and not options.quiet:
+        print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
     return plan
 
 

@@ -1,0 +1,228 @@
+"""Which lines can matter, and to which rules: the raw scan in front of the engine.
+
+A line is looked into for a rule if it holds the rule's literals and its query can be of the rule's
+log source; for every rule if it spells characters in a way that literals would miss, or does not
+look like one whole JSON object. Everything else cannot match; that it is well-formed inside is
+taken on trust (`--stats` reads every line).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from ..reading.inputs import Block
+from .choose import Choice
+from .gates import COLUMNS, Gates
+from .layout import Layout, layout_of
+from .necessary import ESCAPES
+from .scan import scanner
+
+EVERY_RULE = -1
+MAX_NAMES = 20_000
+MAX_LAYOUTS = 8
+# An event line begins with its query's name; lines of other shapes may be of any query.
+_FRONT = b'{"name":"'
+_KEY = b'"name"'
+
+# The rules (as a mask) that may look at the rows of a query, and its gates.
+Told = tuple[int, Gates | None]
+# What a name alone cannot tell.
+UNTOLD: Told = (EVERY_RULE, None)
+
+
+class Queries(Protocol):
+    """Knows which rules look at which queries."""
+
+    def by_name(self, query: str) -> Told:
+        """The rules for rows of a query; `UNTOLD` if that depends on their columns."""
+
+    def by_columns(self, query: str, columns: tuple[str, ...]) -> Told:
+        """The rules for rows of a query with these columns."""
+
+
+class Line(NamedTuple):
+    """One line: `start` in the block, `number` in the file, `data` without its newline, and the
+    rules that may match in it, as a mask."""
+
+    start: int
+    number: int
+    data: bytes
+    rules: int = EVERY_RULE
+
+
+class Router:
+    """Finds the lines to look into, and for which rules.
+
+    `queries` tells which rules a query concerns.
+    """
+
+    def __init__(self, choice: Choice, queries: Queries, fast: bool = True) -> None:
+        self._others = choice.others
+        self._always = choice.always
+        self._queries = queries
+        literals = sorted(choice.masks)
+        self._masks = [choice.masks[literal] for literal in literals]
+        self._masks += [EVERY_RULE] * len(ESCAPES)
+        self._scan = scanner([*literals, *ESCAPES], fast)
+        self._names: dict[bytes, Told] = {}
+        self._layouts: dict[bytes, list[tuple[Layout, Told]]] = {}
+
+    def lines(self, block: Block) -> Iterator[Line]:
+        """The lines of a block that may matter, in order."""
+        data = block.data
+        found, odd = self._hit_lines(data)
+        for start in odd:
+            found[start] = EVERY_RULE
+        always = self._always
+        number, counted = block.line, 0
+        for start in self._visited(data, found) if always else sorted(found):
+            end = data.find(b"\n", start)
+            line = data[start : len(data) if end < 0 else end]
+            rules = found.get(start, 0)
+            if rules != EVERY_RULE:
+                rules = self._narrowed(line, rules | always)
+            if rules and line:
+                number += data.count(b"\n", counted, start)
+                counted = start
+                yield Line(start, number, line, rules)
+
+    def _visited(self, data: bytes, found: dict[int, int]) -> Iterator[int]:
+        """Starts of lines that rules without a clause may look at, and of those found."""
+        start, size, find = 0, len(data), data.find
+        while start < size:
+            end = find(b"\n", start)
+            end = size if end < 0 else end
+            if start not in found and data.startswith(_FRONT, start):
+                begin = start + len(_FRONT)
+                told = self._names.get(data[begin : find(b'"', begin)])
+                known = told is not None and not told[0] & self._always
+                if known and data.count(_KEY, start, end) == 1:
+                    start = end + 1
+                    continue
+            yield start
+            start = end + 1
+
+    def _narrowed(self, line: bytes, rules: int) -> int:
+        """Of the rules (a mask), those that may match in the line by its query and columns."""
+        concerned, gates = self._named(line)
+        rules &= concerned
+        if rules and gates is not None:
+            rules = gates.passing(line, rules)
+        return self._asked(rules, line.lower()) if rules else 0
+
+    def _hit_lines(self, data: bytes) -> tuple[dict[int, int], set[int]]:
+        """Starts of lines with a literal, with the rules that it may be a sign of; starts of lines
+        that are not plainly one JSON object."""
+        found: dict[int, int] = {}
+        masks, size = self._masks, len(data)
+        start, stop, rules = 0, -1, 0
+        hits, odd = self._scan(data)
+        for index, end in hits:
+            if end >= stop:
+                if rules:
+                    found[start] = rules
+                start = data.rfind(b"\n", 0, end) + 1
+                stop = data.find(b"\n", end)
+                stop = size if stop < 0 else stop
+                rules = 0
+            rules |= masks[index]
+        if rules:
+            found[start] = rules
+        return found, odd_lines(data, odd)
+
+    def _named(self, line: bytes) -> Told:
+        """The rules that may look at the line's query, as far as its front tells, and its gates."""
+        if not line.startswith(_FRONT) or not _named_once(line):
+            return EVERY_RULE, None
+        name = line[len(_FRONT) : line.find(b'"', len(_FRONT))]
+        found = self._names.get(name)
+        if found is None:
+            if b"\\" in name:
+                return EVERY_RULE, None
+            if len(self._names) >= MAX_NAMES:
+                self._names.clear()
+                self._layouts.clear()
+            found = self._names[name] = self._queries.by_name(name.decode(errors="replace"))
+        return found if found is not UNTOLD else self._laid_out(name, line)
+
+    def _laid_out(self, name: bytes, line: bytes) -> Told:
+        """The same for a query of unknown SQL, by the columns that the line has."""
+        layouts = self._layouts.setdefault(name, [])
+        for layout, told in layouts:
+            if layout.fits(line):
+                return told
+        new = layout_of(line) if len(layouts) < MAX_LAYOUTS else None
+        if new is None:
+            return EVERY_RULE, None
+        told = self._queries.by_columns(name.decode(errors="replace"), new.columns)
+        layouts.append((new, told))
+        return told
+
+    def _asked(self, rules: int, line: bytes) -> int:
+        """The rules of which the line holds the further literals too."""
+        left, others = 0, self._others
+        while rules:
+            bit = rules & -rules
+            rules ^= bit
+            for clause in others[bit.bit_length() - 1]:
+                for literal in clause:
+                    if literal in line:
+                        break
+                else:
+                    break
+            else:
+                left |= bit
+        return left
+
+
+def _named_once(line: bytes) -> bool:
+    """Whether the name in front is the only one of the envelope: of two the last would count."""
+    times = line.count(_KEY)
+    if times == 1:
+        return True
+    # A second one is a column if it stands in the columns' object, before any closing brace.
+    columns, second = line.find(COLUMNS), line.find(_KEY, len(_FRONT))
+    return times == 2 and 0 <= columns < second and line.find(b"}", columns, second) < 0
+
+
+def odd_lines(data: bytes, breaks: list[int]) -> set[int]:
+    """Starts of lines that are not plainly one JSON object in UTF-8.
+
+    `breaks` are the newlines before or after which a brace is missing.
+    """
+    starts = {0, data.rfind(b"\n", 0, max(len(data) - 1, 0)) + 1}
+    for newline in breaks:
+        starts.add(data.rfind(b"\n", 0, newline) + 1)
+        starts.add(newline + 1)
+    odd = {start for start in starts if _is_odd(data, start)}
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            odd |= {start for start in starts_of(data) if not _is_utf8(data, start)}
+    return odd
+
+
+def starts_of(data: bytes) -> Iterator[int]:
+    """The offsets at which lines begin."""
+    start = 0
+    while start < len(data):
+        yield start
+        end = data.find(b"\n", start)
+        start = len(data) if end < 0 else end + 1
+
+
+def _is_odd(data: bytes, start: int) -> bool:
+    end = data.find(b"\n", start)
+    line = data[start : len(data) if end < 0 else end].strip(b" \t\r")
+    return bool(line) and not (line[:1] == b"{" and line[-1:] == b"}")
+
+
+def _is_utf8(data: bytes, start: int) -> bool:
+    end = data.find(b"\n", start)
+    try:
+        data[start : len(data) if end < 0 else end].decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -33,11 +33,8 @@ _SEVERITY = {
 _CONFIDENCE = {"stable": (3, "High"), "test": (2, "Medium"), "experimental": (1, "Low")}
 _STATE = {"stable": (1, "Active"), "test": (1, "Active"), "experimental": (3, "Experimental")}
 _RULE = {"type_id": 1, "type": "Rule"}
-_HOSTNAME, _RESOURCE_UID, _RESOURCE_NAME = (
-    {"type_id": 1, "type": "Hostname"},
-    {"type_id": 10, "type": "Resource UID"},
-    {"type_id": 38, "type": "Resource Details Object: name"},
-)
+# Types of observables: a host name, a resource's identifier, a resource's name.
+_HOSTNAME, _RESOURCE_UID, _RESOURCE_NAME = 1, 10, 38
 
 
 def write_ocsf(findings: Iterable[Finding], stream: TextIO) -> None:
@@ -145,7 +142,8 @@ def _attacks(technique: Technique) -> Iterable[dict[str, Any]]:
         told["sub_technique"] = own
     for slug in technique.tactics or ("",):
         named = {"tactic": _entity(attack.tactic(slug))} if slug else {}
-        yield {"version": attack.VERSION, **named, **told}
+        if found := _filled({**named, **told}):
+            yield {"version": attack.VERSION, **found}
 
 
 def _entity(named: attack.Named) -> dict[str, Any]:
@@ -153,16 +151,15 @@ def _entity(named: attack.Named) -> dict[str, Any]:
 
 
 def _device(host: Host) -> dict[str, Any]:
-    """The host, of which osquery's result log tells no type."""
-    return _filled(
+    """The host, of which a result log tells no type; nothing if the log does not name it."""
+    named = _filled(
         {
-            "type_id": 0,
-            "type": "Unknown",
             "uid": plain(host.id),
             "name": plain(host.name),
             "hostname": host.name if is_hostname(host.name) else "",
         }
     )
+    return {"type_id": 0, "type": "Unknown", **named} if named else {}
 
 
 def _resources(finding: Finding) -> list[dict[str, Any]]:
@@ -180,11 +177,15 @@ def _observables(finding: Finding) -> list[dict[str, Any]]:
     hosts = hosts_of(finding)
     names = [host.name for host in hosts[:1] if is_hostname(host.name)]
     found = [
-        *({"name": "device.hostname", **_HOSTNAME, "value": name} for name in names),
-        *({"name": "resources.uid", **_RESOURCE_UID, "value": host.id} for host in hosts),
-        *({"name": "resources.name", **_RESOURCE_NAME, "value": user} for user in finding.users),
+        *(("device.hostname", _HOSTNAME, name) for name in names),
+        *(("resources.uid", _RESOURCE_UID, host.id) for host in hosts),
+        *(("resources.name", _RESOURCE_NAME, user) for user in finding.users),
     ]
-    return [plain(one) for one in found if one["value"]]
+    return [
+        {"name": name, "type_id": kind, "value": plain(value)}
+        for name, kind, value in found
+        if value
+    ]
 
 
 def _named(finding: Finding) -> str:

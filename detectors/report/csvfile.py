@@ -24,7 +24,10 @@ from .words import reason_words, reasons_of, sentence, value_words
 LONGEST = 32_000
 
 # = + - @, the minus sign, and the forms that are folded to these: full width, small, raised, low.
-_ACTIVE = r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207c\u207a\u207b\u208c\u208a\u208b"
+_ACTIVE = (
+    r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+    r"\u207c\u207a\u207b\u208c\u208a\u208b"
+)
 # What a reader may strip or take for quoting before it looks for a formula.
 _PASSED_OVER = r"\s\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\uff02\uff07"
 # Where the list separator is a semicolon, a spreadsheet ignores our commas and cuts there.

@@ -11,7 +11,7 @@ from .times import moment
 
 # A host with more findings than this shows the first ones, which matter most.
 MOST_LANES = 60
-_TICKS = 6
+_TICKS = 5
 _MARGIN = 3.0
 # Steps of the axis, in seconds: from a second to a year, all easy to read.
 _STEPS = (

@@ -23,15 +23,16 @@ from .words import reason_words, reasons_of, sentence, value_words
 # A spreadsheet's cell holds 32,767 characters and what is more may become a cell of its own.
 LONGEST = 32_000
 
-# = + - @, the minus sign, and the forms that are folded to these: full width, small, raised, low.
+# = + - @, the minus sign, and the forms of these: full width, small, raised, low, joined.
 _ACTIVE = (
     r"=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
-    r"\u207c\u207a\u207b\u208c\u208a\u208b"
+    r"\u207c\u207a\u207b\u208c\u208a\u208b\u2a75\u2a76\ufb29"
 )
 # What a reader may strip or take for quoting before it looks for a formula.
 _PASSED_OVER = r"\s\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\uff02\uff07"
 # Where the list separator is a semicolon, a spreadsheet ignores our commas and cuts there.
-_RUNS = re.compile(rf"(\A|;)(?=[{_PASSED_OVER}]*[{_ACTIVE}])")
+# There a cell of ours that ends with one would begin a cell with our closing quote.
+_RUNS = re.compile(rf"\A(?=[{_PASSED_OVER}]*[{_ACTIVE}])|;(?=[{_PASSED_OVER}]*(?:[{_ACTIVE}]|\Z))")
 
 
 def _joined(parts: Iterable[str]) -> str:
@@ -84,7 +85,8 @@ def harmless(text: str) -> str:
 
     Control and format characters, line ends and lone surrogates are shown by their number, as in
     the table. An apostrophe is put before a text, or before what follows a semicolon in it, if that
-    begins with `=`, `+`, `-`, `@` or a look-alike, also after blanks and quotes.
+    begins with `=`, `+`, `-`, `@` or a look-alike, also after blanks and quotes; and after a
+    semicolon that nothing follows.
     """
-    shown = _RUNS.sub(r"\1'", printable(text))
+    shown = _RUNS.sub(r"\g<0>'", printable(text))
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + ELLIPSIS

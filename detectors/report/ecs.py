@@ -101,7 +101,7 @@ def to_ecs(finding: Finding) -> dict[str, Any]:
             "references": finding.references,
         },
     }
-    filled: dict[str, Any] = _filled(plain_in_order(document))
+    filled: dict[str, Any] = _filled(_plain(document))
     return filled
 
 
@@ -158,12 +158,12 @@ def _pairs(values: Iterable[tuple[str, Value]]) -> list[dict[str, str]]:
     return [{"field": field, "value": value_words(value)} for field, value in values]
 
 
-def plain_in_order(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """As `plain`, but keys keep their order."""
     if isinstance(value, Mapping):
-        return {key: plain_in_order(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [plain_in_order(item) for item in value]
+        return [_plain(item) for item in value]
     return plain(value)
 
 
@@ -171,7 +171,10 @@ def _filled(value: Any) -> Any:
     """Without what is null or empty, at every depth."""
     if isinstance(value, dict):
         kept = {key: _filled(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in (None, "", [], {})}
+        return {key: item for key, item in kept.items() if item not in _EMPTY}
     if isinstance(value, list):
-        return [_filled(item) for item in value]
+        return [item for item in map(_filled, value) if item not in _EMPTY]
     return value
+
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})

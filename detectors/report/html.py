@@ -9,12 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..findings.model import Finding
 from .safe import printable
 from .view import page
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _TEMPLATE = "report.html.jinja"
 _STYLE = "report.css"
@@ -25,6 +29,12 @@ def write_html(findings: Iterable[Finding], run: Mapping[str, Any], stream: Text
 
     The same input gives the same bytes.
     """
+    stream.writelines(_template().generate(page=page(findings, run)))
+
+
+@cache
+def _template() -> Template:
+    """The template with its style; made when it is first used, since Jinja starts slowly."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -37,10 +47,9 @@ def write_html(findings: Iterable[Finding], run: Mapping[str, Any], stream: Text
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    template = environment.from_string(_read(_TEMPLATE))
-    # The two are our own text, and the policy holds for the style only as it stands here.
+    # Our own text; and the policy holds for the style only as it stands here.
     own = {"style": Markup(style), "policy": _policy(style)}  # noqa: S704
-    stream.writelines(template.generate(page=page(findings, run), **own))
+    return environment.from_string(_read(_TEMPLATE), globals=own)
 
 
 def _shown(value: Any) -> Any:

@@ -13,6 +13,8 @@ from molehunt.detectors.findings.model import Finding
 from ..problems import UsageError
 
 TABLE = "table"
+# The standards that require a time in every document, and the field that holds it.
+_TIMED = {"ocsf": "time", "ecs": "@timestamp"}
 # What a file's name promises. OCSF and ECS have no ending of their own, so they must be asked for.
 _BY_SUFFIX = {
     ".csv": "csv",
@@ -31,6 +33,8 @@ def write(options: Namespace, findings: Sequence[Finding], run: Mapping[str, Any
     kind = options.format
     if options.output:
         _write_file(options.output, file_format(kind, options.output), findings, run)
+    if kind in _TIMED and not options.quiet:
+        _tell_of_missing_times(_TIMED[kind], findings)
     if kind == TABLE:
         _table(findings)
     elif not options.output:
@@ -78,6 +82,23 @@ def _write_file(path: str, kind: str, findings: Sequence[Finding], run: Mapping[
             render(kind, findings, run, file)
     except OSError as error:
         raise UsageError(f"--output: {path}: {error.strerror}") from None
+
+
+def _tell_of_missing_times(field: str, findings: Sequence[Finding]) -> None:
+    from molehunt.detectors.report.times import moment
+
+    timeless = [
+        finding
+        for finding in findings
+        if not any(moment(at) for at in (finding.first_seen, finding.last_seen))
+    ]
+    if timeless:
+        count = f"{len(timeless)} finding{'' if len(timeless) == 1 else 's'}"
+        print(
+            f"note: no record of {count} has a time, so `{field}` is missing there; "
+            "set it when you take them in",
+            file=sys.stderr,
+        )
 
 
 def _table(findings: Sequence[Finding]) -> None:

@@ -36,9 +36,9 @@ _WRITE: dict[str, Callable[[list[Finding], TextIO], None]] = {
 }
 _TIME = {"ocsf": "time", "ecs": "@timestamp"}
 
-# What the engine makes always has an id; and a time that no calendar holds is as good as none.
+# What the engine makes always has an id and a rule with one.
 _ANY = st.builds(
-    lambda finding, number: replace(finding, id=f"{number:016x}"),
+    lambda finding, number: replace(finding, id=f"{number:016x}", rule=finding.rule or "r"),
     FINDING,
     st.integers(0, 2**64 - 1),
 )

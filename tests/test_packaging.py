@@ -23,7 +23,7 @@ pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = {"src/molehunt": "", "rules": "rules", "detectors": "detectors", "backends": "backends"}
-SUFFIXES = {".json", ".lock", ".py", ".typed", ".yml", ".conf"}
+SUFFIXES = {".conf", ".css", ".jinja", ".json", ".lock", ".py", ".typed", ".yml"}
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
 JUNK = (
     "rules/x.yml.orig",

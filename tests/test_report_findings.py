@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from made_findings import AT, FINDING, FINDINGS, JIGGLER, PROBLEM, X11VNC, run
 from referencing import Registry, Resource
 from rich.cells import cell_len
 
 import molehunt.detectors.report as report_package
-from molehunt.detectors.findings.model import Evidence, Finding, Raise, Reason, Technique
-from molehunt.detectors.records import Locator
+from molehunt.detectors.findings.model import Finding, Reason
 from molehunt.detectors.report.machine import plain, to_json_dict, write_json, write_ndjson
 from molehunt.detectors.report.order import in_order
 from molehunt.detectors.report.table import NOTHING, render_svg, render_table
@@ -30,7 +30,6 @@ from molehunt.detectors.report.times import iso_time
 from molehunt.levels import Level
 from molehunt.problems import Problem, Severity
 
-_AT = 1795429320.0  # 2026-11-23 10:22:00 UTC
 _SCHEMAS = {
     name: json.loads(
         (Path(str(report_package.__path__[0])) / f"{name}.schema.json").read_text("ascii")
@@ -42,104 +41,6 @@ _REGISTRY: Registry[Any] = Registry().with_resources(
 )
 _CHECK = {name: Draft202012Validator(s, registry=_REGISTRY) for name, s in _SCHEMAS.items()}
 
-_TEXT = st.text(
-    st.one_of(
-        st.characters(codec=None, exclude_categories=()),
-        st.sampled_from("\x1b\x9b\r\n\t\u202e\u200d\ufe0f\u0301\ud800한[/]\\'\" "),
-    ),
-    max_size=40,
-)
-_SCALAR = st.one_of(_TEXT, st.integers(), st.floats(), st.booleans(), st.none())
-_VALUE = _SCALAR | st.lists(_SCALAR, max_size=3).map(tuple)
-_TEXTS = st.lists(_TEXT, max_size=3).map(tuple)
-_TIME = st.none() | st.floats() | st.floats(0, 4e9) | st.integers(0, 4_000_000_000).map(float)
-_COUNT = st.integers(1, 10**9)
-_WHERE = st.builds(Locator, _TEXT, st.integers(0), st.integers(1), st.integers(0))
-_PAIRS = st.lists(st.tuples(_TEXT, _VALUE), max_size=3).map(tuple)
-_REASON = st.builds(Reason, _TEXT, _TEXT, _VALUE, _TEXT | _TEXT.map("contains '{}'".format))
-_EVIDENCE = st.builds(
-    Evidence,
-    _WHERE,
-    _TEXT,
-    _TIME,
-    _TIME,
-    st.sampled_from(["event", "new", "present", "gone"]),
-    st.lists(_REASON, max_size=5).map(tuple),
-    _PAIRS,
-)
-_LEVEL = st.sampled_from(Level)
-_FINDING = st.builds(
-    Finding,
-    id=_TEXT,
-    rule=_TEXT,
-    title=_TEXT,
-    description=_TEXT,
-    rule_level=_LEVEL,
-    level=_LEVEL,
-    status=_TEXT | st.sampled_from(["stable", "test", "experimental"]),
-    host=_TEXT,
-    host_name=_TEXT,
-    users=_TEXTS,
-    identity=_PAIRS,
-    first_seen=_TIME,
-    last_seen=_TIME,
-    count=_COUNT,
-    evidence=st.lists(_EVIDENCE, max_size=3).map(tuple),
-    techniques=st.lists(st.builds(Technique, _TEXT, _TEXT, _TEXTS), max_size=2).map(tuple),
-    raised_by=st.lists(st.builds(Raise, _TEXT, _TEXT, _COUNT, _WHERE), max_size=2).map(tuple),
-    missing_filters=_TEXTS,
-    false_positives=_TEXTS,
-    next_steps=_TEXTS,
-    references=_TEXTS,
-)
-_FINDINGS = st.lists(_FINDING, max_size=4)
-_PROBLEM = st.builds(
-    Problem,
-    _TEXT,
-    _TEXT,
-    st.none() | st.integers(1),
-    st.none() | _TEXT,
-    _TEXT,
-    st.sampled_from(Severity),
-)
-
-_X11VNC = Finding(
-    id="0123456789abcdef",
-    rule="6e0c5a53-2f2d-4b0e-9f0c-6c1d1f8a4d10",
-    title="Remote Access Tool - X11vnc Execution",
-    description="Detects x11vnc.",
-    rule_level=Level.MEDIUM,
-    level=Level.MEDIUM,
-    status="experimental",
-    host="9f1c0b52-lab",
-    host_name="lab-01",
-    users=("anna",),
-    identity=(("Image", "/usr/bin/x11vnc"),),
-    first_seen=_AT,
-    last_seen=_AT + 2000,
-    count=3,
-    evidence=(
-        Evidence(
-            Locator("osqueryd.results.log", 0, 1, 0),
-            "pack_molehunt_process_events",
-            _AT,
-            None,
-            "event",
-            (Reason("Image", "path", "/usr/bin/x11vnc", "ends with '/x11vnc'"),),
-            (("path", "/usr/bin/x11vnc"), ("pid", 4711)),
-        ),
-    ),
-    techniques=(Technique("T1219.002", "Remote Desktop Software", ("command-and-control",)),),
-    raised_by=(),
-    missing_filters=(),
-    false_positives=("Help desk",),
-    next_steps=("Ask the help desk",),
-    references=("https://attack.mitre.org/techniques/T1219/002/",),
-)
-_JIGGLER = Raise(
-    "0d4f7c11", "Mouse Movement Simulator Running", 2, Locator("osqueryd.results.log", 9, 2, 0)
-)
-
 
 def _table(*findings: Finding, width: int = 120, colour: bool = False, **options: Any) -> str:
     shown = StringIO()
@@ -147,20 +48,8 @@ def _table(*findings: Finding, width: int = 120, colour: bool = False, **options
     return shown.getvalue()
 
 
-def _run(problems: list[Any]) -> dict[str, Any]:
-    return {
-        "tool": "molehunt",
-        "version": "0.1.0",
-        "inputs": ["osqueryd.results.log"],
-        "complete": True,
-        "rules": 12,
-        "approved": [{"subject": "teamviewer", "owner": "IT Service Desk", "matches": 2}],
-        "problems": problems,
-    }
-
-
 @settings(deadline=None)
-@given(_FINDINGS, st.integers(60, 200))
+@given(FINDINGS, st.integers(60, 200))
 def test_a_plain_table_shows_and_never_acts(findings: list[Finding], width: int) -> None:
     """Any text, any width: nothing raises, no line is too wide, nothing but line feeds controls."""
     shown = _table(*findings, width=width)
@@ -172,7 +61,7 @@ def test_a_plain_table_shows_and_never_acts(findings: list[Finding], width: int)
 
 
 @settings(deadline=None)
-@given(_FINDINGS)
+@given(FINDINGS)
 def test_colour_adds_nothing_but_styles(findings: list[Finding]) -> None:
     """With the styles taken out, the coloured table is the plain one."""
     bare = re.sub(r"\x1b\[[0-9;]*m", "", _table(*findings, colour=True))
@@ -182,7 +71,7 @@ def test_colour_adds_nothing_but_styles(findings: list[Finding]) -> None:
 
 
 @settings(deadline=None)
-@given(_FINDING)
+@given(FINDING)
 def test_an_old_code_page_is_no_error(finding: Finding) -> None:
     """What the encoding of the file lacks is replaced."""
     for encoding in ("ascii", "cp1252", "latin-1"):
@@ -195,7 +84,7 @@ def test_an_old_code_page_is_no_error(finding: Finding) -> None:
 
 def test_the_wide_table_has_every_column() -> None:
     """Host, when, what, how sure, why and rule, for one finding."""
-    head, blank, names, line, *rows = _table(_X11VNC).splitlines()
+    head, blank, names, line, *rows = _table(X11VNC).splitlines()
     assert (head, blank, set(line)) == ("1 medium on 1 host", "", {"─"})
     assert re.split(r"  +", names) == ["host", "when (UTC)", "what", "how sure", "why", "rule"]
     assert re.split(r"  +", rows[0]) == [
@@ -218,21 +107,21 @@ def test_the_wide_table_has_every_column() -> None:
 
 def test_the_narrow_table_says_the_same() -> None:
     """80 columns lose no cell of 120."""
-    narrow = _table(_X11VNC, width=80)
-    for cell in re.split(r"  +|\n *", _table(_X11VNC).split("─\n")[1].strip()):
+    narrow = _table(X11VNC, width=80)
+    for cell in re.split(r"  +|\n *", _table(X11VNC).split("─\n")[1].strip()):
         assert cell in narrow
 
 
 @pytest.mark.parametrize("width", [60, 79, 80, 109, 110, 120, 200])
 def test_a_width_below_the_narrowest_is_laid_out_as_the_narrowest(width: int) -> None:
     """Every supported width fits, and 20 gives what 60 gives."""
-    assert max(map(cell_len, _table(_X11VNC, width=width).splitlines())) <= width
-    assert _table(_X11VNC, width=20) == _table(_X11VNC, width=60)
+    assert max(map(cell_len, _table(X11VNC, width=width).splitlines())) <= width
+    assert _table(X11VNC, width=20) == _table(X11VNC, width=60)
 
 
 def test_a_raised_finding_says_so_and_by_what() -> None:
     """The sign stands at the level only if the level changed."""
-    raised = replace(_X11VNC, level=Level.HIGH, raised_by=(_JIGGLER,))
+    raised = replace(X11VNC, level=Level.HIGH, raised_by=(JIGGLER,))
     assert "high ↑" in _table(raised)
     assert "↑ Mouse Movement Simulator" in _table(raised, width=200)
     already = replace(raised, rule_level=Level.HIGH)
@@ -242,19 +131,19 @@ def test_a_raised_finding_says_so_and_by_what() -> None:
 
 def test_what_limits_the_certainty_is_shown() -> None:
     """A first look, an unapplied filter, a state that ended, an unknown time."""
-    item = replace(_X11VNC.evidence[0], basis="present", until=_AT + 60)
-    shown = _table(replace(_X11VNC, evidence=(item,), count=1, missing_filters=("ParentImage",)))
+    item = replace(X11VNC.evidence[0], basis="present", until=AT + 60)
+    shown = _table(replace(X11VNC, evidence=(item,), count=1, missing_filters=("ParentImage",)))
     assert "or before" in shown
     assert "gone 10:23:00" in shown
     assert "not checked: ParentImage" in shown
-    assert "time unknown" in _table(replace(_X11VNC, first_seen=None, last_seen=None))
-    assert "experimental" not in _table(replace(_X11VNC, status="stable"))
+    assert "time unknown" in _table(replace(X11VNC, first_seen=None, last_seen=None))
+    assert "experimental" not in _table(replace(X11VNC, status="stable"))
 
 
 def test_no_more_than_three_reasons_are_shown() -> None:
     """The fourth and fifth are counted."""
     reasons = tuple(Reason(f"field{n}", "c", f"value{n}", f"is 'value{n}'") for n in range(5))
-    shown = _table(replace(_X11VNC, evidence=(replace(_X11VNC.evidence[0], reasons=reasons),)))
+    shown = _table(replace(X11VNC, evidence=(replace(X11VNC.evidence[0], reasons=reasons),)))
     assert "field2: value2" in shown
     assert "field3" not in shown
     assert "and 2 more" in shown
@@ -267,7 +156,7 @@ def test_a_field_is_named_once_and_a_matched_part_shown_once() -> None:
         Reason("CommandLine", "cmdline", line, wanted)
         for wanted in ("contains ' -R '", "contains ' -R ' (case matters)", "contains 'tunnel@'")
     )
-    shown = _table(replace(_X11VNC, evidence=(replace(_X11VNC.evidence[0], reasons=reasons),)))
+    shown = _table(replace(X11VNC, evidence=(replace(X11VNC.evidence[0], reasons=reasons),)))
     assert shown.count("CommandLine:") == 1
     assert shown.count(" -R ") == 1
     assert shown.count("tunnel@") == 1
@@ -276,7 +165,7 @@ def test_a_field_is_named_once_and_a_matched_part_shown_once() -> None:
 def test_a_reason_without_a_value_says_what_was_wanted() -> None:
     """Keywords and empty fields have no value to show."""
     reasons = (Reason("", "", None, "contains 'vnc'"), Reason("User", "username", "", "is null"))
-    shown = _table(replace(_X11VNC, evidence=(replace(_X11VNC.evidence[0], reasons=reasons),)))
+    shown = _table(replace(X11VNC, evidence=(replace(X11VNC.evidence[0], reasons=reasons),)))
     assert "any value contains 'vnc'" in shown
     assert "User is null" in shown
 
@@ -284,28 +173,28 @@ def test_a_reason_without_a_value_says_what_was_wanted() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_title_without_a_space_is_folded_not_cut(width: int) -> None:
     """A title is told whole, however long."""
-    assert _table(replace(_X11VNC, title="W" * 300), width=width).count("W") == 300
+    assert _table(replace(X11VNC, title="W" * 300), width=width).count("W") == 300
 
 
 def test_markup_in_values_is_text() -> None:
     """Square brackets, links and emoji codes are shown as they are."""
     host = "[red]a[/]:bomb:"
-    assert host in _table(replace(_X11VNC, host_name=host, users=("[link=file:///etc/passwd]x",)))
+    assert host in _table(replace(X11VNC, host_name=host, users=("[link=file:///etc/passwd]x",)))
 
 
 def test_two_hosts_of_one_name_are_told_apart() -> None:
     """Their identifiers are shown, and they count as two."""
-    other = replace(_X11VNC, host="77c2aa10-lab", id="f")
-    shown = _table(_X11VNC, other)
+    other = replace(X11VNC, host="77c2aa10-lab", id="f")
+    shown = _table(X11VNC, other)
     assert "2 medium on 2 hosts" in shown
     assert "9f1c0b52-lab" in shown
     assert "77c2aa10-lab" in shown
-    assert "9f1c0b52-lab" not in _table(_X11VNC)
+    assert "9f1c0b52-lab" not in _table(X11VNC)
 
 
 def test_times_are_shown_in_the_zone_asked_for() -> None:
     """UTC is the default; the head names the zone."""
-    shown = _table(_X11VNC, when_zone=timezone(timedelta(hours=9)))
+    shown = _table(X11VNC, when_zone=timezone(timedelta(hours=9)))
     assert "when (UTC+09:00)" in shown
     assert "2026-11-23 19:22:00" in shown
 
@@ -318,13 +207,13 @@ def test_nothing_found_is_one_calm_sentence() -> None:
 def test_findings_stand_in_order() -> None:
     """Level, then first seen with the unknown last, then host, rule and id."""
     wanted = [
-        replace(_X11VNC, id="z", level=Level.CRITICAL),
-        replace(_X11VNC, id="y", level=Level.HIGH, first_seen=_AT - 1),
-        replace(_X11VNC, id="x", level=Level.HIGH, host="a"),
-        replace(_X11VNC, id="w", level=Level.HIGH, host="b", rule="0"),
-        replace(_X11VNC, id="v", level=Level.HIGH, host="b", rule="1"),
-        replace(_X11VNC, id="u", level=Level.HIGH, first_seen=None),
-        replace(_X11VNC, id="t", level=Level.LOW),
+        replace(X11VNC, id="z", level=Level.CRITICAL),
+        replace(X11VNC, id="y", level=Level.HIGH, first_seen=AT - 1),
+        replace(X11VNC, id="x", level=Level.HIGH, host="a"),
+        replace(X11VNC, id="w", level=Level.HIGH, host="b", rule="0"),
+        replace(X11VNC, id="v", level=Level.HIGH, host="b", rule="1"),
+        replace(X11VNC, id="u", level=Level.HIGH, first_seen=None),
+        replace(X11VNC, id="t", level=Level.LOW),
     ]
     assert in_order(reversed(wanted)) == wanted
     lines = _ndjson(list(reversed(wanted))).splitlines()
@@ -332,7 +221,7 @@ def test_findings_stand_in_order() -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(_FINDINGS)
+@given(FINDINGS)
 def test_the_picture_is_one_well_formed_document(findings: list[Finding]) -> None:
     """Any text gives valid XML that names no address to load from, and always the same."""
     picture = render_svg(findings)
@@ -354,7 +243,7 @@ def _json(findings: list[Finding], run: dict[str, Any]) -> str:
 
 
 @settings(deadline=None)
-@given(_FINDINGS)
+@given(FINDINGS)
 def test_every_line_of_ndjson_is_a_valid_finding(findings: list[Finding]) -> None:
     """Schema-valid, plain ASCII, and readable by a strict parser."""
     shown = _ndjson(findings)
@@ -366,18 +255,18 @@ def test_every_line_of_ndjson_is_a_valid_finding(findings: list[Finding]) -> Non
 
 
 @settings(deadline=None)
-@given(_FINDINGS, st.lists(_PROBLEM, max_size=3))
+@given(FINDINGS, st.lists(PROBLEM, max_size=3))
 def test_a_document_is_a_valid_run(findings: list[Finding], problems: list[Problem]) -> None:
     """With problems as values or already taken apart; the same bytes whatever the order."""
-    shown = _json(findings, _run(problems))
+    shown = _json(findings, run(problems))
     document = json.loads(shown)
     _CHECK["run"].validate(document)
-    taken_apart = _run(document["run"]["problems"])
+    taken_apart = run(document["run"]["problems"])
     assert _json(findings, dict(reversed(taken_apart.items()))) == shown
 
 
 @settings(deadline=None)
-@given(st.lists(_FINDING, max_size=4, unique_by=lambda finding: finding.id))
+@given(st.lists(FINDING, max_size=4, unique_by=lambda finding: finding.id))
 def test_the_order_in_which_findings_come_does_not_matter(findings: list[Finding]) -> None:
     """Findings are sorted before they are written."""
     assert _ndjson(findings) == _ndjson(findings[::-1])
@@ -386,7 +275,7 @@ def test_the_order_in_which_findings_come_does_not_matter(findings: list[Finding
 
 def test_the_schemas_are_schemas_and_refuse_what_is_wrong() -> None:
     """Each is valid by its metaschema, and none is so loose that it takes anything."""
-    good = to_json_dict(_X11VNC)
+    good = to_json_dict(X11VNC)
     for schema in _SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
     assert _CHECK["finding"].is_valid(good)
@@ -400,13 +289,13 @@ def test_the_schemas_are_schemas_and_refuse_what_is_wrong() -> None:
         assert not _CHECK["finding"].is_valid(wrong)
     assert not _CHECK["run"].is_valid({"format": "molehunt.run/1", "run": {}, "findings": []})
     assert not _CHECK["run"].is_valid(
-        {"format": "molehunt.run/1", "run": _run([]), "findings": [{}]}
+        {"format": "molehunt.run/1", "run": run([]), "findings": [{}]}
     )
 
 
 def test_values_stay_what_they_were() -> None:
     """Texts, numbers and lists come back from JSON as they were logged."""
-    found = orjson.loads(_ndjson([_X11VNC]))
+    found = orjson.loads(_ndjson([X11VNC]))
     assert found["identity"] == {"Image": "/usr/bin/x11vnc"}
     assert found["evidence"][0]["values"] == {"path": "/usr/bin/x11vnc", "pid": 4711}
     assert (found["first_seen"], found["last_seen"]) == (
@@ -444,7 +333,7 @@ def test_a_value_that_is_no_data_is_refused() -> None:
     ("at", "text"),
     [
         (0, "1970-01-01T00:00:00Z"),
-        (_AT + 0.25, "2026-11-23T10:22:00.250000Z"),
+        (AT + 0.25, "2026-11-23T10:22:00.250000Z"),
         (-1, "1969-12-31T23:59:59Z"),
         (1e18, None),
         (float("nan"), None),

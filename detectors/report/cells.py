@@ -13,10 +13,10 @@ from molehunt.levels import Level
 
 from ..findings.model import Finding, Reason
 from ..records import Value
-from ..values import as_text
 from .excerpt import excerpt, matched_span
 from .safe import printable
 from .times import moment
+from .words import value_words
 
 RAISED = "↑"
 _DIM = "dim"
@@ -32,11 +32,6 @@ _VALUES = 2
 _REASONS = 3
 # What is left of a value in `why` when `what` already shows it whole.
 _SHORT = 20
-
-
-def value_text(value: Value) -> str:
-    """A logged value as one text; the items of a list are joined by commas."""
-    return ", ".join(map(as_text, value)) if isinstance(value, tuple) else as_text(value)
 
 
 def level(finding: Finding) -> Text:
@@ -114,7 +109,7 @@ def telling(finding: Finding) -> Iterable[str]:
     values: Iterable[Value] = (value for _, value in finding.identity)
     if not finding.identity:
         values = (reason.value for item in finding.evidence[:1] for reason in item.reasons)
-    return dict.fromkeys(filter(None, map(value_text, values)))
+    return dict.fromkeys(filter(None, map(value_words, values)))
 
 
 def why(finding: Finding, width: int) -> Text:
@@ -128,7 +123,7 @@ def why(finding: Finding, width: int) -> Text:
     shown = {
         text.plain: text
         for reason in reasons
-        for text in [_reason(reason, width, value_text(reason.value) in above)]
+        for text in [_reason(reason, width, value_words(reason.value) in above)]
     }
     lines = _without_repeated_heads(list(shown.values())[:_REASONS])
     if len(shown) > _REASONS:
@@ -150,7 +145,7 @@ def _reason(reason: Reason, width: int, shown: bool) -> Text:
     Without a value (a keyword, or a field that is empty) it says what was wanted.
     A value that `shown` above stands whole is cut to its telling part.
     """
-    field, value = printable(reason.field or "any value", width - 1), value_text(reason.value)
+    field, value = printable(reason.field or "any value", width - 1), value_words(reason.value)
     room, break_ = width - cell_len(field) - 2, " "
     if not value:
         return Text(f"{field} {printable(reason.wanted)}", _DIM)

@@ -58,7 +58,7 @@ def to_json_dict(finding: Finding) -> dict[str, Any]:
 def write_ndjson(findings: Iterable[Finding], stream: TextIO) -> None:
     """Write one finding a line, in report order; nothing at all if there are none."""
     stream.writelines(
-        _dumped(to_json_dict(finding), indent=None) + "\n" for finding in in_order(findings)
+        dumped(to_json_dict(finding), indent=None) + "\n" for finding in in_order(findings)
     )
 
 
@@ -73,7 +73,7 @@ def write_json(findings: Iterable[Finding], run: Mapping[str, Any], stream: Text
         "run": plain(run),
         "findings": [to_json_dict(finding) for finding in in_order(findings)],
     }
-    stream.write(_dumped(document, indent=2) + "\n")
+    stream.write(dumped(document, indent=2) + "\n")
 
 
 def plain(value: Any) -> Any:
@@ -98,8 +98,9 @@ def plain(value: Any) -> Any:
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def _dumped(value: Any, indent: int | None) -> str:
-    """ASCII only, so that no control or bidirectional character reaches a terminal."""
+def dumped(value: Any, indent: int | None = None) -> str:
+    """Plain values as JSON; ASCII only, so that no control or bidirectional character reaches a
+    terminal."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False, indent=indent)
 
 

@@ -21,3 +21,9 @@ def iso_time(at: float | None) -> str | None:
     """The time as `2026-11-23T10:22:00Z`, with six decimals if it has a fraction; None as above."""
     at_utc = moment(at)
     return None if at_utc is None else at_utc.replace(tzinfo=None).isoformat() + "Z"
+
+
+def milliseconds(at: float | None) -> int | None:
+    """The time as whole milliseconds since 1970 UTC; None as above."""
+    at_utc = moment(at)
+    return None if at_utc is None else (at_utc - _EPOCH) // timedelta(milliseconds=1)

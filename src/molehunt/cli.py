@@ -13,6 +13,7 @@ from .exits import Exit
 from .problems import UsageError
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
+FORMATS = ("table", "json", "ndjson", "csv", "html", "ocsf", "ecs")
 _EXITS = """\
 exit codes:
   0  done
@@ -90,9 +91,17 @@ def _hunt(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--organisation", metavar="FILE", help="your organisation's file: host groups and approvals"
     )
-    parser.add_argument("--format", choices=("table", "json", "ndjson"), default="table")
     parser.add_argument(
-        "--output", metavar="FILE", help="write the full result there (JSON; NDJSON with ndjson)"
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="table (default), html and csv for people; json, ndjson, ocsf and ecs for machines",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write it there; with table, the full result as the name ends: "
+        ".html, .csv, .ndjson, else JSON",
     )
     parser.add_argument("--since", metavar="TIME", help="only what happened at or after (ISO, UTC)")
     parser.add_argument("--until", metavar="TIME", help="only what happened before (ISO, UTC)")

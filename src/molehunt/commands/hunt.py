@@ -5,18 +5,14 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 from molehunt.detectors.findings.fold import Folder
-from molehunt.detectors.findings.model import Finding
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import STDIN, Block, blocks, expand, size_of
 from molehunt.detectors.records import Record
-from molehunt.detectors.report.machine import write_json, write_ndjson
 from molehunt.detectors.report.stats import write_stats
 from molehunt.detectors.schedule.binding import Binder
 
@@ -27,6 +23,7 @@ from ..problems import Problem, UsageError
 from ..ruleset import RuleSet
 from ..taxonomy import taxonomy
 from .common import load, make_binder, show
+from .output import write
 from .progress import Advance, progress
 
 
@@ -72,7 +69,7 @@ def run(options: Namespace) -> Exit:
         problems(Problem("interrupted: this is what was found so far"))
     findings = folder.findings()
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]
-    _write(options, shown, _run(ruleset, files, folder, problems, interrupted))
+    write(options, shown, _run(ruleset, files, folder, problems, interrupted))
     if options.stats:
         write_stats(sys.stderr, plan, ruleset, binder, bool(options.config), taxonomy())
     elif not options.quiet:
@@ -165,38 +162,6 @@ def _run(
             for problem in problems.kept
         ],
     }
-
-
-def _write(options: Namespace, findings: list[Finding], run: dict[str, object]) -> None:
-    with ExitStack() as stack:
-        if options.output:
-            try:
-                file = stack.enter_context(open(options.output, "w", encoding="utf-8"))
-            except OSError as error:
-                raise UsageError(f"--output: {options.output}: {error.strerror}") from None
-            _machine(options.format, findings, run, file)
-        if options.format == "table":
-            _table(findings)
-        elif not options.output:
-            _machine(options.format, findings, run, sys.stdout)
-
-
-def _machine(kind: str, findings: list[Finding], run: dict[str, object], stream: TextIO) -> None:
-    if kind == "ndjson":
-        write_ndjson(findings, stream)
-    else:
-        write_json(findings, run, stream)
-
-
-def _table(findings: list[Finding]) -> None:
-    import os
-    import shutil
-
-    from molehunt.detectors.report.table import render_table
-
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((120, 40)).columns
-    render_table(findings, width=width, colour=colour, file=sys.stdout)
 
 
 def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, folder: Folder, hidden: int) -> None:

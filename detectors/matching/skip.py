@@ -1,8 +1,9 @@
 """Which lines of a block can matter at all: the raw scan in front of the engine.
 
 A line is looked into if it holds a necessary literal of a rule, if it is of a query whose rules
-have no such literal, if it spells characters in a way that literals would miss, or if it does not
-look like one whole JSON object. Everything else cannot match; that it is well-formed inside is
+have no such literal, if it spells characters in a way that literals would miss, if a wrapper may
+stand in it (which may hold a log line as text, with every quote escaped), or if it does not look
+like one whole JSON object. Everything else cannot match; that it is well-formed inside is
 taken on trust (`--stats` reads every line).
 """
 
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from molehunt.ruleset import Rule
 from molehunt.taxonomy import Taxonomy
 
+from ..reading import MARKS
 from ..reading.inputs import Block
 from ..schedule.binding import Binder
 from .fields import FieldMap, Place, fields_of, resolve
@@ -23,6 +25,8 @@ from .scan import scanner
 
 # An event line begins with its query's name; other shapes are looked into.
 _NAME = re.compile(rb'^\{"name":"([^"\\]*)"', re.MULTILINE)
+# Where one document may end and another begin within a line.
+_GLUED = re.compile(rb"\}[\x00-\x09\x0b-\x20]*\{")
 
 
 class Line(NamedTuple):
@@ -39,7 +43,7 @@ class Skipper:
     def __init__(self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> None:
         self._taxonomy = taxonomy
         self._binder = binder
-        literals: set[bytes] = set(ESCAPES)
+        literals: set[bytes] = {*ESCAPES, *MARKS}
         weak: list[Rule] = []
         for rule in rules:
             cover = rule_cover(rule, taxonomy)
@@ -68,11 +72,13 @@ class Skipper:
                 yield Line(start, number, line)
 
     def _weak_lines(self, data: bytes) -> set[int]:
-        """Lines of queries that rules without a cover look at, and lines with no name in front."""
+        """Lines of queries that rules without a cover look at, and lines with no name in front or
+        with another one behind it."""
         named = {match.start(): match[1] for match in _NAME.finditer(data)}
         starts = {start for start, name in named.items() if self._needs(name)}
         if len(named) < data.count(b"\n") + (not data.endswith(b"\n")):
             starts |= {start for start in _starts(data) if start not in named}
+        starts |= {data.rfind(b"\n", 0, match.start()) + 1 for match in _GLUED.finditer(data)}
         return starts
 
     def _needs(self, name: bytes) -> bool:

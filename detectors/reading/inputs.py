@@ -1,6 +1,7 @@
-"""Files in, blocks of whole lines out, in bounded memory.
+"""Files in, blocks of whole lines out, in bounded memory; or of documents, if those are not lines.
 
-Plain, gzip and zstd are told apart by their first bytes, never by the name.
+Plain, gzip and zstd are told apart by their first bytes, never by the name; so are lines, JSON that
+goes over many lines, and CSV.
 """
 
 from __future__ import annotations
@@ -11,28 +12,41 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from molehunt.problems import Problem, Severity
 
+from .lines import Located
+from .spread import Scanner, is_spread
+from .table import Records, has_json_cells, header_of
+
 STDIN = "-"
 BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 64 << 20
-# What a log folder holds: osqueryd.results.log, …log.1, …log.2.zst, exports as .json or .ndjson.
-_LOG_NAME = re.compile(r"\.(log|json|jsonl|ndjson)(\.\d+)?(\.(gz|zst))?$", re.IGNORECASE)
+HEAD_BYTES = 64 << 10
+RECORDS_PER_BLOCK = 1000
+# What a log folder holds: osqueryd.results.log, …log.1, …log.2.zst, and exports.
+_LOG_NAME = re.compile(r"\.(log|json|jsonl|ndjson|csv)(\.\d+)?(\.(gz|zst))?$", re.IGNORECASE)
+_CSV_NAME = re.compile(r"\.csv(\.(gz|zst))?$", re.IGNORECASE)
 _GLOG_HEADER = b"Log file created at:"
 
 Report = Callable[[Problem], None]
 
 
 class Block(NamedTuple):
-    """Whole lines of one file: `offset` of the first byte, `line` of the first line (from 1)."""
+    """Whole lines of one file: `offset` of the first byte, `line` of the first line (from 1).
+
+    Where documents are not lines, `documents` are those that end in `data`, each with its place;
+    then `data` is not to be cut into lines.
+    """
 
     file: str
     offset: int
     line: int
     data: bytes
+    documents: tuple[Located, ...] | None = None
 
 
 def expand(paths: Iterable[str], report: Report) -> list[str]:
@@ -70,9 +84,59 @@ def blocks(file: str, report: Report, size: int = BLOCK_BYTES) -> Iterator[Block
     before stands."""
     try:
         with _open(file) as stream:
-            yield from _cut(file, _chunks(file, stream, report, size), report)
+            yield from _shaped(file, _chunks(file, stream, report, size), report, size)
     except OSError as error:
         report(Problem(f"cannot be read: {error.strerror or error}", file))
+
+
+def _shaped(file: str, chunks: Iterator[bytes], report: Report, size: int) -> Iterator[Block]:
+    """Blocks of lines, or of documents if the file's beginning says that it has no lines."""
+    head, whole = _head(chunks, size)
+    chunks = chain([head], chunks)
+    if is_spread(head, whole):
+        yield from _documents(file, chunks)
+    elif header_of(head):
+        yield from _records(file, chunks, has_json_cells(head))
+    elif _CSV_NAME.search(file) and head.strip() and not _is_json(head):
+        what = "CSV of no known export: its header names neither a host nor a raw event"
+        report(Problem(what, file, 1, hint="docs/inputs.md lists what is read"))
+    else:
+        yield from _cut(file, chunks, report)
+
+
+def _head(chunks: Iterator[bytes], size: int) -> tuple[bytes, bool]:
+    """The beginning of a file, with a line end in it if one is near, and whether that is all."""
+    head = bytearray()
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= size or (len(head) >= HEAD_BYTES and b"\n" in head):
+            return bytes(head), False
+    return bytes(head), True
+
+
+def _is_json(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
+def _documents(file: str, chunks: Iterable[bytes]) -> Iterator[Block]:
+    scanner, offset, line = Scanner(), 0, 1
+    for chunk in chunks:
+        yield Block(file, offset, line, chunk, tuple(scanner.feed(chunk)))
+        offset, line = offset + len(chunk), line + chunk.count(b"\n")
+    yield Block(file, offset, line, b"", tuple(scanner.finish()))
+
+
+def _records(file: str, chunks: Iterable[bytes], json_cells: bool) -> Iterator[Block]:
+    records = Records(chunks, json_cells)
+    offset, line = 0, 1
+    found: list[Located] = []
+    for record in records:
+        found.append(record)
+        if len(found) >= RECORDS_PER_BLOCK:
+            # The bytes themselves are gone; only their number matters.
+            yield Block(file, offset, line, bytes(records.offset - offset), tuple(found))
+            offset, line, found = records.offset, records.line, []
+    yield Block(file, offset, line, bytes(records.offset - offset), tuple(found))
 
 
 def size_of(files: Iterable[str]) -> int:

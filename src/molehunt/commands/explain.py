@@ -81,6 +81,11 @@ def _located(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Ro
 def _line(file: str, wanted: int, problems: list[Problem]) -> Block | None:
     """One line of a file as a block."""
     for block in blocks(file, problems.append):
+        if block.documents is not None:
+            found = tuple(document for document in block.documents if document.line == wanted)
+            if found:
+                return block._replace(documents=found)
+            continue
         lines = block.data.splitlines(keepends=True)
         if block.line <= wanted < block.line + len(lines):
             before = lines[: wanted - block.line]

@@ -57,7 +57,14 @@ def findings(plan: Plan, path: Path, problems: list[Problem]) -> list[Finding]:
     for match in plan.matches(blocks(str(path), problems.append), problems.append):
         folder.add(match)
     return sorted(
-        (f.id, f.level.name, f.count, f.first_seen, f.last_seen, tuple(e.values for e in f.evidence))
+        (
+            f.id,
+            f.level.name,
+            f.count,
+            f.first_seen,
+            f.last_seen,
+            tuple(e.values for e in f.evidence),
+        )
         for f in (*folder.findings(), *folder.context())
     )
 

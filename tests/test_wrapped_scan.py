@@ -39,7 +39,7 @@ def test_the_rule_has_a_literal() -> None:
 
 @pytest.mark.parametrize("name", wrapped.LOSSLESS)
 def test_a_literal_behind_escapes_is_found(tmp_path: Path, name: str) -> None:
-    """The quote and the backslash are spelled `\\\\\\"` there and more."""
+    """Quotes and backslashes are spelled two and four times as long there."""
     path = tmp_path / "export"
     path.write_bytes(wrapped.LOSSLESS[name](documents()))
     found = []
@@ -78,13 +78,17 @@ def test_traps_are_told_without_a_literal_in_the_line(line: dict[str, Any]) -> N
 
 
 def test_every_query_in_a_glued_line_counts() -> None:
-    """A rule without a literal asks for the query's name, and the first name is not the only one."""
+    """A rule without a literal asks for the query's name; the first is not the only one."""
     weak = kit.rule("selection:\n    pid|gt: 5\ncondition: selection")
-    line = kit.line({"address": "::1"}, "pack_molehunt_etc_hosts") + b" \x00" + kit.line({"pid": "7"})
+    line = (
+        kit.line({"address": "::1"}, "pack_molehunt_etc_hosts") + b" \x00" + kit.line({"pid": "7"})
+    )
     assert [m.record.values["pid"] for m in kit.matches([weak], line)] == ["7"]
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text("a{}\"\\\\1.é", max_size=5)
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text('a{}"\\\\1.é', max_size=5)
+)
 KEYS = st.sampled_from(
     [mark.strip(b'".').decode() for mark in MARKS] + ["preview", "data", "path", "name", "host"]
 )

@@ -52,7 +52,7 @@ def filebeat(plain: Document, **more: Any) -> Document:
 
 
 def integration(plain: Document) -> Document:
-    """elastic/integrations packages/osquery: the same with empty columns removed, texts for times."""
+    """elastic/integrations packages/osquery: no empty columns, times as text."""
     small = dict(plain)
     for key in ("columns", "decorations"):
         if key in plain:
@@ -89,7 +89,7 @@ def response(sources: Iterable[Document]) -> Document:
 
 
 def fields(source: Document) -> Document:
-    """A hit of a search with `fields: ["*"]` and `_source: false`: dotted names, lists of values."""
+    """A hit of a search with `fields: ["*"]`, `_source: false`: dotted names, lists of values."""
     found: dict[str, list[Any]] = {}
     _flatten("", source, found)
     return {"_index": "filebeat-8", "_id": "x", "_score": None, "fields": found}
@@ -258,8 +258,8 @@ LOSSLESS: dict[str, Build] = {
 def fleet_csv(name: str, answers: list[tuple[str, list[Document]]], old: bool = False) -> bytes:
     """fleetdm/fleet frontend/utilities/convert_to_csv: host first; a missing column is `undefined`.
 
-    Old versions wrote each cell as a JSON string, newer ones follow RFC 4180. `answers` are pairs of
-    host and rows.
+    Old versions wrote each cell as a JSON string, newer ones follow RFC 4180. `answers` are pairs
+    of host and rows.
     """
     columns = sorted({column for _, found in answers for row in found for column in row})
     records = [

@@ -7,6 +7,7 @@ packages/osquery_manager/data_stream/result/fields; `calendar_type` is spelled s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,8 @@ _KEYS = (
 )
 # The second spelling of a column, made for searching by number or by word.
 _SPELLINGS = (".number", ".text")
+# Live queries have a UUID for an id; scheduled ones of older agents have their name.
+_ID = re.compile(r"[0-9a-fA-F-]{32,}")
 
 REMOVED = Trap(
     "removed rows of osquery_manager, which older agents took from the added ones",
@@ -115,7 +118,7 @@ def _name(document: Mapping[str, Any]) -> tuple[str, list[Trap]]:
     if query:
         return (f"pack_{pack}_{query}" if pack else query), []
     action, data = first_text(document.get("action_id")), branch(document, "action_data")
-    if action.startswith("pack_"):
+    if action and not _ID.fullmatch(action):
         return action, []
     saved = first_text(data.get("saved_query_id"))
     if saved:

@@ -96,7 +96,7 @@ def _shaped(file: str, chunks: Iterator[bytes], report: Report, size: int) -> It
     if is_spread(head, whole):
         yield from _documents(file, chunks)
     elif header_of(head):
-        yield from _records(file, chunks, has_json_cells(head))
+        yield from _records(file, chunks, has_json_cells(head, whole))
     elif _CSV_NAME.search(file) and head.strip() and not _is_json(head):
         what = "CSV of no known export: its header names neither a host nor a raw event"
         report(Problem(what, file, 1, hint="docs/inputs.md lists what is read"))

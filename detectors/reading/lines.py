@@ -88,11 +88,11 @@ def _glued(text: str) -> tuple[list[dict[str, Any]], int]:
     while place < len(text):
         try:
             value, end = decoder.raw_decode(text, place)
+            if not isinstance(value, dict):
+                break
+            found.append(value if clean else mend(value))
         except (ValueError, RecursionError):
             break
-        if not isinstance(value, dict):
-            break
-        found.append(value if clean else mend(value))
         blank = _BLANK.match(text, end)
         place = blank.end() if blank else end
     return found, place
@@ -109,7 +109,8 @@ def _search(text: str, notes: list[str]) -> Parsed:
             break
         lost = lost or _is_loss(text[place : begin.start()])
         try:
-            value, place = decoder.raw_decode(text, begin.start())
+            value, end = decoder.raw_decode(text, begin.start())
+            value, place = mend(value), end
         except (ValueError, RecursionError):
             lost, place, failures = True, begin.start() + 1, failures + 1
             continue
@@ -117,7 +118,7 @@ def _search(text: str, notes: list[str]) -> Parsed:
         if _ENVELOPE.isdisjoint(value):
             lost, failures = True, failures + 1
         else:
-            found.append(mend(value))
+            found.append(value)
     lost = lost or _is_loss(text[place:])
     if not found:
         return Parsed((), "", _why(text))

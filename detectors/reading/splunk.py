@@ -59,18 +59,22 @@ def claims(document: Mapping[str, Any]) -> bool:
     if "preview" in document and ("result" in document or len(document) <= 2):
         return True
     if isinstance(document.get("results"), list):
-        return "preview" in document or "init_offset" in document or _is_empty_results(document)
+        return "preview" in document or "init_offset" in document or _are_raw(document["results"])
     if isinstance(document.get("rows"), list) and isinstance(document.get("fields"), list):
         return True
     if isinstance(document.get("result"), dict):
-        return "offset" in document or "lastrow" in document or claims(document["result"])
+        result = document["result"]
+        return (
+            "offset" in document
+            or "lastrow" in document
+            or isinstance(result.get("_raw"), str)
+            or _is_event(result)
+        )
     return _is_event(document)
 
 
-def _is_empty_results(document: Mapping[str, Any]) -> bool:
-    return all(isinstance(item, dict) and "_raw" in item for item in document["results"]) and bool(
-        document["results"]
-    )
+def _are_raw(results: list[Any]) -> bool:
+    return bool(results) and all(isinstance(item, dict) and "_raw" in item for item in results)
 
 
 def _is_event(document: Mapping[str, Any]) -> bool:

@@ -36,12 +36,13 @@ def header_of(head: bytes) -> list[str]:
     return names if known else []
 
 
-def has_json_cells(head: bytes) -> bool:
+def has_json_cells(head: bytes, whole: bool = True) -> bool:
     r"""Whether cells are JSON strings: every line reads so, and some hold `\"` or `\\`.
 
-    In RFC 4180 a lone backslash is itself, as in `C:\Users`, which is no JSON.
+    Unless `head` is the whole file, its last line may be cut and does not count. In RFC 4180 a lone backslash is itself, as in `C:\Users`, which is no JSON.
     """
-    lines = head.split(b"\n")[:-1] or [head]
+    lines = head.split(b"\n")
+    lines = lines if whole else lines[:-1]
     if not any(_JSON_ONLY.search(line) for line in lines):
         return False
     return all(_json_cells(line.decode(errors="replace")) is not None for line in lines)

@@ -68,6 +68,7 @@ class Scanner:
         self._stack: list[bytes] = []
         self._path: list[bytes | None] = []  # the keys of the outer levels
         self._level = 0  # depth of the array whose elements are handed on; 0 outside of one
+        self._skipping = False  # to the end of a line in which something was wrong
         self._around = b""  # what of the current value stands before `_begin`
         self._buffer = bytearray()
         self._at = 0  # scanned up to here
@@ -88,6 +89,8 @@ class Scanner:
     def feed(self, chunk: bytes) -> Iterator[Located]:
         """The documents that end in this chunk."""
         self._buffer += chunk
+        if self._skipping:
+            self._skip()
         while (bracket := self._bracket()) is not None:
             if bracket in _CLOSING:
                 yield from self._open(bracket)
@@ -189,12 +192,16 @@ class Scanner:
 
     def _restart(self) -> None:
         """Go on at the next line, outside of everything."""
-        end = self._buffer.find(b"\n", self._at)
-        self._at = self._begin = len(self._buffer) if end < 0 else end + 1
         self._stack.clear()
         self._path.clear()
-        self._level, self._around = 0, b""
+        self._level, self._around, self._skipping = 0, b"", True
+        self._skip()
         self._forget()
+
+    def _skip(self) -> None:
+        end = self._buffer.find(b"\n", self._at)
+        self._skipping = end < 0
+        self._at = self._begin = len(self._buffer) if end < 0 else end + 1
 
     def _forget(self) -> None:
         """Drop what is done with, so that the buffer holds one value at most."""

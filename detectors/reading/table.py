@@ -39,7 +39,8 @@ def header_of(head: bytes) -> list[str]:
 def has_json_cells(head: bytes, whole: bool = True) -> bool:
     r"""Whether cells are JSON strings: every line reads so, and some hold `\"` or `\\`.
 
-    Unless `head` is the whole file, its last line may be cut and does not count. In RFC 4180 a lone backslash is itself, as in `C:\Users`, which is no JSON.
+    In RFC 4180 a lone backslash is itself, as in `C:\Users`, which is no JSON. Unless `head` is the
+    whole file, its last line may be cut and does not count.
     """
     lines = head.split(b"\n")
     lines = lines if whole else lines[:-1]

@@ -227,7 +227,9 @@ def test_an_endless_line_is_skipped_in_bounded_memory(tmp_path: Path) -> None:
 
 def test_folders_are_searched_for_logs_only(tmp_path: Path) -> None:
     """Rotated and compressed logs count, configuration and hidden files do not; no file twice."""
-    for name in ("a.results.log", "a.results.log.1", "b.log.2.zst", "c.ndjson", "osquery.conf"):
+    firehose = "osquery-1-2026-11-23-10-22-00-0d2a6f6e-7a0b-4c1d-8e2f-000000000001"
+    logs = ("a.results.log", "a.results.log.1", "b.log.2.zst", "c.ndjson", firehose)
+    for name in (*logs, "osquery.conf", "notes-2026-11-23"):
         (tmp_path / name).write_text("")
     (tmp_path / ".hidden.log").write_text("")
     problems: list[Problem] = []
@@ -237,6 +239,7 @@ def test_folders_are_searched_for_logs_only(tmp_path: Path) -> None:
         "a.results.log.1",
         "b.log.2.zst",
         "c.ndjson",
+        firehose,
     ]
     assert not problems
     expand([str(tmp_path / "none")], problems.append)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -256,7 +257,8 @@ LOSSLESS: dict[str, Build] = {
 
 
 def fleet_csv(name: str, answers: list[tuple[str, list[Document]]], old: bool = False) -> bytes:
-    """fleetdm/fleet frontend/utilities/convert_to_csv: host first; a missing column is `undefined`.
+    """fleetdm/fleet frontend/utilities/convert_to_csv: host first; a missing column is `undefined`, a
+    number with a leading zero is made a formula.
 
     Old versions wrote each cell as a JSON string, newer ones follow RFC 4180. `answers` are pairs
     of host and rows.
@@ -268,7 +270,8 @@ def fleet_csv(name: str, answers: list[tuple[str, list[Document]]], old: bool = 
         for row in found
     ]
     if not old:
-        return table(["host_display_name", *columns], records)
+        guarded = ([re.sub(r"\A(0\d+)\Z", r'="\1"', cell) for cell in row] for row in records)
+        return table(["host_display_name", *columns], guarded)
     cells = [["host_display_name", *columns], *records]
     return "\n".join(
         ",".join("" if c == "undefined" else json.dumps(c, ensure_ascii=False) for c in row)

@@ -27,8 +27,12 @@ BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 64 << 20
 HEAD_BYTES = 64 << 10
 RECORDS_PER_BLOCK = 1000
-# What a log folder holds: osqueryd.results.log, …log.1, …log.2.zst, and exports.
-_LOG_NAME = re.compile(r"\.(log|json|jsonl|ndjson|csv)(\.\d+)?(\.(gz|zst))?$", re.IGNORECASE)
+# What a log folder holds: osqueryd.results.log, …log.1, …log.2.zst, exports, and the objects that
+# Amazon Data Firehose puts into S3 (stream name, version, time to the second, random string).
+_LOG_NAME = re.compile(
+    r"(\.(log|json|jsonl|ndjson|csv)(\.\d+)?|-\d+-\d{4}(-\d\d){5}-[0-9a-f-]+)(\.(gz|zst))?$",
+    re.IGNORECASE,
+)
 _CSV_NAME = re.compile(r"\.csv(\.(gz|zst))?$", re.IGNORECASE)
 _GLOG_HEADER = b"Log file created at:"
 

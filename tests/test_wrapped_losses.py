@@ -292,6 +292,24 @@ def test_what_is_not_osquery_in_a_store_is_counted_once_for_the_file(tmp_path: P
     ]
 
 
+def test_kibana_csv(tmp_path: Path) -> None:
+    """Discover's CSV has the chosen fields as columns, and writes numbers for people."""
+    names = ["@timestamp", "osquery.result.name", "osquery.result.host_identifier"]
+    names += ["osquery.result.unix_time", "osquery.result.columns.path", "osquery.result.action"]
+    cells = [
+        "Nov 23, 2026 @ 10:22:05.000",
+        "processes",
+        "lab-01",
+        "1,795,429,320",
+        "C:\\x",
+        "added",
+    ]
+    (row,), problems = read(tmp_path / "x.csv", wrapped.table(names, [cells]))
+    assert (row.query, row.host, row.observed_at) == ("processes", "lab-01", 1795429320.0)
+    assert row.values == {"path": "C:\\x"}
+    assert not problems
+
+
 def test_a_csv_of_something_else_is_one_problem(tmp_path: Path) -> None:
     """Not one a line."""
     found, problems = read(tmp_path / "x.csv", b"name,age\nx,1\ny,2\n")

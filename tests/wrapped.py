@@ -257,8 +257,8 @@ LOSSLESS: dict[str, Build] = {
 
 
 def fleet_csv(name: str, answers: list[tuple[str, list[Document]]], old: bool = False) -> bytes:
-    """fleetdm/fleet frontend/utilities/convert_to_csv: host first; a missing column is `undefined`, a
-    number with a leading zero is made a formula.
+    """fleetdm/fleet frontend/utilities/convert_to_csv: the host comes first, a missing
+    column is `undefined`, a number with a leading zero is a formula.
 
     Old versions wrote each cell as a JSON string, newer ones follow RFC 4180. `answers` are pairs
     of host and rows.

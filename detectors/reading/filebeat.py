@@ -67,7 +67,11 @@ def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
 
 
 def _time(plain: dict[str, Any], document: Mapping[str, Any]) -> list[Trap]:
-    if plain.get("unixTime") is not None or plain.get("calendarTime") is not None:
+    stamp = plain.get("unixTime")
+    if isinstance(stamp, str):
+        # Kibana's CSV writes 1,795,429,320.
+        plain["unixTime"] = stamp.replace(",", "")
+    if stamp is not None or plain.get("calendarTime") is not None:
         return []
     plain["unixTime"] = seconds(document.get("@timestamp"))
     return [NO_TIME if plain["unixTime"] is None else STORED_TIME]

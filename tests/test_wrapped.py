@@ -111,6 +111,44 @@ def test_rows_are_those_of_the_plain_log(tmp_path: Path, name: str, log: str) ->
 
 
 @pytest.mark.parametrize("name", wrapped.LOSSLESS)
+def test_the_size_of_blocks_does_not_matter(tmp_path: Path, name: str) -> None:
+    """A file larger than a block is read like a small one."""
+    path = tmp_path / "export"
+    path.write_bytes(wrapped.LOSSLESS[name](documents(LOGS[0])))
+    plan = compile_plan((), taxonomy(), kit.binder(), skip=False)
+    problems: list[Problem] = []
+    small = list(plan.rows(blocks(str(path), problems.append, size=4096), problems.append))
+    assert not problems
+    assert [(told(row), row.locator.line, row.locator.row) for row in small] == [
+        (told(row), row.locator.line, row.locator.row) for row in rows(path, problems)
+    ]
+
+
+OKTA: dict[str, wrapped.Build] = {
+    "glued": wrapped.glued,
+    "array": wrapped.pretty,
+    "message": lambda d: wrapped.lines({"message": wrapped.dump(event)} for event in d),
+    "raw": lambda d: wrapped.lines({"result": {"_raw": wrapped.dump(event)}} for event in d),
+    "original": lambda d: wrapped.lines(
+        wrapped.hit({"event": {"original": wrapped.dump(event), "module": "okta"}}) for event in d
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OKTA)
+def test_okta_events_inside(tmp_path: Path, plans: dict[str, Plan], name: str) -> None:
+    """A wrapper may hold any log that is read."""
+    events = documents("okta-sign-in/system.ndjson")
+    path = tmp_path / "export"
+    path.write_bytes(wrapped.lines(events))
+    wanted = findings(plans["plain"], path, [])
+    path.write_bytes(OKTA[name](events))
+    assert wanted
+    for engine in ("fast", "plain", "reference"):
+        assert findings(plans[engine], path, []) == wanted
+
+
+@pytest.mark.parametrize("name", wrapped.LOSSLESS)
 def test_findings_are_those_of_the_plain_log(
     tmp_path: Path, plans: dict[str, Plan], name: str
 ) -> None:

@@ -233,6 +233,8 @@ LOSSLESS: dict[str, Build] = {
     "filebeat-bulk": lambda d: bulk(map(filebeat, d)),
     "filebeat-response": lambda d: dump(response(map(filebeat, d))).encode(),
     "filebeat-response-pretty": lambda d: pretty(response(map(filebeat, d))),
+    "kibana-inspect": lambda d: pretty({"rawResponse": response(map(filebeat, d))}),
+    "multi-search": lambda d: lines([{"took": 1, "responses": [response(map(filebeat, d))]}]),
     "integration-preserved": lambda d: lines(hit(preserved(plain)) for plain in d),
     "splunk-web": splunk_web,
     "splunk-results": splunk_results,

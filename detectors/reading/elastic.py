@@ -12,7 +12,7 @@ from typing import Any
 from ..records import Locator
 from .wrapping import Trap, Unwrapped, documents_in
 
-MARKS = (b'"_source"', b'"fields"', b'"hits"')
+MARKS = (b'"_source"', b'"fields"', b'"hits"', b'"responses"', b'"rawresponse"')
 _ACTIONS = frozenset(("index", "create", "update", "delete"))
 
 UNSEARCHABLE = Trap(
@@ -26,6 +26,9 @@ def claims(document: Mapping[str, Any]) -> bool:
     if isinstance(document.get("_source"), (dict, str)):
         return True
     if isinstance(document.get("hits"), (dict, list)):
+        return True
+    # A multi search, and what Kibana shows under Inspect.
+    if isinstance(document.get("responses"), list) or isinstance(document.get("rawResponse"), dict):
         return True
     if isinstance(document.get("fields"), dict):
         return "_index" in document or "_id" in document
@@ -56,7 +59,9 @@ def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
         ignored = document.get("ignored_field_values")
         both = fields | (ignored if isinstance(ignored, dict) else {})
         return Unwrapped(({name: _single(value) for name, value in both.items()},), traps)
-    hits = document.get("hits")
+    if "rawResponse" in document:
+        return Unwrapped((document["rawResponse"],))
+    hits = document.get("responses", document.get("hits"))
     if isinstance(hits, dict):
         hits = hits.get("hits")
     return Unwrapped(hits if isinstance(hits, list) else ())

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-# Where a document of a known log can begin inside a broken line.
-_BEGIN = re.compile(r'\{\s*"(?:name|snapshot|diffResults|hostIdentifier|actor|uuid)"')
+# How a document of a known log begins; so one can be told inside a broken line.
+BEGINNING = r'\{\s*"(?:name|snapshot|diffResults|hostIdentifier|actor|uuid)"'
+_BEGIN = re.compile(BEGINNING)
 _ENVELOPE = frozenset(("hostIdentifier", "hostname", "published"))
 _MAX_FAILURES = 64
 _BLANK = re.compile("[\x00-\x20]*")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from .lines import Located, Parsed, parse_line
+from .lines import BEGINNING, Located, Parsed, parse_line
 
 MAX_VALUE_BYTES = 64 << 20
 MAX_AROUND_BYTES = 64 << 10
@@ -24,7 +24,7 @@ _TOKEN = re.compile(rb'"(?>[^"\\]+|\\.)*+"|["{}\[\]]', re.DOTALL)
 _DEEP = re.compile(rb'(?>[^"{}\[\]]+|"(?>[^"\\]+|\\.)*+")*+([{}\[\]])', re.DOTALL)
 _OPEN = re.compile(rb"[{\[]")
 _COLON = re.compile(rb"[ \t\r\n]*:")
-_RECORD = re.compile(rb'\{\s*"(?:name|snapshot|diffResults|hostIdentifier|actor|uuid)"')
+_RECORD = re.compile(BEGINNING.encode())
 _BETWEEN = b"\x00 \t\r\n,\xef\xbb\xbf"
 _CLOSING = {b"{": b"}", b"[": b"]"}
 

@@ -124,3 +124,11 @@ def test_a_finding_in_a_sample_can_be_explained(capsys: pytest.CaptureFixture[st
     assert place.line > 100
     assert main(["explain", "2f3986bc", f"{path}:{place.line}"]) == 0
     assert "VID_1D6B&PID_0104" in capsys.readouterr().out
+
+
+def test_a_pasted_document_can_be_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """As Kibana shows it, over many lines."""
+    first = (SAMPLES / "filebeat.ndjson").read_text(encoding="utf-8").splitlines()[3]
+    pasted = json.dumps(json.loads(first), indent=2)
+    assert main(["explain", "2f3986bc", pasted]) == 0
+    assert "VID_1D6B&PID_0104" in capsys.readouterr().out

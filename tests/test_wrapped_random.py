@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.reading import read_document
-from molehunt.detectors.reading.inputs import Block, _shaped
+from molehunt.detectors.reading.inputs import Block, shaped
 from molehunt.detectors.reading.lines import Located, parse_line
 from molehunt.detectors.reading.spread import MAX_VALUE_BYTES, Scanner, is_spread
 from molehunt.detectors.reading.table import Records, has_json_cells
@@ -280,12 +280,12 @@ def test_no_file_raises(documents: list[Any], shape: str) -> None:
     }[shape]
     problems: list[Problem] = []
     plan = compile_plan([RULE], taxonomy(), BINDER, skip=True)
-    list(plan.matches(shaped(data), problems.append))
+    list(plan.matches(blocks_of(data), problems.append))
 
 
-def shaped(data: bytes) -> Iterator[Block]:
+def blocks_of(data: bytes) -> Iterator[Block]:
     """The blocks of a file with this content."""
-    return _shaped("log", iter([data]), lambda _: None, 1 << 20)
+    return shaped("log", iter([data]), lambda _: None)
 
 
 RULE = kit.rule("selection:\n    path|endswith: /sh\ncondition: selection")
@@ -301,3 +301,14 @@ def test_deep_nesting_is_no_crash(key: str, tmp_path: Path) -> None:
         text = f'{{"{key}":{text},"eventType":"x","published":"y","time":1}}'
     (document,) = parse_line(text.encode()).documents
     read_document(document, Locator("log", 0, 1, 0))
+
+
+def test_a_big_array_needs_little_memory() -> None:
+    """Elements are handed on and forgotten, however long the line."""
+    element = json.dumps(wrapped.hit(wrapped.filebeat(PLAIN))).encode()
+    scanner, found = Scanner(), 0
+    for chunk in (b'{"hits":{"hits":[', *[element + b","] * 3000, element, b"]}}"):
+        found += sum(len(located.parsed.documents) for located in scanner.feed(chunk))
+        assert len(scanner._buffer) <= 2 * len(element)
+    assert found == 3001 + 1
+    assert not list(scanner.finish())

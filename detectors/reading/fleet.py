@@ -26,7 +26,7 @@ MARKS = (
 )
 _REPORT = ("query_id", "report_id", "report_clipped", "targeted_host_count", "responded_host_count")
 # What Fleet puts beside the columns of a row.
-_OURS = frozenset(("host_display_name", "host_hostname", "host_id", "Host", "last_fetched"))
+_OURS = frozenset(("host_display_name", "host_hostname", "host_id", "last_fetched"))
 _GUARDED = re.compile(r'="(0\d+)"\Z')
 # "USB devices (11-23-26 10-22-00).csv", made by the browser.
 _STAMP = r" \(\d\d-\d\d-\d\d \d\d-\d\d-\d\d\)"
@@ -74,7 +74,7 @@ def unwrap(document: Mapping[str, Any], where: Locator) -> Unwrapped:
         return Unwrapped((), [trap for trap in traps if trap is CLIPPED])
     lines = list(_snapshots(name, answers))
     traps += dict.fromkeys(t for line in lines for row in line["snapshot"] for t in noticed(row))
-    traps += [FAILED] if any(answer.get("error") for answer in answers) else []
+    traps += [FAILED] if any("rows" in a and a.get("error") for a in answers) else []
     stored = any(line["unixTime"] is not None for line in lines)
     return Unwrapped(lines, [*traps, FETCHED if stored else NO_TIME])
 
@@ -102,10 +102,10 @@ def _snapshots(name: str, answers: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _told_by(answer: Mapping[str, Any]) -> tuple[str, float | None]:
-    keys = ("host_name", "host_display_name", "host_hostname", "host", "Host", "host_id")
+    keys = ("host_display_name", "host_hostname", "host_name", "host", "host_id")
     rows = answer.get("rows")
     inside = rows[0] if isinstance(rows, list) and rows and _is_dict(rows[0]) else {}
-    host = first_text(*(answer.get(key) for key in keys), *(inside.get(key) for key in keys[1:3]))
+    host = first_text(*(answer.get(key) for key in keys), *(inside.get(key) for key in keys[:2]))
     return host, seconds(answer.get("last_fetched"))
 
 

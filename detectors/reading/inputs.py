@@ -88,13 +88,18 @@ def blocks(file: str, report: Report, size: int = BLOCK_BYTES) -> Iterator[Block
     before stands."""
     try:
         with _open(file) as stream:
-            yield from _shaped(file, _chunks(file, stream, report, size), report, size)
+            yield from shaped(file, _chunks(file, stream, report, size), report, size)
     except OSError as error:
         report(Problem(f"cannot be read: {error.strerror or error}", file))
 
 
-def _shaped(file: str, chunks: Iterator[bytes], report: Report, size: int) -> Iterator[Block]:
-    """Blocks of lines, or of documents if the file's beginning says that it has no lines."""
+def shaped(
+    file: str, chunks: Iterator[bytes], report: Report, size: int = BLOCK_BYTES
+) -> Iterator[Block]:
+    """Blocks of lines, or of documents if the beginning says that there are no lines.
+
+    `chunks` are the decompressed bytes of `file`, which is a name for reports only.
+    """
     head, whole = _head(chunks, size)
     chunks = chain([head], chunks)
     if is_spread(head, whole):

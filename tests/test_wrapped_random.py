@@ -78,7 +78,8 @@ def test_elements_of_arrays(documents: list[Any], indent: Any, size: int, where:
         "hits": {"took": 3, "hits": {"total": {"value": 1}, "hits": documents}, "x": [[]]},
         "results": {"query_id": 31, "results": documents, "report_clipped": True},
     }[where]
-    data = json.dumps(around, indent=indent, ensure_ascii=False).encode()
+    colon = " : " if size % 2 else ":"
+    data = json.dumps(around, indent=indent, separators=(",", colon), ensure_ascii=False).encode()
     found = scanned(data, size)
     inner = []
     for located in found:

@@ -23,7 +23,7 @@ ARRAYS = frozenset(((None,), (b"hits", b"hits", None), (b"results", None)))
 _TOKEN = re.compile(rb'"(?>[^"\\]+|\\.)*+"|["{}\[\]]', re.DOTALL)
 _DEEP = re.compile(rb'(?>[^"{}\[\]]+|"(?>[^"\\]+|\\.)*+")*+([{}\[\]])', re.DOTALL)
 _OPEN = re.compile(rb"[{\[]")
-_COLON = re.compile(rb"[ \t\r\n]*:")
+_COLON = re.compile(rb"[ \t\r\n]*(:|\Z)")
 _RECORD = re.compile(BEGINNING.encode())
 _BETWEEN = b"\x00 \t\r\n,\xef\xbb\xbf"
 _CLOSING = {b"{": b"}", b"[": b"]"}
@@ -125,12 +125,13 @@ class Scanner:
             if token != b'"':
                 self._at = found.end()
                 return bytes(token)
+            colon = _COLON.match(self._buffer, found.end())
             # A string that goes on in the next chunk, or whose colon may stand there.
-            if found.end() == len(self._buffer) or len(found[0]) == 1:
+            if len(found[0]) == 1 or (colon and not colon[1]):
                 self._at = found.start()
                 return None
             self._at = found.end()
-            if _COLON.match(self._buffer, self._at):
+            if colon:
                 self._path[-1] = bytes(found[0][1:-1])
 
     def _keys_matter(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wrapped
 from test_wrapped import rows, told
 
 from molehunt.cli import main
@@ -132,3 +134,28 @@ def test_a_pasted_document_can_be_explained(capsys: pytest.CaptureFixture[str]) 
     pasted = json.dumps(json.loads(first), indent=2)
     assert main(["explain", "2f3986bc", pasted]) == 0
     assert "VID_1D6B&PID_0104" in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_said_and_hides_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A compressed, pretty-printed response: its good hits are found, its merged one is named."""
+    sources = [
+        json.loads(line)["_source"]
+        for line in (SAMPLES / "filebeat.ndjson").read_text(encoding="utf-8").splitlines()
+    ]
+    response = wrapped.response(sources[:5])
+    snapshot = next(s for s in sources if "snapshot" in s["osquery"]["result"])
+    response["hits"]["hits"][2:2] = [wrapped.fields(snapshot)] * 2
+    path = tmp_path / "hits.json.gz"
+    path.write_bytes(gzip.compress(wrapped.pretty(response)))
+    code = main(["hunt", str(tmp_path), "--quiet", "--format", "json"])
+    output = capsys.readouterr()
+    assert code == 2
+    document = json.loads(output.out)
+    assert len(document["findings"]) == 5
+    (problem,) = document["run"]["problems"]
+    assert problem["severity"] == "error"
+    assert problem["what"].endswith("left out (2 times)")
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    assert '"fields"' in "".join(lines[problem["line"] - 1 : problem["line"] + 4])

@@ -21,7 +21,8 @@ class Locator(NamedTuple):
     """Where a record stands.
 
     `offset` is the byte offset of the line in the (decompressed) file, `line` counts from 1,
-    `row` is the index of the row within the line, from 0.
+    `row` is the index of the row within the line, from 0. Of a document that goes over many lines
+    it is the beginning that counts.
     """
 
     file: str

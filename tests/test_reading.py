@@ -22,8 +22,8 @@ HERE = Locator("log", 0, 1, 0)
 def rows_of(document: dict[str, object]) -> list[Row]:
     """The rows that the readers find in a document."""
     found = read_document(document, HERE)
-    assert found is not None
-    return list(found)
+    assert not found.unknown
+    return list(found.rows)
 
 
 def event(**changes: object) -> dict[str, object]:
@@ -146,7 +146,7 @@ GOOD = json.dumps(event()).encode()
         (GOOD.replace(b'"sh"', b'"s\xffh"'), 1, True, False),
         (GOOD.replace(b'"sh"', b'"s\\ud800h"'), 1, True, False),
         (GOOD.replace(b'"sh"', b'"s\x01h"'), 1, True, False),
-        (GOOD + GOOD, 2, True, False),
+        (GOOD + GOOD, 2, False, False),
         (GOOD[:60] + GOOD, 1, True, True),
         (b"Nov 23 10:22:00 lab osqueryd: " + GOOD, 1, True, False),
         (GOOD[:-20], 0, False, True),
@@ -173,7 +173,7 @@ def test_a_truncated_line_is_never_completed() -> None:
     snapshot = event(snapshot=[{"name": "sshd", "ports": "1"}, {"name": "x", "ports": "2"}])
     cut = json.dumps(snapshot).encode()[:-40]
     for document in parse_line(cut).documents:
-        assert read_document(document, HERE) is None
+        assert read_document(document, HERE).unknown
 
 
 def collect(path: str) -> tuple[list[Block], list[Problem]]:
@@ -227,7 +227,9 @@ def test_an_endless_line_is_skipped_in_bounded_memory(tmp_path: Path) -> None:
 
 def test_folders_are_searched_for_logs_only(tmp_path: Path) -> None:
     """Rotated and compressed logs count, configuration and hidden files do not; no file twice."""
-    for name in ("a.results.log", "a.results.log.1", "b.log.2.zst", "c.ndjson", "osquery.conf"):
+    firehose = "osquery-1-2026-11-23-10-22-00-0d2a6f6e-7a0b-4c1d-8e2f-000000000001"
+    logs = ("a.results.log", "a.results.log.1", "b.log.2.zst", "c.ndjson", firehose)
+    for name in (*logs, "osquery.conf", "notes-2026-11-23"):
         (tmp_path / name).write_text("")
     (tmp_path / ".hidden.log").write_text("")
     problems: list[Problem] = []
@@ -237,6 +239,7 @@ def test_folders_are_searched_for_logs_only(tmp_path: Path) -> None:
         "a.results.log.1",
         "b.log.2.zst",
         "c.ndjson",
+        firehose,
     ]
     assert not problems
     expand([str(tmp_path / "none")], problems.append)

@@ -18,7 +18,8 @@ from molehunt.taxonomy import Taxonomy
 
 from ..reading import read_document
 from ..reading.inputs import Block, Report
-from ..reading.lines import parse_line
+from ..reading.lines import Parsed, parse_line
+from ..reading.wrapping import Traps
 from ..records import Binding, Locator, Row
 from ..schedule.binding import Binder
 from ..tying import Tie, record_of, source_binding, tie_of
@@ -84,12 +85,18 @@ class _Reading(ABC):
         self.counts = Counts()
         self._ask_removed = {rule.id for rule in self.rules if asks_removed(rule)}
         self._bound: dict[tuple[str, str, tuple[str, ...]], Bound] = {}
+        self._traps = Traps()
+        self._next = Locator("", 0, 0, 0)  # where the next row of the last document would be
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
-        for block in blocks:
+        for block in self._told(blocks, report):
             self.counts.bytes += len(block.data)
+            if block.documents is not None:
+                self.counts.lines += len(block.documents)
+                yield from self._matched(self._documents(block, report), EVERY_RULE)
+                continue
             for line in self._lines(block):
-                yield from self._line(block, line, report)
+                yield from self._matched(self._rows(block, line, report), line.rules)
 
     @abstractmethod
     def _lines(self, block: Block) -> Iterator[Line]:
@@ -99,10 +106,10 @@ class _Reading(ABC):
     def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
         """The rule's test on the rows of one query."""
 
-    def _line(self, block: Block, line: Line, report: Report) -> Iterator[Match]:
-        for row in self._rows(block, line, report):
+    def _matched(self, rows: Iterable[Row], rules: int) -> Iterator[Match]:
+        for row in rows:
             bound = self.bound(row)
-            for rule, fields, holds in self.asking(bound, line.rules):
+            for rule, fields, holds in self.asking(bound, rules):
                 if holds(row):
                     record = record_of(row, bound.binding, bound.tie)
                     closes = row.action == "removed" and rule.id not in self._ask_removed
@@ -141,36 +148,64 @@ class _Reading(ABC):
 
     def rows(self, blocks: Iterable[Block], report: Report) -> Iterator[Row]:
         """Every row of the blocks, whether a rule looks at it or not."""
-        for block in blocks:
+        for block in self._told(blocks, report):
+            if block.documents is not None:
+                yield from self._documents(block, report)
+                continue
             for line in all_lines(block):
                 yield from self._rows(block, line, report)
 
+    def _told(self, blocks: Iterable[Block], report: Report) -> Iterator[Block]:
+        """The blocks; what was noticed in a file is told once it is read."""
+        file = None
+        try:
+            for block in blocks:
+                if block.file != file:
+                    self._tell(report)
+                    file = block.file
+                yield block
+        finally:
+            self._tell(report)
+
+    def _tell(self, report: Report) -> None:
+        for problem in self._traps.tell():
+            report(problem)
+
     def _rows(self, block: Block, line: Line, report: Report) -> Iterator[Row]:
+        where = Locator(block.file, block.offset + line.start, line.number, 0)
+        return self._read(parse_line(line.data), where, report)
+
+    def _documents(self, block: Block, report: Report) -> Iterator[Row]:
+        """The rows of documents that are no lines; those of one line are numbered on."""
+        for offset, line, parsed in block.documents or ():
+            row = self._next.row if (block.file, line) == (self._next.file, self._next.line) else 0
+            yield from self._read(parsed, Locator(block.file, offset, line, row), report)
+
+    def _read(self, parsed: Parsed, where: Locator, report: Report) -> Iterator[Row]:
         self.counts.parsed += 1
-        parsed = parse_line(line.data)
         if parsed.broken:
             self.counts.broken += 1
-            report(Problem(parsed.broken, block.file, line.number, hint="the line was left out"))
+            report(Problem(parsed.broken, where.file, where.line, hint="the line was left out"))
         if parsed.recovered:
             self.counts.recovered += 1
             what = f"recovered: {parsed.recovered}"
-            report(Problem(what, block.file, line.number, severity=Severity.WARNING))
-        where = Locator(block.file, block.offset + line.start, line.number, 0)
+            report(Problem(what, where.file, where.line, severity=Severity.WARNING))
         for document in parsed.documents:
-            rows = read_document(document, where)
-            if rows is None:
-                self.counts.unknown += 1
+            read = read_document(document, where)
+            self.counts.unknown += read.unknown
+            if read.traps:
+                self._traps.note(where, read.traps)
+            elif read.unknown:
                 report(
                     Problem(
                         "a JSON object of no known log",
-                        block.file,
-                        line.number,
-                        hint="osquery results and Okta System Log events are read",
+                        where.file,
+                        where.line,
+                        hint="docs/inputs.md lists what is read",
                     )
                 )
-                continue
-            where = where._replace(row=where.row + len(rows))
-            for row in rows:
+            where = self._next = where._replace(row=where.row + len(read.rows))
+            for row in read.rows:
                 self.counts.rows += 1
                 self.counts.saw(row.query)
                 yield row

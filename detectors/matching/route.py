@@ -1,7 +1,8 @@
 """Which lines can matter, and to which rules: the raw scan in front of the engine.
 
 A line is looked into for a rule if it holds the rule's literals and its query can be of the rule's
-log source; for every rule if it spells characters in a way that literals would miss, or does not
+log source; for every rule if it spells characters in a way that literals would miss, if a wrapper
+may stand in it (which may hold a log line as text, with every quote escaped), or if it does not
 look like one whole JSON object. Everything else cannot match; that it is well-formed inside is
 taken on trust (`--stats` reads every line).
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from ..reading import MARKS
 from ..reading.inputs import Block
 from .choose import Choice
 from .gates import COLUMNS, Gates
@@ -63,8 +65,9 @@ class Router:
         self._queries = queries
         literals = sorted(choice.masks)
         self._masks = [choice.masks[literal] for literal in literals]
-        self._masks += [EVERY_RULE] * len(ESCAPES)
-        self._scan = scanner([*literals, *ESCAPES], fast)
+        always = [*ESCAPES, *sorted(MARKS)]
+        self._masks += [EVERY_RULE] * len(always)
+        self._scan = scanner([*literals, *always], fast)
         self._names: dict[bytes, Told] = {}
         self._layouts: dict[bytes, list[tuple[Layout, Told]]] = {}
 

@@ -1,6 +1,7 @@
-"""Files in, blocks of whole lines out, in bounded memory.
+"""Files in, blocks of whole lines out, in bounded memory; or of documents, if those are not lines.
 
-Plain, gzip and zstd are told apart by their first bytes, never by the name.
+Plain, gzip and zstd are told apart by their first bytes, never by the name; so are lines, JSON that
+goes over many lines, and CSV.
 """
 
 from __future__ import annotations
@@ -11,18 +12,30 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from molehunt.problems import Problem, Severity
 
+from .lines import Located
+from .spread import Scanner, is_spread
+from .table import Records, has_json_cells, header_of
+
 STDIN = "-"
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 BLOCK_BYTES = 4 << 20
 MAX_LINE_BYTES = 64 << 20
-# What a log folder holds: osqueryd.results.log, …log.1, …log.2.zst, exports as .json or .ndjson.
-_LOG_NAME = re.compile(r"\.(log|json|jsonl|ndjson)(\.\d+)?(\.(gz|zst))?$", re.IGNORECASE)
-_GLOG_HEADER = b"Log file created at:"
+HEAD_BYTES = 64 << 10
+RECORDS_PER_BLOCK = 1000
+# What a log folder holds: osqueryd.results.log, …log.1, …log.2.zst, exports, and the objects that
+# Amazon Data Firehose puts into S3 (stream name, version, time to the second, random string).
+_LOG_NAME = re.compile(
+    r"(\.(log|json|jsonl|ndjson|csv)(\.\d+)?|-\d+-\d{4}(-\d\d){5}-[0-9a-f-]+)(\.(gz|zst))?$",
+    re.IGNORECASE,
+)
+_CSV_NAME = re.compile(r"\.csv(\.(gz|zst))?$", re.IGNORECASE)
+GLOG_HEADER = b"Log file created at:"
 
 Report = Callable[[Problem], None]
 
@@ -30,30 +43,22 @@ Report = Callable[[Problem], None]
 class Block(NamedTuple):
     """Whole lines of one file: `offset` of the first byte, `line` of the first line (from 1).
 
-    `newlines` counts those in `data`, or is negative where nobody has counted yet.
+    Where documents are not lines, `documents` are those that end in `data`, each with its place;
+    then `data` is not to be cut into lines. `newlines` counts those in `data`, or is negative where
+    nobody has counted yet.
     """
 
     file: str
     offset: int
     line: int
     data: bytes
+    documents: tuple[Located, ...] | None = None
     newlines: int = -1
 
     def lines(self) -> int:
         """How many lines it holds; a last one need not end in a newline."""
         newlines = self.data.count(b"\n") if self.newlines < 0 else self.newlines
         return newlines + (not self.data.endswith(b"\n"))
-
-
-class Part(NamedTuple):
-    """A part of a file: the lines that begin from byte `start` on and before `end` (None: all).
-
-    Only a plain file has parts other than the whole.
-    """
-
-    file: str
-    start: int = 0
-    end: int | None = None
 
 
 def expand(paths: Iterable[str], report: Report) -> list[str]:
@@ -89,71 +94,72 @@ def _logs_below(folder: str) -> Iterator[str]:
 def blocks(file: str, report: Report, size: int = BLOCK_BYTES) -> Iterator[Block]:
     """The blocks of one file in order. A file that cannot be read on is reported; what was read
     before stands."""
-    return part_blocks(Part(file), report, size)
-
-
-def part_blocks(part: Part, report: Report, size: int = BLOCK_BYTES) -> Iterator[Block]:
-    """The blocks of a part of a file in order. Offsets are those in the file; lines are counted
-    from the first line of the part."""
-    file = part.file
     try:
-        with _open(file) as stream:
-            if part.start or part.end is not None:
-                chunks, start = _ranged(stream, part, size)
-            else:
-                chunks, start = _chunks(file, stream, report, size), 0
-            yield from _cut(file, start, chunks, report)
+        with open_file(file) as stream:
+            yield from shaped(file, _chunks(file, stream, report, size), report, size)
     except OSError as error:
         report(Problem(f"cannot be read: {error.strerror or error}", file))
 
 
-def parts_of(file: str, size: int) -> list[Part]:
-    """The file in parts of about `size` bytes; a compressed file or a stream is one part."""
-    if file == STDIN or not Path(file).is_file():
-        return [Part(file)]
-    length = os.path.getsize(file)
-    if length <= size or _begins_with(file, (_GZIP, _ZSTD, _GLOG_HEADER)):
-        return [Part(file)]
-    starts = range(0, length, size)
-    return [Part(file, start, min(start + size, length)) for start in starts]
+def shaped(
+    file: str, chunks: Iterator[bytes], report: Report, size: int = BLOCK_BYTES
+) -> Iterator[Block]:
+    """Blocks of lines, or of documents if the beginning says that there are no lines.
+
+    `chunks` are the decompressed bytes of `file`, which is a name for reports only.
+    """
+    head, whole = _head(chunks, size)
+    chunks = chain([head], chunks)
+    if is_spread(head, whole):
+        yield from _documents(file, chunks)
+    elif header_of(head):
+        yield from _records(file, chunks, has_json_cells(head, whole))
+    elif _CSV_NAME.search(file) and head.strip() and not _is_json(head):
+        what = "CSV of no known export: its header names neither a host nor a raw event"
+        report(Problem(what, file, 1, hint="docs/inputs.md lists what is read"))
+    else:
+        yield from cut(file, 0, chunks, report)
 
 
-def _begins_with(file: str, beginnings: tuple[bytes, ...]) -> bool:
-    """Whether a file begins with one of these. A file that cannot be read does not."""
-    try:
-        with open(file, "rb") as stream:
-            return stream.read(max(map(len, beginnings))).startswith(beginnings)
-    except OSError:
-        return False
+def _head(chunks: Iterator[bytes], size: int) -> tuple[bytes, bool]:
+    """The beginning of a file, with a line end in it if one is near, and whether that is all."""
+    head = bytearray()
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= size or (len(head) >= HEAD_BYTES and b"\n" in head):
+            return bytes(head), False
+    return bytes(head), True
 
 
-def _ranged(stream: BinaryIO, part: Part, size: int) -> tuple[Iterator[bytes], int]:
-    """The bytes of the lines that begin in a part, and where the first of them begins."""
-    start = part.start
-    if start:
-        # The line over the border belongs to the part in which it begins.
-        stream.seek(start - 1)
-        start -= 1
-        while rest := stream.readline(size):
-            start += len(rest)
-            if rest.endswith(b"\n"):
-                break
-    return _until(stream, start, part.end, size), start
+def is_lines(file: str, head: bytes) -> bool:
+    """Whether a file that begins so is cut into lines, as `shaped` sees it."""
+    known = is_spread(head, False) or header_of(head)
+    return not known and not (_CSV_NAME.search(file) and not _is_json(head))
 
 
-def _until(stream: BinaryIO, place: int, end: int | None, size: int) -> Iterator[bytes]:
-    piece = b"\n"
-    while end is None or place < end:
-        piece = stream.read(size if end is None else min(size, end - place))
-        if not piece:
-            return
-        place += len(piece)
-        yield piece
-    while not piece.endswith(b"\n"):
-        piece = stream.readline(size)
-        if not piece:
-            return
-        yield piece
+def _is_json(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
+def _documents(file: str, chunks: Iterable[bytes]) -> Iterator[Block]:
+    scanner, offset, line = Scanner(), 0, 1
+    for chunk in chunks:
+        yield Block(file, offset, line, chunk, tuple(scanner.feed(chunk)))
+        offset, line = offset + len(chunk), line + chunk.count(b"\n")
+    yield Block(file, offset, line, b"", tuple(scanner.finish()))
+
+
+def _records(file: str, chunks: Iterable[bytes], json_cells: bool) -> Iterator[Block]:
+    records = Records(chunks, json_cells)
+    offset, line = 0, 1
+    found: list[Located] = []
+    for record in records:
+        found.append(record)
+        if len(found) >= RECORDS_PER_BLOCK:
+            # The bytes themselves are gone; only their number matters.
+            yield Block(file, offset, line, bytes(records.offset - offset), tuple(found))
+            offset, line, found = records.offset, records.line, []
+    yield Block(file, offset, line, bytes(records.offset - offset), tuple(found))
 
 
 def size_of(files: Iterable[str]) -> int:
@@ -161,7 +167,8 @@ def size_of(files: Iterable[str]) -> int:
     return sum(os.path.getsize(file) for file in files if file != STDIN and Path(file).is_file())
 
 
-def _open(file: str) -> BinaryIO:
+def open_file(file: str) -> BinaryIO:
+    """The bytes of a file as they lie there; `-` is standard input."""
     return os.fdopen(os.dup(sys.stdin.fileno()), "rb") if file == STDIN else open(file, "rb")
 
 
@@ -170,9 +177,9 @@ def _chunks(file: str, stream: BinaryIO, report: Report, size: int) -> Iterator[
     head = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
     reader: BinaryIO = stream
     damage: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
-    if head[:2] == _GZIP:
+    if head[:2] == GZIP:
         reader = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
-    elif head == _ZSTD:
+    elif head == ZSTD:
         import zstandard
 
         reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
@@ -188,8 +195,9 @@ def _chunks(file: str, stream: BinaryIO, report: Report, size: int) -> Iterator[
         report(Problem(f"damaged compressed data: {error}", file, hint="what came before was read"))
 
 
-def _cut(file: str, offset: int, chunks: Iterator[bytes], report: Report) -> Iterator[Block]:
-    """Cut a byte stream after newlines; a line over the limit is skipped and reported."""
+def cut(file: str, offset: int, chunks: Iterator[bytes], report: Report) -> Iterator[Block]:
+    """A byte stream from `offset` on, cut after newlines; a line over the limit is skipped and
+    reported."""
     line, rest, first = 1, bytearray(), offset == 0
     for chunk in chunks:
         if first and _is_status_log(chunk):
@@ -211,7 +219,7 @@ def _cut(file: str, offset: int, chunks: Iterator[bytes], report: Report) -> Ite
             continue
         data = b"".join((rest, memoryview(chunk)[:end])) if rest or end < len(chunk) else chunk
         newlines = data.count(b"\n")
-        yield Block(file, offset, line, data, newlines)
+        yield Block(file, offset, line, data, newlines=newlines)
         offset, line, rest = offset + len(data), line + newlines, bytearray(chunk[end:])
     if rest:
         yield Block(file, offset, line, bytes(rest))
@@ -231,4 +239,4 @@ def _skip(
 
 
 def _is_status_log(chunk: bytes) -> bool:
-    return chunk.startswith(_GLOG_HEADER)
+    return chunk.startswith(GLOG_HEADER)

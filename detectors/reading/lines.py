@@ -1,5 +1,8 @@
 """One line of bytes to JSON documents, recovering what safely can be.
 
+Several documents in one line are no defect: Kinesis records carry no newline, so that objects made
+of them in S3 read `{…}{…}{…}`.
+
 Safe means: every document handed on was in the log, whole. A line cut short is never completed.
 """
 
@@ -12,10 +15,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
-# Where a document of a known log can begin inside a broken line.
-_BEGIN = re.compile(r'\{\s*"(?:name|snapshot|diffResults|hostIdentifier|actor|uuid)"')
+# How a document of a known log begins; so one can be told inside a broken line.
+BEGINNING = r'\{\s*"(?:name|snapshot|diffResults|hostIdentifier|actor|uuid)"'
+_BEGIN = re.compile(BEGINNING)
 _ENVELOPE = frozenset(("hostIdentifier", "hostname", "published"))
-_MAX_TRIES = 64
+_MAX_FAILURES = 64
+_BLANK = re.compile("[\x00-\x20]*")
+_LONE = re.compile(r"\\u[dD]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -25,6 +31,14 @@ class Parsed(NamedTuple):
     documents: tuple[dict[str, Any], ...]
     recovered: str = ""
     broken: str = ""
+
+
+class Located(NamedTuple):
+    """A document, or a few, with the place in the file: byte offset and line (from 1)."""
+
+    offset: int
+    line: int
+    parsed: Parsed
 
 
 def parse_line(line: bytes, loads: Callable[[bytes], Any] = orjson.loads) -> Parsed:
@@ -57,31 +71,55 @@ def _recover(line: bytes) -> Parsed:
         text = bare.decode(errors="replace")
         notes = ["bytes that are not UTF-8 replaced"]
     try:
-        return _documents(_mend(json.loads(text, strict=False)), "; ".join(notes) or "mended")
+        return _documents(mend(json.loads(text, strict=False)), "; ".join(notes) or "mended")
     except (ValueError, RecursionError):
-        return _search(text, notes)
+        found, end = _glued(text)
+    if end == len(text):
+        return Parsed(tuple(found), "; ".join(notes))
+    rest = _search(text[end:], notes)
+    return rest._replace(documents=(*found, *rest.documents))
+
+
+def _glued(text: str) -> tuple[list[dict[str, Any]], int]:
+    """The documents that stand one after another from the start, and where they end."""
+    decoder = json.JSONDecoder(strict=False)
+    clean = _LONE.search(text) is None
+    found: list[dict[str, Any]] = []
+    place = 0
+    while place < len(text):
+        try:
+            value, end = decoder.raw_decode(text, place)
+            if not isinstance(value, dict):
+                break
+            found.append(value if clean else mend(value))
+        except (ValueError, RecursionError):
+            break
+        blank = _BLANK.match(text, end)
+        place = blank.end() if blank else end
+    return found, place
 
 
 def _search(text: str, notes: list[str]) -> Parsed:
     """Whole documents inside a line that is not one: glued together, or after a cut-off one."""
     decoder = json.JSONDecoder(strict=False)
     found: list[dict[str, Any]] = []
-    place, lost = 0, False
-    for _ in range(_MAX_TRIES):
+    place, lost, failures = 0, False, 0
+    while failures < _MAX_FAILURES:
         begin = _BEGIN.search(text, place)
         if begin is None:
             break
         lost = lost or _is_loss(text[place : begin.start()])
         try:
-            value, place = decoder.raw_decode(text, begin.start())
+            value, end = decoder.raw_decode(text, begin.start())
+            value, place = mend(value), end
         except (ValueError, RecursionError):
-            lost, place = True, begin.start() + 1
+            lost, place, failures = True, begin.start() + 1, failures + 1
             continue
         # A nested object of a cut-off line can look like a beginning, but has no envelope.
         if _ENVELOPE.isdisjoint(value):
-            lost = True
+            lost, failures = True, failures + 1
         else:
-            found.append(_mend(value))
+            found.append(value)
     lost = lost or _is_loss(text[place:])
     if not found:
         return Parsed((), "", _why(text))
@@ -100,12 +138,12 @@ def _why(text: str) -> str:
     return "not JSON"
 
 
-def _mend(value: Any) -> Any:
-    """Replace lone surrogates, which no UTF-8 text can hold."""
+def mend(value: Any) -> Any:
+    """The JSON value with lone surrogates, which no UTF-8 text can hold, replaced."""
     if isinstance(value, str):
         return _SURROGATES.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_mend(item) for item in value]
+        return [mend(item) for item in value]
     if isinstance(value, dict):
-        return {_mend(key): _mend(item) for key, item in value.items()}
+        return {mend(key): mend(item) for key, item in value.items()}
     return value

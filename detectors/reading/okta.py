@@ -29,8 +29,7 @@ def claims(document: Mapping[str, Any]) -> bool:
 def rows(document: Mapping[str, Any], where: Locator) -> Iterator[Row]:
     """The event as one row. Its entity is the account: a sign-in has no host of ours."""
     at = _time(document["published"])
-    values: dict[str, list[Scalar]] = {}
-    _flatten("", document, values)
+    values = _flatten(document)
     actor = document["actor"]
     account = str(actor.get("alternateId") or actor.get("id") or "")
     yield Row(
@@ -46,15 +45,20 @@ def rows(document: Mapping[str, Any], where: Locator) -> Iterator[Row]:
     )
 
 
-def _flatten(prefix: str, value: Any, into: dict[str, list[Scalar]]) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _flatten(f"{prefix}.{key}" if prefix else str(key), item, into)
-    elif isinstance(value, list):
-        for item in value:
-            _flatten(prefix, item, into)
-    else:
-        into.setdefault(prefix, []).append(scalar(value))
+def _flatten(document: Mapping[str, Any]) -> dict[str, list[Scalar]]:
+    """Without recursion, since a log line may nest deeper than Python's stack."""
+    found: dict[str, list[Scalar]] = {}
+    todo: list[tuple[str, Any]] = [("", document)]
+    while todo:
+        name, value = todo.pop()
+        if isinstance(value, dict):
+            inner = [(f"{name}.{key}" if name else str(key), item) for key, item in value.items()]
+            todo += reversed(inner)
+        elif isinstance(value, list):
+            todo += ((name, item) for item in reversed(value))
+        else:
+            found.setdefault(name, []).append(scalar(value))
+    return found
 
 
 def _value(found: list[Scalar]) -> Value:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sigma.conditions import (
@@ -53,7 +54,10 @@ from .conditions import (
     Wild,
 )
 
-_WILD = {SpecialChars.WILDCARD_MULTI: Wild.ANY, SpecialChars.WILDCARD_SINGLE: Wild.ONE}
+_WILD: dict[Any, Wild] = {
+    SpecialChars.WILDCARD_MULTI: Wild.ANY,
+    SpecialChars.WILDCARD_SINGLE: Wild.ONE,
+}
 _OPERATORS = {
     CompareOperators.LT: "<",
     CompareOperators.LTE: "<=",
@@ -99,7 +103,7 @@ def _regex(value: SigmaRegularExpression) -> Regex:
     return Regex(str(value.regexp), flags)
 
 
-_SIMPLE: dict[type, Any] = {
+_SIMPLE: dict[type, Callable[[Any], Wanted]] = {
     SigmaNumber: lambda value: Number(value.number),
     SigmaBool: lambda value: Flag(bool(value.boolean)),
     SigmaNull: lambda _value: Nothing(),

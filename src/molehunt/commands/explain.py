@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from molehunt.detectors.matching.evaluate import View, belongs, evaluate
 from molehunt.detectors.matching.fields import resolve, why_not
 from molehunt.detectors.matching.plan import Bound, FastPlan, compile_plan
-from molehunt.detectors.reading.inputs import STDIN, Block, blocks
+from molehunt.detectors.reading.inputs import STDIN, Block, blocks, shaped
 from molehunt.detectors.records import Record, Row
 from molehunt.detectors.report.explanation import explanation
 from molehunt.detectors.report.safe import printable
@@ -53,11 +53,15 @@ def _one_rule(wanted: str, rules: list[Rule]) -> Rule:
 
 def _rows(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Row]:
     if event == STDIN:
-        yield from plan.rows([Block("stdin", 0, 1, sys.stdin.buffer.read())], problems.append)
+        yield from _given(plan, "stdin", sys.stdin.buffer.read(), problems)
     elif event.lstrip().startswith(("{", "[")):
-        yield from plan.rows([Block("argument", 0, 1, event.encode())], problems.append)
+        yield from _given(plan, "argument", event.encode(), problems)
     else:
         yield from _located(plan, event, problems)
+
+
+def _given(plan: FastPlan, name: str, data: bytes, problems: list[Problem]) -> Iterator[Row]:
+    yield from plan.rows(shaped(name, iter([data]), problems.append), problems.append)
 
 
 def _located(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Row]:
@@ -81,6 +85,11 @@ def _located(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Ro
 def _line(file: str, wanted: int, problems: list[Problem]) -> Block | None:
     """One line of a file as a block."""
     for block in blocks(file, problems.append):
+        if block.documents is not None:
+            found = tuple(document for document in block.documents if document.line == wanted)
+            if found:
+                return block._replace(documents=found)
+            continue
         lines = block.data.splitlines(keepends=True)
         if block.line <= wanted < block.line + len(lines):
             before = lines[: wanted - block.line]

@@ -1,0 +1,108 @@
+"""Parts of files, so that several processes can share the work: any split gives the same rows.
+
+A part is a range of bytes; a line belongs to the part in which it begins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from molehunt.problems import Problem
+
+from .inputs import (
+    BLOCK_BYTES,
+    GLOG_HEADER,
+    GZIP,
+    HEAD_BYTES,
+    STDIN,
+    ZSTD,
+    Block,
+    Report,
+    blocks,
+    cut,
+    is_lines,
+    open_file,
+)
+
+
+class Part(NamedTuple):
+    """The lines of a file that begin from byte `start` on and before `end` (None: all).
+
+    Only a plain file of lines has parts other than the whole.
+    """
+
+    file: str
+    start: int = 0
+    end: int | None = None
+
+
+def parts_of(file: str, size: int) -> list[Part]:
+    """The file in parts of about `size` bytes.
+
+    A compressed file, a stream, and a file whose documents are not lines are one part.
+    """
+    if file == STDIN or not Path(file).is_file():
+        return [Part(file)]
+    length = os.path.getsize(file)
+    if length <= size or not _can_be_split(file):
+        return [Part(file)]
+    starts = range(0, length, size)
+    return [Part(file, start, min(start + size, length)) for start in starts]
+
+
+def _can_be_split(file: str) -> bool:
+    """Whether a file is plain lines. One that cannot be read is left to whoever reads it."""
+    try:
+        with open(file, "rb") as stream:
+            head = stream.read(HEAD_BYTES)
+            if b"\n" not in head:
+                head += stream.readline(BLOCK_BYTES)
+    except OSError:
+        return False
+    return not head.startswith((GZIP, ZSTD, GLOG_HEADER)) and is_lines(file, head)
+
+
+def part_blocks(part: Part, report: Report, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """The blocks of a part in order. Offsets are those in the file; lines are counted from the
+    first line of the part. A file that cannot be read on is reported."""
+    if not part.start and part.end is None:
+        yield from blocks(part.file, report, size)
+        return
+    try:
+        with open_file(part.file) as stream:
+            chunks, start = _ranged(stream, part, size)
+            yield from cut(part.file, start, chunks, report)
+    except OSError as error:
+        report(Problem(f"cannot be read: {error.strerror or error}", part.file))
+
+
+def _ranged(stream: BinaryIO, part: Part, size: int) -> tuple[Iterator[bytes], int]:
+    """The bytes of the lines that begin in a part, and where the first of them begins."""
+    start = part.start
+    if start:
+        # The line over the border belongs to the part in which it begins.
+        stream.seek(start - 1)
+        start -= 1
+        while rest := stream.readline(size):
+            start += len(rest)
+            if rest.endswith(b"\n"):
+                break
+    return _until(stream, start, part.end, size), start
+
+
+def _until(stream: BinaryIO, place: int, end: int | None, size: int) -> Iterator[bytes]:
+    piece = b"\n"
+    while end is None or place < end:
+        piece = stream.read(size if end is None else min(size, end - place))
+        if not piece:
+            return
+        place += len(piece)
+        yield piece
+    while not piece.endswith(b"\n"):
+        piece = stream.readline(size)
+        if not piece:
+            return
+        yield piece

@@ -142,7 +142,8 @@ def _on_table(rule: Rule, table_map: TableMap, shape: Shape, taxonomy: Taxonomy)
         if (column := _column(shape, subject, name)) is not None
     )
     positive = {name for c in rule.conditions for name in _positive(c, True)}
-    missing = sorted(n for n, p in places.items() if p.kind == "absent" and n not in positive)
+    negative = {name for c in rule.conditions for name in fields_of(c)} - positive
+    missing = sorted(name for name in negative if places[name].kind == "absent")
     return FieldMap(store, table_map.table, places, where, tuple(missing))
 
 
@@ -151,7 +152,7 @@ def _places(
 ) -> dict[str, Place]:
     default = taxonomy.stores[table_map.store].text
     names = {name for condition in rule.conditions for name in fields_of(condition)}
-    names.update(rule.meta.identity)
+    names.update(rule.meta.identity, rule.asked)
     return {
         name: _place(name, table_map, subject, shape, taxonomy, default) for name in sorted(names)
     }

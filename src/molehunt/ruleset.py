@@ -16,10 +16,13 @@ from sigma.exceptions import SigmaError, SigmaRuleLocation
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
+from .correlation import KEYS as CORRELATION_KEYS
+from .correlation import Correlation, for_pysigma, read_correlation
 from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
 from .problems import Problem, Severity
+from .references import tie
 from .rulechecks import check_regexes, check_selectors, check_tree, line_of
 from .yamlfile import Document, read_file
 
@@ -39,7 +42,8 @@ class Rule:
     """One rule, ready to match. `conditions` are pySigma's parsed trees, linked with OR.
 
     `path` is the file as found, `name` its path below the folder that was named. A rule without a
-    level counts as medium.
+    level counts as medium. `asked` are fields that correlations ask for; `silent` says that the
+    rule only serves correlations and makes no finding of its own.
     """
 
     id: str
@@ -61,14 +65,19 @@ class Rule:
     lines: Mapping[tuple[str | int, ...], int]
     meta: Metadata
     raw: Mapping[str, Any]
+    asked: tuple[str, ...] = ()
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All that was loaded. `ignored` are YAML files found in folders that hold no rule."""
+    """All that was loaded. `ignored` are YAML files found in folders that hold no rule.
+
+    Correlations stand after those they refer to.
+    """
 
     rules: tuple[Rule, ...]
-    correlations: tuple[SigmaCorrelationRule, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
     problems: tuple[Problem, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -107,12 +116,14 @@ def load_rules(paths: Sequence[str]) -> RuleSet:
     filters = [item for item in loaded if isinstance(item.sigma, SigmaFilter)]
     rules_only = _apply_filters(rules_only, filters, problems)
     finished = [rule for item in rules_only if (rule := _finish(item, problems)) is not None]
-    correlations = tuple(
-        item.sigma for item in loaded if isinstance(item.sigma, SigmaCorrelationRule)
-    )
-    return RuleSet(
-        tuple(_unique(finished, problems)), correlations, tuple(problems), tuple(ignored)
-    )
+    correlations = [
+        one
+        for item in loaded
+        if isinstance(item.sigma, SigmaCorrelationRule)
+        and (one := read_correlation(item.sigma, item.document, item.path, item.name, problems))
+    ]
+    tied = tie(list(_unique(finished, problems)), correlations, problems)
+    return RuleSet(tied.rules, tied.correlations, tuple(problems), tuple(ignored))
 
 
 def _files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, str, bool]]:
@@ -162,7 +173,7 @@ def _parse(
     first = documents[0]
     try:
         collection = SigmaCollection.from_dicts(
-            [document.data for document in documents],
+            [for_pysigma(document.data) for document in documents],
             collect_errors=True,
             source=SigmaRuleLocation(Path(path)),
             collect_filters=True,
@@ -216,6 +227,9 @@ def _shape_is_good(document: Document, path: str, problems: list[Problem]) -> bo
     logsource = data.get("logsource")
     if isinstance(logsource, dict):
         found += _misspelt(logsource, _LOGSOURCE_KEYS, ("logsource",), document, path, rule)
+    if isinstance(data.get("correlation"), dict):
+        section = data["correlation"]
+        found += _misspelt(section, CORRELATION_KEYS, ("correlation",), document, path, rule)
     if "detection" in data:
         found += check_regexes(data["detection"], document, path, rule)
         found += check_selectors(data["detection"], document, path, rule)

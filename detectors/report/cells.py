@@ -53,7 +53,9 @@ def sure(finding: Finding) -> Text:
 
 def host(finding: Finding, width: int, shared: frozenset[str]) -> Text:
     """The host's name, its identifier if it has no name of its own, and the users concerned."""
-    lines = [Text(printable(name_of(finding), width), "bold")]
+    others = len(finding.all_hosts) - 1
+    more = f" (+{others})" if others else ""
+    lines = [Text(printable(name_of(finding), width - len(more)) + more, "bold")]
     if name_of(finding) in shared and finding.host != name_of(finding):
         lines.append(Text(printable(finding.host, width), _DIM))
     if finding.users:
@@ -185,7 +187,7 @@ def summary(findings: list[Finding]) -> Text:
     for step in sorted(Level, reverse=True):
         if count := sum(finding.level is step for finding in findings):
             parts.append(Text(f"{count} {step}", _LEVELS[step]))
-    hosts = len({finding.host for finding in findings})
+    hosts = len({host for finding in findings for host, _ in finding.all_hosts})
     return Text(", ").join(parts) + Text(f" on {hosts} host{'s' if hosts != 1 else ''}")
 
 

@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
     """One part of a condition: `op` is one of `OPERATORS`."""
 
     op: str
-    count: int | float
+    limit: int | float
 
 
 class Term(NamedTuple):
@@ -111,9 +111,9 @@ def for_pysigma(data: Any) -> Any:
     The specification, "Condition": "To define a range, you can use the conjunction 'AND'".
     """
     correlation = data.get("correlation") if isinstance(data, dict) else None
-    condition = correlation.get("condition") if isinstance(correlation, dict) else None
-    if not isinstance(condition, dict):
+    if not isinstance(correlation, dict) or not isinstance(correlation.get("condition"), dict):
         return data
+    condition = correlation["condition"]
     extra = [key for key in condition if key in OPERATORS][1:]
     if not extra:
         return data

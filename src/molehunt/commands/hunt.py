@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from molehunt.detectors.correlating.correlator import Correlator
+from molehunt.detectors.findings.correlated import correlated_findings, untimed
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.findings.model import Finding
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
@@ -61,16 +63,21 @@ def run(options: Namespace) -> Exit:
         problems(problem)
     plan = _plan(options, ruleset, binder)
     folder = Folder(organisation)
+    correlator = Correlator(ruleset.correlations, ruleset.rules)
     files = expand(options.paths, problems)
     interrupted = False
     try:
         for match in plan.matches(_read(files, problems, options), problems):
-            if _within(match.record, since, until):
-                folder.add(match)
+            if _within(match.record, since, until) and folder.add(match):
+                correlator.add(match)
     except KeyboardInterrupt:
         interrupted = True
         problems(Problem("interrupted: this is what was found so far"))
-    findings = folder.findings()
+    with correlator:
+        rules = {rule.id: rule for rule in ruleset.rules}
+        findings = folder.findings(correlated_findings(correlator, rules))
+    if correlator.untimed:
+        problems(untimed(correlator.untimed))
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]
     _write(options, shown, _run(ruleset, files, folder, problems, interrupted))
     if options.stats:

@@ -13,16 +13,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from fractions import Fraction
 from functools import cache
-from itertools import product
+from itertools import pairwise, product
+from math import inf
 from operator import eq, ge, gt, le, lt, ne
 from statistics import quantiles
 from typing import Any, NamedTuple
 
 import kit
+
 from molehunt.correlation import Correlation
-from molehunt.detectors.correlating.correlator import Correlator
+from molehunt.detectors.correlating.correlator import Correlated, Correlator
 from molehunt.detectors.correlating.store import Store
 from molehunt.detectors.correlating.windows import windows
+from molehunt.detectors.findings.correlated import correlated_findings
+from molehunt.detectors.findings.fold import Folder
+from molehunt.detectors.findings.model import Finding
 from molehunt.detectors.matching.match import Match
 from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.schedule.binding import Binder
@@ -93,17 +98,16 @@ def engine_windows(loaded: RuleSet, matches: Iterable[Match], horizon: float) ->
     """What the engine says of the (only) correlation: folded group values, start and end."""
     (one,) = loaded.correlations
     store = Store([one])
-    with closing(store):
-        with Correlator([one], loaded.rules) as correlator:
-            correlator._store = store
-            for match in matches:
-                correlator.add(match)
-            store.fill()
-            return {
-                (tuple(value.lower() for value in group), window.start, window.end)
-                for number, group in store.groups(0)
-                for window in windows(one, store.content(number), horizon)
-            }
+    with closing(store), Correlator([one], loaded.rules) as correlator:
+        correlator._store = store
+        for match in matches:
+            correlator.add(match)
+        store.fill()
+        return {
+            (tuple(value.lower() for value in group), window.start, window.end)
+            for number, group in store.groups(0)
+            for window in windows(one, store.content(number), horizon)
+        }
 
 
 def oracle_windows(
@@ -152,7 +156,7 @@ def _in_order(wanted: Sequence[int], inside: Sequence[Occurred]) -> bool:
     """Whether some choice of one for each place is in order: all choices are tried."""
     choices = [[item for item in inside if item.place == place] for place in wanted]
     return any(
-        all(a.start < b.start and b.exact for a, b in zip(chain, chain[1:], strict=False))
+        all(a.start < b.start and b.exact for a, b in pairwise(chain))
         for chain in product(*choices)
     )
 
@@ -184,6 +188,44 @@ def _metric(one: Correlation, inside: Sequence[Occurred]) -> Any:
     if len(values) == 1 or percentile in (0, 100):
         return values[-1 if percentile == 100 else 0]
     return quantiles(values, n=100, method="inclusive")[percentile - 1]
+
+
+def states(
+    one: Correlation, sightings: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, ...], list[Occurred]]:
+    """What sightings of rows are to the oracle: `action`, `time`, `counter`, `host`, and `row` with
+    `path` and `cmdline`. Groups are by `cmdline`, values are hosts."""
+    by_row: dict[Any, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for sighting in sightings:
+        row = (sighting["host"], *sorted(sighting["row"].items()))
+        by_row[row][sighting["time"]].append((sighting["action"], sighting["counter"]))
+    groups: dict[tuple[str, ...], list[Occurred]] = defaultdict(list)
+    for number, ((host, *row), by_time) in enumerate(sorted(by_row.items())):
+        values = dict(row)
+        for index, (start, end, exact) in enumerate(_there(by_time)):
+            for place, name in enumerate(one.refers):
+                if values["path"] in RULES[name] and values["cmdline"]:
+                    item = Occurred(start, end, number * 1000 + index, host.lower(), place, exact)
+                    groups[values["cmdline"].lower(),].append(item)
+    return groups
+
+
+def _there(by_time: Mapping[int, list[Any]]) -> list[tuple[float, float, bool]]:
+    """When one row was there: followed second by second."""
+    found: list[tuple[float, float, bool]] = []
+    since: tuple[float, bool] | None = None
+    for second in range(min(by_time), max(by_time) + 1):
+        actions = {action for action, _ in by_time.get(second, ())}
+        if "removed" in actions and "added" not in actions and since is not None:
+            found.append((since[0], second, since[1]))
+            since = None
+        if "added" in actions and since is None:
+            # Of several lines at one time, the first in the log speaks.
+            counter = next(counter for action, counter in by_time[second] if action == "added")
+            since = (second, counter > 0)
+    if since is not None:
+        found.append((since[0], inf, since[1]))
+    return found
 
 
 def sqlite_windows(
@@ -260,3 +302,21 @@ def lines(rows: Iterable[Mapping[str, Any]], query: str = "process_events") -> l
         kit.line({key: str(value) for key, value in row.items()}, query, counter=5) for row in rows
     ]
 
+
+def results(loaded: RuleSet, matches: Iterable[Match]) -> list[Correlated]:
+    """What the correlator makes of matches."""
+    with Correlator(loaded.correlations, loaded.rules) as correlator:
+        for match in matches:
+            correlator.add(match)
+        return list(correlator.results())
+
+
+def findings(loaded: RuleSet, *logged: bytes) -> tuple[Finding, ...]:
+    """The findings in lines, as `molehunt hunt` makes them."""
+    folder = Folder()
+    with Correlator(loaded.correlations, loaded.rules) as correlator:
+        for match in matches(loaded, *logged):
+            if folder.add(match):
+                correlator.add(match)
+        rules = {rule.id: rule for rule in loaded.rules}
+        return folder.findings(correlated_findings(correlator, rules))

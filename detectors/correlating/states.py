@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from math import inf
 from typing import NamedTuple
 
-from .events import ADDED, REMOVED, SNAPSHOT
+from .events import REMOVED, SNAPSHOT
 
 # Snapshots are hourly or daily, and a computer may be off for a while. Further apart, a row was
 # not shown to be there all the time.
@@ -37,22 +37,23 @@ class Span(NamedTuple):
 def spans(sightings: Iterable[Sighting]) -> Iterator[Span]:
     """The spans of one row from its sightings, ordered by time, `removed` before `added`.
 
-    A row that is added again while it is there (a new epoch lists all rows) stays one span. A row
-    of which only the end is known gives none.
+    A row that is added again while it is there (a new epoch lists all rows) stays one span, and so
+    does one that goes and comes at the same moment. A row of which only the end is known gives
+    none.
     """
     current: Span | None = None
     for kind, at, exact, number in sightings:
         if kind == REMOVED:
             if current is not None:
-                yield current._replace(end=at)
-                current = None
-        elif current is None:
-            current = Span(number, at, inf if kind == ADDED else at, exact)
-        elif kind == SNAPSHOT:
-            if at - current.end > SNAPSHOT_GAP:
+                current = current._replace(end=min(current.end, at))
+            continue
+        gap = SNAPSHOT_GAP if kind == SNAPSHOT else 0
+        end = at if kind == SNAPSHOT else inf
+        if current is not None and at <= current.end + gap:
+            current = current._replace(end=max(current.end, end))
+        else:
+            if current is not None:
                 yield current
-                current = Span(number, at, at, exact)
-            else:
-                current = current._replace(end=at)
+            current = Span(number, at, end, exact)
     if current is not None:
         yield current

@@ -81,6 +81,11 @@ class RuleSet:
     problems: tuple[Problem, ...] = ()
     ignored: tuple[str, ...] = ()
 
+    @property
+    def both(self) -> tuple[Rule | Correlation, ...]:
+        """Rules and correlations."""
+        return (*self.rules, *self.correlations)
+
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:

@@ -209,6 +209,8 @@ def _table(findings: list[Finding]) -> None:
 def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, folder: Folder, hidden: int) -> None:
     counts = plan.counts
     parts = [f"{counts.lines:,} lines", f"{len(ruleset.rules)} rules"]
+    if ruleset.correlations:
+        parts.append(f"{len(ruleset.correlations)} correlations")
     if counts.broken:
         parts.append(f"{counts.broken:,} broken lines")
     if folder.approved:

@@ -22,10 +22,13 @@ def correlated_findings(
 ) -> Iterator[tuple[Finding, bool]]:
     """Each correlation's findings, one for each group, and whether they are only context.
 
-    `rules` are those that the events came from, by id. Reads the correlator out.
+    One that only serves other correlations has none. `rules` are those that the events came from,
+    by id. Reads the correlator out.
     """
     for found in correlator.results():
-        yield _finding(found, correlator, rules), found.correlation.meta.context_only
+        one = found.correlation
+        if one.meta.context_only or not one.silent:
+            yield _finding(found, correlator, rules), one.meta.context_only
 
 
 def untimed(count: int) -> Problem:

@@ -58,7 +58,7 @@ class Correlation:
     what it refers to, in the order of the file, `refers` the references as they are written.
     `timespan` is in seconds. `aliases` map an alias to fields by reference, `renamed` has for each
     place in `rules` the field behind each alias. `carried` are fields that correlations of this one
-    ask for beyond its `group_by`.
+    ask for beyond its `group_by`, `silent` says that it only serves these.
     """
 
     id: str
@@ -89,6 +89,7 @@ class Correlation:
     rules: tuple[str, ...] = ()
     renamed: tuple[Mapping[str, str], ...] = ()
     carried: tuple[str, ...] = ()
+    silent: bool = False
 
     def field(self, place: int, name: str) -> str:
         """The field that `name`, an alias or a field, means for the rule at `place`."""

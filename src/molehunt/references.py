@@ -25,7 +25,12 @@ class Tied(NamedTuple):
 def tie(
     rules: Sequence[Rule], correlations: Sequence[Correlation], problems: list[Problem]
 ) -> Tied:
-    """Resolve all references. A correlation with a problem is left out, and so is what needs it."""
+    """Resolve all references. A correlation with a problem is left out, and so is what needs it.
+
+    What is referred to is silent unless one of the correlations has `generate`. The specification,
+    "Generate": "if the rules referred from the correlation rule should be converted as stand-alone
+    rules or if only the correlation query should be generated (default)".
+    """
     known = _names(rules, correlations)
     resolved: dict[str, Correlation] = {}
     taken = {rule.id: rule.path for rule in rules}
@@ -41,7 +46,12 @@ def tie(
         if not found:
             resolved[one.id] = _resolved(one, known)
     ordered = _carrying(_in_order(resolved, {rule.id for rule in rules}, problems))
-    return Tied(tuple(_asked(rules, ordered)), ordered)
+    referred = {reference for one in ordered for reference in one.rules}
+    silent = referred - {ref for one in ordered if one.generate for ref in one.rules}
+    return Tied(
+        tuple(_asked(rules, ordered, silent)),
+        tuple(replace(one, silent=one.id in silent) for one in ordered),
+    )
 
 
 def _key(reference: str) -> str:
@@ -160,22 +170,17 @@ def _carrying(ordered: Sequence[Correlation]) -> tuple[Correlation, ...]:
     return tuple(reversed(result))
 
 
-def _asked(rules: Iterable[Rule], correlations: Iterable[Correlation]) -> Iterator[Rule]:
-    """The rules with the fields asked of them, and silent where they only serve correlations.
-
-    The specification, "Generate": "if the rules referred from the correlation rule should be
-    converted as stand-alone rules or if only the correlation query should be generated (default)".
-    """
+def _asked(
+    rules: Iterable[Rule], correlations: Iterable[Correlation], silent: set[str]
+) -> Iterator[Rule]:
+    """The rules with the fields asked of them, and silent where they only serve correlations."""
     asked: dict[str, dict[str, None]] = defaultdict(dict)
-    loud: set[str] = set()
     for one in correlations:
         for place, reference in enumerate(one.rules):
             names = (one.field(place, name) for name in one.asks)
             asked[reference].update(dict.fromkeys(names))
-            if one.generate:
-                loud.add(reference)
     for rule in rules:
         if rule.id in asked:
-            yield replace(rule, asked=tuple(asked[rule.id]), silent=rule.id not in loud)
+            yield replace(rule, asked=tuple(asked[rule.id]), silent=rule.id in silent)
         else:
             yield rule

@@ -98,7 +98,7 @@ def engine_windows(loaded: RuleSet, matches: Iterable[Match], horizon: float) ->
     """What the engine says of the (only) correlation: folded group values, start and end."""
     (one,) = loaded.correlations
     store = Store([one])
-    with closing(store), Correlator([one], loaded.rules) as correlator:
+    with closing(store), Correlator(loaded) as correlator:
         correlator._store = store
         for match in matches:
             correlator.add(match)
@@ -305,7 +305,7 @@ def lines(rows: Iterable[Mapping[str, Any]], query: str = "process_events") -> l
 
 def results(loaded: RuleSet, matches: Iterable[Match]) -> list[Correlated]:
     """What the correlator makes of matches."""
-    with Correlator(loaded.correlations, loaded.rules) as correlator:
+    with Correlator(loaded) as correlator:
         for match in matches:
             correlator.add(match)
         return list(correlator.results())
@@ -314,9 +314,8 @@ def results(loaded: RuleSet, matches: Iterable[Match]) -> list[Correlated]:
 def findings(loaded: RuleSet, *logged: bytes) -> tuple[Finding, ...]:
     """The findings in lines, as `molehunt hunt` makes them."""
     folder = Folder()
-    with Correlator(loaded.correlations, loaded.rules) as correlator:
+    with Correlator(loaded) as correlator:
         for match in matches(loaded, *logged):
             if folder.add(match):
                 correlator.add(match)
-        rules = {rule.id: rule for rule in loaded.rules}
-        return folder.findings(correlated_findings(correlator, rules))
+        return folder.findings(correlated_findings(correlator))

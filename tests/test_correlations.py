@@ -328,10 +328,9 @@ def test_events_can_be_sent_and_come_in_any_order() -> None:
         sent = [found for one in collectors for found in pickle.loads(pickle.dumps(one.take()))]
         assert not collectors[0].take()
         rng.shuffle(sent)
-        with Correlator(loaded.correlations, loaded.rules) as correlator:
+        with Correlator(loaded) as correlator:
             correlator.extend(sent)
-            rules = {rule.id: rule for rule in loaded.rules}
-            sent_findings = correlated_findings(correlator, rules)
+            sent_findings = correlated_findings(correlator)
             assert Folder().findings(sent_findings) == direct
     assert len(direct) == 2
 
@@ -343,7 +342,7 @@ def test_a_window_of_many_events_needs_little_memory() -> None:
     collector = Collector(loaded)
     collector.add(match)
     (one,) = collector.take()
-    with Correlator(loaded.correlations, loaded.rules) as correlator:
+    with Correlator(loaded) as correlator:
         tracemalloc.start()
         try:
             correlator.extend(
@@ -366,72 +365,6 @@ def test_a_field_with_several_values_is_in_several_groups() -> None:
     assert found.identity == (("cmdline", "y"),)
 
 
-BAD = [
-    ({"rules": ["r9"]}, "names a rule that is not loaded: r9"),
-    ({"rules": ["r1", "r1"]}, "stands twice"),
-    ({"rules": ["c1"]}, "refers to itself"),
-    ({"group-by": None}, "without group-by"),
-    ({"aliases": {"who": {"r2": "cwd"}}}, "names a rule that is not among rules: r2"),
-    ({"aliases": {"who": ["cwd"]}}, "mapping must be a dict"),
-    ({"timespan": "1x"}, "Timespan '1x' is invalid"),
-    ({"timspan": "1m"}, "unknown key 'timspan'"),
-    ({"condition": {"gte": 1, "lte": "x"}}, "lte must be a number"),
-    ({"condition": {"gte": 1, "field": "cwd"}}, "event_count counts no field"),
-    ({"type": "value_count"}, "without field"),
-    ({"type": "value_sum", "condition": {"gte": 1, "field": ["a", "b"]}}, "takes one field"),
-    ({"type": "value_percentile", "condition": {"lte": 1, "field": "uid"}}, "without percentile"),
-    (
-        {"type": "value_percentile", "condition": {"lte": 1, "field": "uid", "percentile": 101}},
-        "between 0 and 100",
-    ),
-    ({"type": "temporal", "condition": "not r1"}, "nothing to show"),
-    ({"type": "temporal", "condition": "r1 and not r1"}, "contradicts itself"),
-    ({"type": "sometimes"}, "no valid Sigma correlation type"),
-]
-
-
-@pytest.mark.parametrize(("change", "what"), BAD, ids=[what for _, what in BAD])
-def test_a_bad_correlation_is_named_and_hides_no_other(change: dict[str, Any], what: str) -> None:
-    """With file, line and id; the good one beside it is used, and the rules stay loud."""
-    section = {key: value for key, value in (COUNT | change).items() if value is not None}
-    if "timspan" in change:
-        del section["timespan"]
-    good = ck.correlation(COUNT | {"rules": ["r3"]}, "good").replace("0000c1", "0000c2")
-    loaded = kit.ruleset(*ck.rules(), ck.correlation(section), good)
-    assert [one.called for one in loaded.correlations] == ["good"]
-    (problem,) = loaded.problems
-    assert what in problem.what
-    assert problem.path.endswith("rule_3.yml")
-    assert problem.line
-    assert [rule.silent for rule in loaded.rules] == [False, False, True]
-
-
-def test_what_refers_to_a_bad_correlation_is_bad() -> None:
-    """A circle of two, and one that leans on it."""
-    texts = [
-        ck.correlation(COUNT | {"rules": [other]}, name).replace("0000c1", f"0000c{number}")
-        for number, (name, other) in enumerate([("x", "y"), ("y", "x"), ("z", "x")], 1)
-    ]
-    loaded = kit.ruleset(*ck.rules(), *texts)
-    assert not loaded.correlations
-    assert [problem.what for problem in loaded.problems] == [
-        "correlation refers to itself",
-        "correlation refers to itself",
-        "correlation refers to one that was left out",
-    ]
-
-
-def test_ids_and_names_are_references_and_must_be_clear() -> None:
-    """An id in any case; a name that two rules have is refused; an id is used once."""
-    by_id = COUNT | {"rules": ["00000000-0000-4000-8000-000000000001".upper()]}
-    assert load(by_id).correlations[0].rules == ("00000000-0000-4000-8000-000000000001",)
-    twin = ck.rules()[0].replace("000001", "000009")
-    loaded = kit.ruleset(*ck.rules(), twin, ck.correlation(COUNT))
-    assert [problem.what for problem in loaded.problems] == ["several rules are called 'r1'"]
-    loaded = kit.ruleset(*ck.rules(), ck.correlation(COUNT).replace("0000c1", "000002"))
-    assert ["already used" in problem.what for problem in loaded.problems] == [True]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_what_is_spilled_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit into the cache is in a file that is deleted already: whatever becomes of
@@ -439,7 +372,7 @@ def test_what_is_spilled_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "CACHE_KIB", 64)
     loaded = load(COUNT)
     before = _opened()
-    with Correlator(loaded.correlations, loaded.rules) as correlator:
+    with Correlator(loaded) as correlator:
         for match in ck.matches(loaded, *map(event, range(2000))):
             correlator.add(match)
         (found,) = correlator.results()

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from molehunt.correlation import NUMERIC, VALUED, Correlation
-from molehunt.ruleset import Rule, RuleSet
+from molehunt.ruleset import RuleSet
 
 from ..matching.fields import FieldMap
 from ..matching.match import Match
 from ..records import Scalar
-from .events import Entry, Event, Wanted, entries_for, events_of, uses_of, wanted_by
+from .events import Entry, Event, entries_for, events_of, uses_of, wanted_by
 from .store import Part, Shown, Store, Who
 from .windows import Hit, hits, needed_places
 
@@ -45,14 +45,25 @@ class Correlated:
 
 class Collector:
     """For a process that only reads: matches in, events out, to be sent to the one that has the
-    `Correlator`."""
+    `Correlator`, together with `latest`.
+
+    `latest` is the time of the latest match (-inf without any), `untimed` counts those that cannot
+    be placed in time.
+    """
 
     def __init__(self, ruleset: RuleSet) -> None:
+        self.latest = -inf
+        self.untimed = 0
         self._wanted = wanted_by(ruleset.correlations, ruleset.rules)
         self._events: list[Event] = []
 
     def add(self, match: Match) -> None:
-        """Take a match in; one that no correlation asks for makes no event."""
+        """Take a match in. One of a rule that no correlation refers to makes no event."""
+        at = match.record.at
+        if at is not None:
+            self.latest = max(self.latest, at)
+        elif match.rule.id in self._wanted.uses:
+            self.untimed += 1
         self._events += events_of(match, self._wanted)
 
     def take(self) -> list[Event]:
@@ -68,10 +79,10 @@ class Correlator:
     before the first event.
     """
 
-    def __init__(self, correlations: Sequence[Correlation], rules: Sequence[Rule]) -> None:
-        self.correlations = tuple(correlations)
-        self.untimed = 0
-        self._wanted: Wanted = wanted_by(correlations, rules)
+    def __init__(self, ruleset: RuleSet) -> None:
+        self.correlations = ruleset.correlations
+        self.rules = {rule.id: rule for rule in ruleset.rules}
+        self._collector = Collector(ruleset)
         self._horizon = -inf
         self._store: Store | None = None
         self._contexts: dict[tuple[object, ...], int] = {}
@@ -97,14 +108,16 @@ class Correlator:
 
     def add(self, match: Match) -> None:
         """Take a match in. One of a rule that no correlation refers to only says how far the logs
-        go; `untimed` counts those that cannot be placed in time."""
-        if not self.correlations:
-            return
-        if match.record.at is not None:
-            self.reached(match.record.at)
-        elif match.rule.id in self._wanted.uses:
-            self.untimed += 1
-        self.extend(events_of(match, self._wanted))
+        go."""
+        if self.correlations:
+            self._collector.add(match)
+            self.reached(self._collector.latest)
+            self.extend(self._collector.take())
+
+    @property
+    def untimed(self) -> int:
+        """How many of the matches could not be placed in time."""
+        return self._collector.untimed
 
     def reached(self, at: float) -> None:
         """The logs go on at least until then: an absence up to that time is one."""

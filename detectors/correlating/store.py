@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from molehunt.correlation import Correlation
 
@@ -23,9 +23,12 @@ from .states import Sighting, spans
 from .tallies import Occurrence
 from .windows import Content, Hit
 
+T = TypeVar("T")
+
 CACHE_KIB = 32 * 1024
 _BATCH = 2000
-_KNOWN = 50_000
+# Names that are looked up without asking the database: how many, and how long.
+_KNOWN, _LONG = 20_000, 500
 # In the order in which sightings of one time are taken.
 _KINDS = (REMOVED, ADDED, SNAPSHOT, POINT)
 _POINT = _KINDS.index(POINT)
@@ -139,11 +142,11 @@ class Store:
                 event.at,
                 event.exact,
                 event.key,
-                self._number("file", "path", where.file.encode(errors="surrogatepass")),
+                self._number("file", "path", where.file, _bytes),
                 where.line,
                 where.row,
                 where.offset,
-                self._number("who", "text", json.dumps(who)),
+                self._number("who", "text", who, json.dumps),
                 context,
                 None if seen is None else json.dumps(seen),
             ),
@@ -162,14 +165,16 @@ class Store:
             ],
         )
 
-    def _number(self, table: str, column: str, value: bytes | str) -> int:
+    def _number(self, table: str, column: str, name: T, stored: Callable[[T], object]) -> int:
         """The number of a name that comes again and again."""
-        key = (table, value)
+        key = (table, name)
         found = self._known.get(key)
         if found is None:
+            value = stored(name)
             self._db.execute(f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)", (value,))  # noqa: S608
             query = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608
-            found = self._remember(key, self._db.execute(query, (value,)).fetchone()[0])
+            found = self._db.execute(query, (value,)).fetchone()[0]
+            self._remember(key, found, len(str(name)))
         return found
 
     def _group(self, correlation: int, group: tuple[str, ...]) -> int:
@@ -185,14 +190,14 @@ class Store:
             )
             query = "SELECT id FROM grp WHERE correlation = ? AND key = ?"
             found = self._db.execute(query, (correlation, folded)).fetchone()[0]
-            self._remember(key, found)
+            self._remember(key, found, len(shown))
         return found
 
-    def _remember(self, key: tuple[object, ...], number: int) -> int:
+    def _remember(self, key: tuple[object, ...], number: int, length: int) -> None:
         if len(self._known) >= _KNOWN:
             self._known.clear()
-        self._known[key] = number
-        return number
+        if length <= _LONG:
+            self._known[key] = number
 
     def fill(self) -> None:
         """Everything is in: make spans of the sightings, and put the events in order."""
@@ -312,6 +317,11 @@ class Store:
             seen=_seen(json.loads(detail)),
             context=context,
         )
+
+
+def _bytes(path: str) -> bytes:
+    """A path as it can be stored, with whatever stands in it, in the order of its characters."""
+    return path.encode(errors="surrogatepass")
 
 
 def _seen(data: list[object]) -> Seen:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from molehunt.problems import Problem, Severity
-from molehunt.ruleset import Rule
 
 from ..correlating.correlator import Correlated, Correlator
 from ..correlating.store import Shown
@@ -17,18 +16,15 @@ from .model import Evidence, Finding
 _UNBOUND = Binding("", "unbound", None)
 
 
-def correlated_findings(
-    correlator: Correlator, rules: Mapping[str, Rule]
-) -> Iterator[tuple[Finding, bool]]:
+def correlated_findings(correlator: Correlator) -> Iterator[tuple[Finding, bool]]:
     """Each correlation's findings, one for each group, and whether they are only context.
 
-    One that only serves other correlations has none. `rules` are those that the events came from,
-    by id. Reads the correlator out.
+    One that only serves other correlations has none. Reads the correlator out.
     """
     for found in correlator.results():
         one = found.correlation
         if one.meta.context_only or not one.silent:
-            yield _finding(found, correlator, rules), one.meta.context_only
+            yield _finding(found, correlator), one.meta.context_only
 
 
 def untimed(count: int) -> Problem:
@@ -37,7 +33,7 @@ def untimed(count: int) -> Problem:
     return Problem(what, hint="a log line needs unixTime", severity=Severity.WARNING)
 
 
-def _finding(found: Correlated, correlator: Correlator, rules: Mapping[str, Rule]) -> Finding:
+def _finding(found: Correlated, correlator: Correlator) -> Finding:
     one = found.correlation
     identity = tuple(zip(one.group_by, found.group, strict=True))
     hosts = _hosts(found)
@@ -57,7 +53,7 @@ def _finding(found: Correlated, correlator: Correlator, rules: Mapping[str, Rule
         first_seen=found.first,
         last_seen=found.last,
         count=found.count,
-        evidence=tuple(_evidence(shown, correlator, rules[shown.rule]) for shown in found.shown),
+        evidence=tuple(_evidence(shown, correlator) for shown in found.shown),
         techniques=tuple(techniques_of(one.techniques)),
         raised_by=(),
         missing_filters=tuple(sorted({name for who in found.who for name in who.missing})),
@@ -76,8 +72,8 @@ def _hosts(found: Correlated) -> tuple[tuple[str, str], ...]:
     return tuple((host, min(names[host], default=host)) for host in sorted(names))
 
 
-def _evidence(shown: Shown, correlator: Correlator, rule: Rule) -> Evidence:
-    seen, values = shown.seen, dict(shown.seen.values)
+def _evidence(shown: Shown, correlator: Correlator) -> Evidence:
+    rule, seen, values = correlator.rules[shown.rule], shown.seen, dict(shown.seen.values)
     record = Record(
         source="",
         query=seen.query,

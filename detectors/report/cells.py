@@ -120,9 +120,15 @@ def telling(finding: Finding) -> Iterable[str]:
 
 
 def why(finding: Finding, width: int) -> Text:
-    """The first record's reasons, what raised the level, and which filters could not be applied."""
-    first = finding.evidence[0] if finding.evidence else None
-    reasons = list(dict.fromkeys(first.reasons)) if first else []
+    """The first record's reasons, what raised the level, and which filters could not be applied.
+
+    Of several rules, which a correlation brought together, the first reason of each.
+    """
+    by_rule: dict[str, tuple[Reason, ...]] = {}
+    for item in finding.evidence:
+        by_rule.setdefault(item.rule, item.reasons)
+    each = [found if len(by_rule) == 1 else found[:1] for found in by_rule.values()]
+    reasons = list(dict.fromkeys(reason for found in each for reason in found))
     above = {
         value for value in islice(telling(finding), _VALUES) if printable(value, width) == value
     }

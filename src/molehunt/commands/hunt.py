@@ -63,7 +63,7 @@ def run(options: Namespace) -> Exit:
         problems(problem)
     plan = _plan(options, ruleset, binder)
     folder = Folder(organisation)
-    correlator = Correlator(ruleset.correlations, ruleset.rules)
+    correlator = Correlator(ruleset)
     files = expand(options.paths, problems)
     interrupted = False
     try:
@@ -74,8 +74,7 @@ def run(options: Namespace) -> Exit:
         interrupted = True
         problems(Problem("interrupted: this is what was found so far"))
     with correlator:
-        rules = {rule.id: rule for rule in ruleset.rules}
-        findings = folder.findings(correlated_findings(correlator, rules))
+        findings = folder.findings(correlated_findings(correlator))
     if correlator.untimed:
         problems(untimed(correlator.untimed))
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]

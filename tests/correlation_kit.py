@@ -28,6 +28,7 @@ from molehunt.detectors.correlating.windows import windows
 from molehunt.detectors.findings.correlated import correlated_findings
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.findings.model import Finding
+from molehunt.detectors.findings.organisation import Organisation
 from molehunt.detectors.matching.match import Match
 from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.schedule.binding import Binder
@@ -311,9 +312,11 @@ def results(loaded: RuleSet, matches: Iterable[Match]) -> list[Correlated]:
         return list(correlator.results())
 
 
-def findings(loaded: RuleSet, *logged: bytes) -> tuple[Finding, ...]:
+def findings(
+    loaded: RuleSet, *logged: bytes, organisation: Organisation | None = None
+) -> tuple[Finding, ...]:
     """The findings in lines, as `molehunt hunt` makes them."""
-    folder = Folder()
+    folder = Folder(organisation)
     with Correlator(loaded) as correlator:
         for match in matches(loaded, *logged):
             if folder.add(match):

@@ -7,6 +7,7 @@ import pickle
 import random
 import sys
 import tracemalloc
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from molehunt.detectors.correlating.correlator import Collector, Correlator
 from molehunt.detectors.findings.correlated import correlated_findings
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.findings.model import Finding
+from molehunt.detectors.findings.organisation import Approval, Organisation
 from molehunt.detectors.records import Locator
 from molehunt.detectors.report.machine import to_json_dict
 from molehunt.ruleset import RuleSet
@@ -387,3 +389,52 @@ def _opened() -> set[str]:
     """The files that this process has open."""
     links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     return {name for link in links if (name := os.readlink(link)).startswith("/")}
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The correlator goes on without a trace of Python, and says what is missing."""
+    monkeypatch.setattr(store, "_TABLES", "PRAGMA max_page_count = 40;" + store._TABLES)
+    loaded = load(COUNT)
+    with Correlator(loaded) as correlator:
+        for match in ck.matches(loaded, *map(event, range(2000))):
+            correlator.add(match)
+        assert not list(correlator.results())
+        (problem,) = correlator.problems()
+    assert "database or disk is full" in problem.what
+
+
+def test_an_approved_end_is_an_end() -> None:
+    """The approval came into force while the device was there; it went, and so it is gone."""
+    organisation = Organisation(
+        approvals=(
+            Approval(
+                what=frozenset({"00000000-0000-4000-8000-000000000001"}),
+                group="*",
+                hosts=(),
+                owner="IT",
+                reason="test",
+                start=date(2023, 12, 1),
+                end=date(2023, 12, 31),
+                line=1,
+            ),
+        )
+    )
+    section = COUNT | {"timespan": "1d", "condition": {"gte": 2}}
+    loaded = load(section, service="processes")
+    lines = [
+        state(0, "added", hostIdentifier="lab-01"),
+        state(30 * DAY, "removed", hostIdentifier="lab-01"),
+        state(90 * DAY, "added", hostIdentifier="lab-02"),
+    ]
+    assert ck.findings(loaded, lines[0], lines[2])
+    assert not ck.findings(loaded, *lines, organisation=organisation)
+
+
+def test_numbers_of_any_length_are_read_or_not() -> None:
+    """No line can stop a run: five thousand digits are no number."""
+    section = COUNT | {"type": "value_sum", "condition": {"field": "uid", "gt": 10**20}}
+    loaded = load(section)
+    huge = [event(0, uid="9" * length) for length in (18, 19, 25, 400, 5000)]
+    (found,) = ck.findings(loaded, *huge)
+    assert found.count == 3
+    assert not ck.findings(loaded, event(0, uid="1" * 400 + ".0"), event(0, uid="1" * 301))

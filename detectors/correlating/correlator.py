@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from molehunt.correlation import NUMERIC, VALUED, Correlation
+from molehunt.problems import Problem, Severity
 from molehunt.ruleset import RuleSet
 
 from ..matching.fields import FieldMap
@@ -76,7 +78,7 @@ class Correlator:
     """Takes matches or events, in any order; `results()` gives what they amount to, once.
 
     Use it in a `with` statement, or close it: it may hold a temporary file. Nothing is opened
-    before the first event.
+    before the first event. Where the disk is full, `problems` says so and the rest goes on.
     """
 
     def __init__(self, ruleset: RuleSet) -> None:
@@ -85,6 +87,7 @@ class Correlator:
         self._collector = Collector(ruleset)
         self._horizon = -inf
         self._store: Store | None = None
+        self._failure: sqlite3.Error | None = None
         self._contexts: dict[tuple[object, ...], int] = {}
         self._fields: list[FieldMap] = []
         self._last: tuple[FieldMap | None, int] = (None, 0)
@@ -114,10 +117,15 @@ class Correlator:
             self.reached(self._collector.latest)
             self.extend(self._collector.take())
 
-    @property
-    def untimed(self) -> int:
-        """How many of the matches could not be placed in time."""
-        return self._collector.untimed
+    def problems(self) -> Iterator[Problem]:
+        """What was left out, once the results were read."""
+        if self._collector.untimed:
+            what = f"{self._collector.untimed} matches without a time took part in no correlation"
+            hint = "a log line needs unixTime"
+            yield Problem(what, hint=hint, severity=Severity.WARNING)
+        if self._failure is not None:
+            hint = "name a directory with room in TMPDIR"
+            yield Problem(f"correlations are not complete: {self._failure}", hint=hint)
 
     def reached(self, at: float) -> None:
         """The logs go on at least until then: an absence up to that time is one."""
@@ -125,11 +133,16 @@ class Correlator:
 
     def extend(self, events: Iterable[Event]) -> None:
         """Take events in."""
-        for event in events:
-            if self._store is None:
-                self._store = Store(self.correlations)
-            self.reached(event.at)
-            self._store.add(event, self._context(event))
+        if self._failure is not None:
+            return
+        try:
+            for event in events:
+                if self._store is None:
+                    self._store = Store(self.correlations)
+                self.reached(event.at)
+                self._store.add(event, self._context(event))
+        except sqlite3.Error as error:
+            self._failure = error
 
     def fields_of(self, shown: Shown) -> FieldMap:
         """How the rule behind a piece of evidence read its record."""
@@ -148,11 +161,15 @@ class Correlator:
 
     def results(self) -> Iterator[Correlated]:
         """What each correlation found, those referred to first, groups in order of their values."""
-        if self._store is None:
+        if self._store is None or self._failure is not None:
             return
-        self._store.fill()
-        for number in range(len(self.correlations)):
-            yield from _Evaluation(self._store, self.correlations, number, self._horizon).results()
+        try:
+            self._store.fill()
+            for number in range(len(self.correlations)):
+                found = _Evaluation(self._store, self.correlations, number, self._horizon)
+                yield from found.results()
+        except sqlite3.Error as error:
+            self._failure = error
 
 
 class _Picked:

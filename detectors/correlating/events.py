@@ -206,6 +206,7 @@ def _values(one: Correlation, found: Mapping[str, tuple[Scalar, ...]]) -> Iterat
         for value in found[one.value_fields[0]]:
             number = as_number(value)
             if number is not None:
+                # SQLite holds integers of 64 bits.
                 yield float(number) if abs(number) > _MAX_INTEGER else number
     elif one.value_fields:
         texts = ({fold(as_text(value)): None for value in found[name]} for name in one.value_fields)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from molehunt.problems import Problem, Severity
-
 from ..correlating.correlator import Correlated, Correlator
 from ..correlating.store import Shown
 from ..matching.match import Match
@@ -25,12 +23,6 @@ def correlated_findings(correlator: Correlator) -> Iterator[tuple[Finding, bool]
         one = found.correlation
         if one.meta.context_only or not one.silent:
             yield _finding(found, correlator), one.meta.context_only
-
-
-def untimed(count: int) -> Problem:
-    """What is said of matches that correlations had to leave out."""
-    what = f"{count} matches without a time took part in no correlation"
-    return Problem(what, hint="a log line needs unixTime", severity=Severity.WARNING)
 
 
 def _finding(found: Correlated, correlator: Correlator) -> Finding:

@@ -68,11 +68,13 @@ class Folder:
     _piles: dict[str, _Pile] = field(default_factory=dict)
 
     def add(self, match: Match) -> bool:
-        """Count one match in; False if it is approved. A closing match ends a state and is no
-        finding of its own, nor is one of a rule that only serves correlations."""
+        """Count one match in; False if it is approved and so must not count elsewhere either. A
+        closing match ends a state and is no finding of its own, nor is one of a rule that only
+        serves correlations."""
         rule, record = match.rule, match.record
         if self._is_approved(rule, record):
-            return False
+            # That something has ended holds all the same.
+            return match.closes
         if rule.silent and not rule.meta.context_only:
             return True
         identity = match.identity

@@ -32,6 +32,7 @@ VALUED = NUMERIC | {"value_count"}
 # Keys of the `correlation` section: the specification's, and where `generate` stands in pySigma.
 KEYS = frozenset("type rules group-by timespan aliases condition generate".split())
 MAX_TERMS = 64
+_TOO_MANY = f"it has more than {MAX_TERMS} alternatives; split it"
 
 _NO_ALIASES: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
@@ -275,6 +276,8 @@ def _terms(node: Any, refers: Sequence[str]) -> tuple[Term, ...]:
         found.append(Term(needed, tuple(sorted(places[one] for one in lacks))))
     if not found:
         raise ValueError("it contradicts itself")
+    if len(found) > MAX_TERMS:
+        raise ValueError(_TOO_MANY)
     if not all(term.needs for term in found):
         raise ValueError("it can hold where none of its rules matched, so there is nothing to show")
     return tuple(dict.fromkeys(found))
@@ -301,5 +304,5 @@ def _alternatives(node: Any, negative: bool) -> list[_Pair]:
             if not (needs | more) & (lacks | fewer)
         ]
         if len(result) > MAX_TERMS:
-            raise ValueError(f"it has more than {MAX_TERMS} alternatives; split it")
+            raise ValueError(_TOO_MANY)
     return result

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from molehunt.detectors.correlating.correlator import Correlator
-from molehunt.detectors.findings.correlated import correlated_findings, untimed
+from molehunt.detectors.findings.correlated import correlated_findings
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.findings.model import Finding
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
@@ -75,8 +75,8 @@ def run(options: Namespace) -> Exit:
         problems(Problem("interrupted: this is what was found so far"))
     with correlator:
         findings = folder.findings(correlated_findings(correlator))
-    if correlator.untimed:
-        problems(untimed(correlator.untimed))
+    for problem in correlator.problems():
+        problems(problem)
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]
     _write(options, shown, _run(ruleset, files, folder, problems, interrupted))
     if options.stats:

@@ -236,7 +236,7 @@ def test_stats_say_which_correlations_cannot_fire(
     assert "c3" not in _blind(rules, pack_schedule(load_yaml("pack.yml")))
     assert main(["hunt", str(log), "--rules", rules, "--config", str(config), "--stats"]) == 0
     written = capsys.readouterr()
-    assert "correlations: 3\n" in written.err
+    assert "correlations: 3; 4 rules only serve them\n" in written.err
     assert "correlations cannot fire on this schedule: " in written.err
 
 

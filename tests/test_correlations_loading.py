@@ -58,6 +58,20 @@ def test_a_bad_correlation_is_named_and_hides_no_other(change: dict[str, Any], w
     assert [rule.silent for rule in loaded.rules] == [False, False, True]
 
 
+def test_a_global_document_leaves_correlations_as_they_are() -> None:
+    """pySigma completes rules from it, not correlations; two of one title stay two."""
+    shared = "action: global\ntitle: Correlation\nlevel: low\n"
+    more = COUNT | {"condition": {"gte": 5}}
+    texts = [shared, ck.correlation(COUNT), ck.correlation(more, "c2").replace("0000c1", "0000c2")]
+    loaded = kit.ruleset(*ck.rules(), "---\n".join(texts))
+    assert not loaded.problems
+    assert [one.comparisons[0].limit for one in loaded.correlations] == [3, 5]
+    assert {one.level.name for one in loaded.correlations} == {"HIGH"}
+    split = ck.correlation(COUNT).replace("title: Correlation", "action: global")
+    rest = "---\ntitle: Rest\nlogsource: {product: osquery, service: processes}\n"
+    assert not kit.ruleset(*ck.rules(), split + rest).correlations
+
+
 def test_what_refers_to_a_bad_correlation_is_bad() -> None:
     """A circle of two, and one that leans on it."""
     texts = [

@@ -31,11 +31,13 @@ def test_events_can_be_sent_and_come_in_any_order() -> None:
         collectors = [Collector(loaded), Collector(loaded)]
         for match in ck.matches(loaded, *lines):
             rng.choice(collectors).add(match)
-        sent = [found for one in collectors for found in pickle.loads(pickle.dumps(one.take()))]
-        assert not collectors[0].take()
-        rng.shuffle(sent)
+        sent = [pickle.loads(pickle.dumps(one.take())) for one in collectors]
+        assert not collectors[0].take().events
+        for one in sent:
+            rng.shuffle(one.events)
         with Correlator(loaded) as correlator:
-            correlator.extend(sent)
+            for one in reversed(sent):
+                correlator.merge(one)
             sent_findings = correlated_findings(correlator)
             assert Folder().findings(sent_findings) == direct
     assert len(direct) == 2
@@ -47,7 +49,7 @@ def test_a_window_of_many_events_needs_little_memory() -> None:
     (match,) = ck.matches(loaded, event(0))
     collector = Collector(loaded)
     collector.add(match)
-    (one,) = collector.take()
+    (one,) = collector.take().events
     with Correlator(loaded) as correlator:
         tracemalloc.start()
         try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from molehunt.correlation import NUMERIC, VALUED, Correlation
 from molehunt.problems import Problem, Severity
@@ -45,17 +45,22 @@ class Correlated:
     shown: tuple[Shown, ...]
 
 
-class Collector:
-    """For a process that only reads: matches in, events out, to be sent to the one that has the
-    `Correlator`, together with `latest`.
+class Collected(NamedTuple):
+    """What a process has to send on: events, the time of the latest match (-inf without any), and
+    the number of matches that could not be placed in time."""
 
-    `latest` is the time of the latest match (-inf without any), `untimed` counts those that cannot
-    be placed in time.
-    """
+    events: list[Event]
+    latest: float
+    untimed: int
+
+
+class Collector:
+    """Matches in, events out: for a process that only reads and sends what it takes to the one that
+    has the `Correlator`."""
 
     def __init__(self, ruleset: RuleSet) -> None:
-        self.latest = -inf
-        self.untimed = 0
+        self._latest = -inf
+        self._untimed = 0
         self._wanted = wanted_by(ruleset.correlations, ruleset.rules)
         self._events: list[Event] = []
 
@@ -63,14 +68,15 @@ class Collector:
         """Take a match in. One of a rule that no correlation refers to makes no event."""
         at = match.record.at
         if at is not None:
-            self.latest = max(self.latest, at)
+            self._latest = max(self._latest, at)
         elif match.rule.id in self._wanted.uses:
-            self.untimed += 1
+            self._untimed += 1
         self._events += events_of(match, self._wanted)
 
-    def take(self) -> list[Event]:
-        """The events since the last call; they can be pickled."""
-        taken, self._events = self._events, []
+    def take(self) -> Collected:
+        """What came in since the last call; it can be pickled."""
+        taken = Collected(self._events, self._latest, self._untimed)
+        self._events, self._latest, self._untimed = [], -inf, 0
         return taken
 
 
@@ -86,6 +92,7 @@ class Correlator:
         self.rules = {rule.id: rule for rule in ruleset.rules}
         self._collector = Collector(ruleset)
         self._horizon = -inf
+        self._untimed = 0
         self._store: Store | None = None
         self._failure: sqlite3.Error | None = None
         self._contexts: dict[tuple[object, ...], int] = {}
@@ -114,22 +121,23 @@ class Correlator:
         go."""
         if self.correlations:
             self._collector.add(match)
-            self.reached(self._collector.latest)
-            self.extend(self._collector.take())
+            self.merge(self._collector.take())
 
     def problems(self) -> Iterator[Problem]:
         """What was left out, once the results were read."""
-        if self._collector.untimed:
-            what = f"{self._collector.untimed} matches without a time took part in no correlation"
+        if self._untimed:
+            what = f"{self._untimed} matches without a time took part in no correlation"
             hint = "a log line needs unixTime"
             yield Problem(what, hint=hint, severity=Severity.WARNING)
         if self._failure is not None:
             hint = "name a directory with room in TMPDIR"
             yield Problem(f"correlations are not complete: {self._failure}", hint=hint)
 
-    def reached(self, at: float) -> None:
-        """The logs go on at least until then: an absence up to that time is one."""
-        self._horizon = max(self._horizon, at)
+    def merge(self, collected: Collected) -> None:
+        """Take in what a collector gave. An absence counts up to the latest match of any."""
+        self._horizon = max(self._horizon, collected.latest)
+        self._untimed += collected.untimed
+        self.extend(collected.events)
 
     def extend(self, events: Iterable[Event]) -> None:
         """Take events in."""
@@ -139,7 +147,7 @@ class Correlator:
             for event in events:
                 if self._store is None:
                     self._store = Store(self.correlations)
-                self.reached(event.at)
+                self._horizon = max(self._horizon, event.at)
                 self._store.add(event, self._context(event))
         except sqlite3.Error as error:
             self._failure = error

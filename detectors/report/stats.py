@@ -43,7 +43,8 @@ def stats_lines(
     )
     yield f"rules: {len(ruleset.rules)}"
     if ruleset.correlations:
-        yield f"correlations: {len(ruleset.correlations)}"
+        silent = sum(one.silent for one in ruleset.both)
+        yield f"correlations: {len(ruleset.correlations)}; {silent} rules only serve them"
     seen = sorted(binder.seen(), key=lambda binding: (binding.query, binding.how))
     declared = sorted(binder.declared(), key=lambda binding: binding.query)
     yield f"queries in the log: {len(counts.queries)}"

@@ -128,6 +128,10 @@ def read_correlation(
 ) -> Correlation | None:
     """The correlation in a document, not yet tied to its rules; None if it has a problem."""
     rule_id = str(sigma.id) if sigma.id else content_id(document.data)
+    if not isinstance(document.data.get("correlation"), dict):
+        what = "the correlation section is in another document than the rest"
+        problems.append(Problem(what, path, document.line, rule_id, "write each one whole"))
+        return None
     found = list(_problems(sigma, document, path, rule_id))
     terms: tuple[Term, ...] = ()
     refers = _refers(sigma)

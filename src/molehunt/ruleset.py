@@ -209,10 +209,14 @@ def _parse(
 
 
 def _document_of(item: Any, documents: list[Document]) -> Document:
-    for document in documents:
-        if str(document.data.get("id")) == str(item.id) or document.data.get("title") == item.title:
-            return document
-    return documents[0]
+    """The document of an object; one of several that share a `global` one may lack id and title."""
+    section = "correlation" if isinstance(item, SigmaCorrelationRule) else ""
+    alike = [one for one in documents if not section or section in one.data] or documents
+    for key, value in (("id", str(item.id)), ("title", item.title)):
+        for document in alike:
+            if key in document.data and str(document.data[key]) == value:
+                return document
+    return alike[0]
 
 
 def _problem(error: Exception, document: Document, path: str) -> Problem:

@@ -214,3 +214,13 @@ def test_numbers_of_any_length_are_read_or_not() -> None:
     (found,) = ck.findings(loaded, *huge)
     assert found.count == 3
     assert not ck.findings(loaded, event(0, uid="1" * 400 + ".0"), event(0, uid="1" * 301))
+
+
+def test_a_field_that_only_a_correlation_asks_for_is_no_filter() -> None:
+    """A query without it leaves the rule as it is; the event is in no group."""
+    loaded = load(COUNT | {"condition": {"gte": 1}}, service="processes")
+    line = kit.line({"pid": "1", "name": "a", "path": "/a"})
+    (match,) = ck.matches(loaded, line)
+    assert match.fields.places["cmdline"].kind == "absent"
+    assert match.fields.missing_filters == ()
+    assert not ck.findings(loaded, line)

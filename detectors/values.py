@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from .records import Scalar
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?\Z")
+# Longer ones are no quantities; Python refuses to read 4,300 digits, and a double ends at 309.
+_MAX_DIGITS, _MAX_NUMBER = 300, 10**300
 
 
 def as_text(value: Scalar) -> str:
@@ -33,15 +35,16 @@ def as_number(value: Scalar) -> int | float | None:
     """A logged value as a number, or None. Text counts if it is a plain decimal number.
 
     osquery logs numbers as text unless `--logger_numerics` is set. Hexadecimal text, exponents in
-    text and surrounding spaces are no numbers; a boolean is none.
+    text and surrounding spaces are no numbers, nor is text of more than 300 characters or what
+    is not below 10^300; a boolean is none.
     """
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, str):
-        if not _NUMBER.match(value):
+        if len(value) > _MAX_DIGITS or not _NUMBER.match(value):
             return None
         return float(value) if "." in value else int(value)
-    return value
+    return value if abs(value) < _MAX_NUMBER else None
 
 
 def fold(text: str) -> str:

@@ -132,8 +132,8 @@ filter:
     assert any("not loaded" in problem.what for problem in dangling.problems)
 
 
-def test_correlations_are_loaded_not_matched(tmp_path: Path) -> None:
-    """They are counted apart until they can be evaluated."""
+def test_correlations_are_loaded_apart(tmp_path: Path) -> None:
+    """They are no rules that match by themselves."""
     text = """\
 title: Correlation
 id: 00000000-0000-4000-8000-0000000000c1

@@ -232,3 +232,14 @@ def test_a_hostile_glob_is_linear() -> None:
     stars = "*a" * 40
     rule = kit.rule(f"selection:\n    cmdline: '{stars}b'\ncondition: selection")
     assert not kit.fires([rule], kit.line(P | {"cmdline": "a" * 5000}))
+
+
+@pytest.mark.parametrize("digits", [300, 400, 5000])
+def test_no_number_is_too_long_to_be_read(digits: int) -> None:
+    """Neither a column nor an event's time can stop the run; a long text is no number."""
+    above = kit.rule("selection:\n    pid|gt: 3\ncondition: selection")
+    assert kit.fires([above], kit.line({"pid": "9" * digits})) == (digits == 300)
+    logsource = "{product: osquery, service: process_events}"
+    named = kit.rule("selection:\n    path: /a\ncondition: selection", logsource)
+    line = kit.line({"path": "/a", "pid": "1", "time": "9" * digits}, "process_events")
+    assert kit.fires([named], line)

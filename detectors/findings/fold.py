@@ -67,11 +67,16 @@ class Folder:
     approved: dict[tuple[str, str], int] = field(default_factory=dict)
     _piles: dict[str, _Pile] = field(default_factory=dict)
 
-    def add(self, match: Match) -> None:
-        """Count one match in. A closing match ends a state and is no finding of its own."""
+    def add(self, match: Match) -> bool:
+        """Count one match in; False if it is approved and so must not count elsewhere either. A
+        closing match ends a state and is no finding of its own, nor is one of a rule that only
+        serves correlations."""
         rule, record = match.rule, match.record
         if self._is_approved(rule, record):
-            return
+            # That something has ended holds all the same.
+            return match.closes
+        if rule.silent and not rule.meta.context_only:
+            return True
         identity = match.identity
         key = finding_id(rule.id, record.host, identity)
         pile = self._piles.get(key)
@@ -81,14 +86,19 @@ class Folder:
             _close(pile, record)
         else:
             _count(pile, match)
+        return True
 
-    def findings(self) -> tuple[Finding, ...]:
-        """All findings, highest level first; context-only rules lift others and are not shown."""
+    def findings(self, others: Iterable[tuple[Finding, bool]] = ()) -> tuple[Finding, ...]:
+        """All findings, highest level first; context-only rules lift others and are not shown.
+
+        `others` are findings from elsewhere, each with whether its rule is context only.
+        """
         found = [
             (_finding(key, pile), pile.rule.meta.context_only)
             for key, pile in self._piles.items()
             if pile.count
         ]
+        found += others
         context = [finding for finding, only in found if only]
         return tuple(
             sorted((_lifted(finding, context) for finding, only in found if not only), key=_order)
@@ -187,7 +197,7 @@ def _finding(key: str, pile: _Pile) -> Finding:
         last_seen=None if last == -inf else last,
         count=pile.count,
         evidence=tuple(_evidence(pile, match) for match in kept),
-        techniques=tuple(_techniques(rule)),
+        techniques=tuple(techniques_of(rule.techniques)),
         raised_by=(),
         missing_filters=tuple(sorted(pile.missing)),
         false_positives=rule.false_positives,
@@ -206,6 +216,8 @@ def _evidence(pile: _Pile, match: Match) -> Evidence:
         basis=basis_of(record),
         reasons=match.evidence,
         values=tuple(sorted(record.values.items())),
+        host=record.host,
+        rule=match.rule.id,
     )
 
 
@@ -226,16 +238,17 @@ def basis_of(record: Record) -> str:
     return "present" if record.action == "snapshot" or record.counter == 0 else "new"
 
 
-def _techniques(rule: Rule) -> Iterable[Technique]:
+def techniques_of(ids: Iterable[str]) -> Iterable[Technique]:
+    """The ATT&CK techniques with these ids; one that is not known goes by its id."""
     known = techniques()
-    for technique in rule.techniques:
+    for technique in ids:
         entry = known.get(technique, {})
         yield Technique(technique, entry.get("name", technique), tuple(entry.get("tactics", ())))
 
 
 def _lifted(finding: Finding, context: list[Finding]) -> Finding:
     """One level up, never past high, if context on the same entity lies within seven days."""
-    near = [other for other in context if other.host == finding.host and _near(finding, other)]
+    near = [other for other in context if _shares_host(finding, other) and _near(finding, other)]
     if not near:
         return finding
     level = Level(finding.level + 1) if finding.level < Level.HIGH else finding.level
@@ -244,6 +257,10 @@ def _lifted(finding: Finding, context: list[Finding]) -> Finding:
         for other in sorted(near, key=_order)
     )
     return replace(finding, level=level, raised_by=raises)
+
+
+def _shares_host(one: Finding, other: Finding) -> bool:
+    return not {host for host, _ in one.all_hosts}.isdisjoint(host for host, _ in other.all_hosts)
 
 
 def _near(one: Finding, other: Finding) -> bool:

@@ -24,7 +24,8 @@ class Evidence:
 
     `basis` is `event` (an event said so), `new` (the row appeared), `present` (it was there when
     osquery first looked, or in a snapshot) or `gone` (a rule on removed rows). `at` and `until` are
-    seconds since 1970 UTC; `until` is set where the row was seen to go away.
+    seconds since 1970 UTC; `until` is set where the row was seen to go away. `host` is the
+    identifier of its host, `rule` the id of the rule that it matched.
     """
 
     where: Locator
@@ -34,6 +35,8 @@ class Evidence:
     basis: str
     reasons: tuple[Reason, ...]
     values: tuple[tuple[str, Value], ...]
+    host: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,12 @@ class Raise:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found on one entity.
+    """One thing found on one entity or, by a correlation, in one group.
 
     `id` hashes the rule id, the entity and the rule's identity fields, never a time or a path: the
     same thing again is the same finding. `level` is what counts; `rule_level` is the rule's own,
-    lower where `raised_by` says so. `count` is exact; `evidence` is the earliest few.
+    lower where `raised_by` says so. `count` is exact; `evidence` is the earliest few. `hosts` are
+    identifier and name of all its hosts, sorted; `host` is the first of them.
     """
 
     id: str
@@ -76,6 +80,12 @@ class Finding:
     false_positives: tuple[str, ...]
     next_steps: tuple[str, ...]
     references: tuple[str, ...]
+    hosts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def all_hosts(self) -> tuple[tuple[str, str], ...]:
+        """Identifier and name of every host that the finding is about; at least one."""
+        return self.hosts or ((self.host, self.host_name),)
 
 
 __all__ = ["Evidence", "Finding", "Level", "Raise", "Reason", "Technique"]

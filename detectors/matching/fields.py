@@ -127,7 +127,8 @@ def _on_table(rule: Rule, table_map: TableMap, shape: Shape, taxonomy: Taxonomy)
         if (column := _column(shape, subject, name)) is not None
     )
     positive = {name for c in rule.conditions for name in _positive(c, True)}
-    missing = sorted(n for n, p in places.items() if p.kind == "absent" and n not in positive)
+    negative = {name for c in rule.conditions for name in fields_of(c)} - positive
+    missing = sorted(name for name in negative if places[name].kind == "absent")
     return FieldMap(store, table_map.table, places, where, tuple(missing))
 
 
@@ -137,7 +138,7 @@ def _places(
     default = taxonomy.stores[table_map.store].text
     return {
         name: _place(name, table_map, subject, shape, taxonomy, default)
-        for name in (*rule.fields, *rule.meta.identity)
+        for name in sorted({*rule.fields, *rule.meta.identity, *rule.asked})
     }
 
 

@@ -48,7 +48,9 @@ def sure(finding: Finding) -> Text:
 
 def host(finding: Finding, width: int, shared: frozenset[str]) -> Text:
     """The host's name, its identifier if it has no name of its own, and the users concerned."""
-    lines = [Text(printable(name_of(finding), width), "bold")]
+    others = len(finding.all_hosts) - 1
+    more = f" (+{others})" if others else ""
+    lines = [Text(printable(name_of(finding), width - len(more)) + more, "bold")]
     if name_of(finding) in shared and finding.host != name_of(finding):
         lines.append(Text(printable(finding.host, width), _DIM))
     if finding.users:
@@ -113,9 +115,15 @@ def telling(finding: Finding) -> Iterable[str]:
 
 
 def why(finding: Finding, width: int) -> Text:
-    """The first record's reasons, what raised the level, and which filters could not be applied."""
-    first = finding.evidence[0] if finding.evidence else None
-    reasons = list(dict.fromkeys(first.reasons)) if first else []
+    """The first record's reasons, what raised the level, and which filters could not be applied.
+
+    Of several rules, which a correlation brought together, the first reason of each.
+    """
+    by_rule: dict[str, tuple[Reason, ...]] = {}
+    for item in finding.evidence:
+        by_rule.setdefault(item.rule, item.reasons)
+    each = [found if len(by_rule) == 1 else found[:1] for found in by_rule.values()]
+    reasons = list(dict.fromkeys(reason for found in each for reason in found))
     above = {
         value for value in islice(telling(finding), _VALUES) if printable(value, width) == value
     }
@@ -180,7 +188,7 @@ def summary(findings: list[Finding]) -> Text:
     for step in sorted(Level, reverse=True):
         if count := sum(finding.level is step for finding in findings):
             parts.append(Text(f"{count} {step}", _LEVELS[step]))
-    hosts = len({finding.host for finding in findings})
+    hosts = len({host for finding in findings for host, _ in finding.all_hosts})
     return Text(", ").join(parts) + Text(f" on {hosts} host{'s' if hosts != 1 else ''}")
 
 

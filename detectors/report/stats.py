@@ -8,6 +8,7 @@ from typing import TextIO
 from molehunt.ruleset import RuleSet
 from molehunt.taxonomy import Taxonomy
 
+from ..correlating.blind import blind_correlations
 from ..matching.fields import resolve, why_not
 from ..matching.plan import Plan
 from ..records import Binding
@@ -42,12 +43,15 @@ def stats_lines(
     )
     yield f"rules: {len(ruleset.rules)}"
     if ruleset.correlations:
-        yield f"correlations loaded, not matched yet: {len(ruleset.correlations)}"
+        silent = sum(one.silent for one in ruleset.both)
+        yield f"correlations: {len(ruleset.correlations)}; {silent} rules only serve them"
     seen = sorted(binder.seen(), key=lambda binding: (binding.query, binding.how))
     declared = sorted(binder.declared(), key=lambda binding: binding.query)
     yield f"queries in the log: {len(counts.queries)}"
     yield from _limited(_bound_lines(seen, counts.queries))
     yield from _rules_lines(ruleset, seen, declared, configured, taxonomy)
+    if ruleset.correlations:
+        yield from _correlation_lines(ruleset, [*declared, *seen], configured, taxonomy)
     yield from _unused_lines(ruleset, [*seen, *declared], taxonomy)
 
 
@@ -80,6 +84,15 @@ def _rules_lines(
     ]
     for title, rule_id, missing in dict.fromkeys(degraded):
         yield f"  {title} [{rule_id}] runs without its filter on {', '.join(missing)}"
+
+
+def _correlation_lines(
+    ruleset: RuleSet, pool: list[Binding], configured: bool, taxonomy: Taxonomy
+) -> Iterator[str]:
+    blind = blind_correlations(ruleset, pool, taxonomy)
+    word = "cannot fire on this schedule" if configured else "not possible in this log"
+    yield f"correlations {word}: {len(blind)} of {len(ruleset.correlations)}"
+    yield from _limited(f"  {one.title} [{one.id}]: {why}" for one, why in blind)
 
 
 def _unused_lines(ruleset: RuleSet, bindings: list[Binding], taxonomy: Taxonomy) -> Iterator[str]:

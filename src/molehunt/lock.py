@@ -1,16 +1,17 @@
 """One line per rule, so that a changed meaning is seen: `<id> <version> <hash> <file>`.
 
-The hash covers what decides about a finding: log source, detection, level, and those keys of the
-`molehunt:` block. Text for people does not count.
+The hash covers what decides about a finding: log source, detection or correlation, level, and those
+keys of the `molehunt:` block. Text for people does not count.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from .correlation import Correlation
 from .problems import Problem
 from .ruleset import Rule, RuleSet
 
@@ -29,8 +30,17 @@ class Entry(NamedTuple):
         return f"{self.id} {self.version} {self.meaning} {self.name}"
 
 
-def meaning_of(rule: Rule) -> str:
+def meaning_of(rule: Rule | Correlation) -> str:
     """16 hexadecimal digits of SHA-256 over the canonical JSON of what the rule means."""
+    if isinstance(rule, Correlation):
+        return _digest(
+            {
+                "correlation": rule.raw.get("correlation"),
+                "generate": rule.generate,
+                "level": str(rule.level),
+                "context_only": rule.meta.context_only,
+            }
+        )
     parts = {
         "logsource": {k: v for k, v in rule.raw.get("logsource", {}).items() if k != "definition"},
         "detection": rule.raw.get("detection"),
@@ -41,6 +51,10 @@ def meaning_of(rule: Rule) -> str:
         "removed": rule.meta.removed,
         "platforms": sorted(rule.meta.platforms),
     }
+    return _digest(parts)
+
+
+def _digest(parts: Mapping[str, Any]) -> str:
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -63,10 +77,10 @@ def parse_lock(lines: Sequence[str]) -> tuple[dict[str, Entry], list[Problem]]:
 def update_lock(lines: Sequence[str], ruleset: RuleSet) -> list[str]:
     """The lines as they should be: new rules at 1, changed ones one up, sorted by id."""
     entries, _ = parse_lock(lines)
-    return sorted(str(_updated(rule, entries.get(rule.id))) for rule in ruleset.rules)
+    return sorted(str(_updated(rule, entries.get(rule.id))) for rule in ruleset.both)
 
 
-def _updated(rule: Rule, old: Entry | None) -> Entry:
+def _updated(rule: Rule | Correlation, old: Entry | None) -> Entry:
     meaning = meaning_of(rule)
     version = 1 if old is None else old.version + (old.meaning != meaning)
     return Entry(rule.id, version, meaning, rule.name)
@@ -82,7 +96,7 @@ def _differences(
     lines: list[str], entries: dict[str, Entry], ruleset: RuleSet
 ) -> Iterator[Problem]:
     hint = "run make lock"
-    for rule in ruleset.rules:
+    for rule in ruleset.both:
         entry = entries.get(rule.id)
         if entry is None:
             yield Problem("rule is not in the lock", rule.path, rule=rule.id, hint=hint)
@@ -91,7 +105,7 @@ def _differences(
             yield Problem(what, rule.path, rule=rule.id, hint=hint)
         elif entry.name != rule.name:
             yield Problem(f"rule was locked as {entry.name}", rule.path, rule=rule.id, hint=hint)
-    known = {rule.id for rule in ruleset.rules}
+    known = {rule.id for rule in ruleset.both}
     for gone in sorted(set(entries) - known):
         what = f"locked rule is gone: {entries[gone].name}"
         yield Problem(what, LOCK, rule=gone, hint="deprecate a rule instead of deleting it")

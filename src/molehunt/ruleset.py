@@ -17,10 +17,13 @@ from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
 from .conditions import Condition, fields_of
+from .correlation import KEYS as CORRELATION_KEYS
+from .correlation import Correlation, for_pysigma, read_correlation
 from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
 from .problems import Problem, Severity
+from .references import tie
 from .rulechecks import check_regexes, check_selectors, check_tree, line_of
 from .sigmatree import condition_of
 from .yamlfile import Document, read_file
@@ -41,11 +44,14 @@ class Rule:
     """One rule, ready to match. `conditions` are linked with OR, `fields` the names in them.
 
     `path` is the file as found, `name` its path below the folder that was named. A rule without a
-    level counts as medium.
+    level counts as medium. `called` is Sigma's `name`, which correlations use. `asked` are fields
+    that correlations ask for; `silent` says that the rule only serves correlations and makes no
+    finding of its own.
     """
 
     id: str
     title: str
+    called: str
     description: str
     status: str
     level: Level
@@ -63,16 +69,26 @@ class Rule:
     lines: Mapping[tuple[str | int, ...], int]
     meta: Metadata
     raw: Mapping[str, Any]
+    asked: tuple[str, ...] = ()
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All that was loaded. `ignored` are YAML files found in folders that hold no rule."""
+    """All that was loaded. `ignored` are YAML files found in folders that hold no rule.
+
+    Correlations stand after those they refer to.
+    """
 
     rules: tuple[Rule, ...]
-    correlations: tuple[SigmaCorrelationRule, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
     problems: tuple[Problem, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @property
+    def both(self) -> tuple[Rule | Correlation, ...]:
+        """Rules and correlations."""
+        return (*self.rules, *self.correlations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +125,14 @@ def load_rules(paths: Sequence[str]) -> RuleSet:
     filters = [item for item in loaded if isinstance(item.sigma, SigmaFilter)]
     rules_only = _apply_filters(rules_only, filters, problems)
     finished = [rule for item in rules_only if (rule := _finish(item, problems)) is not None]
-    correlations = tuple(
-        item.sigma for item in loaded if isinstance(item.sigma, SigmaCorrelationRule)
-    )
-    return RuleSet(
-        tuple(_unique(finished, problems)), correlations, tuple(problems), tuple(ignored)
-    )
+    correlations = [
+        one
+        for item in loaded
+        if isinstance(item.sigma, SigmaCorrelationRule)
+        and (one := read_correlation(item.sigma, item.document, item.path, item.name, problems))
+    ]
+    tied = tie(list(_unique(finished, problems)), correlations, problems)
+    return RuleSet(tied.rules, tied.correlations, tuple(problems), tuple(ignored))
 
 
 def _files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, str, bool]]:
@@ -164,7 +182,7 @@ def _parse(
     first = documents[0]
     try:
         collection = SigmaCollection.from_dicts(
-            [document.data for document in documents],
+            [for_pysigma(document.data) for document in documents],
             collect_errors=True,
             source=SigmaRuleLocation(Path(path)),
             collect_filters=True,
@@ -195,10 +213,14 @@ def _parse(
 
 
 def _document_of(item: Any, documents: list[Document]) -> Document:
-    for document in documents:
-        if str(document.data.get("id")) == str(item.id) or document.data.get("title") == item.title:
-            return document
-    return documents[0]
+    """The document of an object; one of several that share a `global` one may lack id and title."""
+    section = "correlation" if isinstance(item, SigmaCorrelationRule) else ""
+    alike = [one for one in documents if not section or section in one.data] or documents
+    for key, value in (("id", str(item.id)), ("title", item.title)):
+        for document in alike:
+            if key in document.data and str(document.data[key]) == value:
+                return document
+    return alike[0]
 
 
 def _problem(error: Exception, document: Document, path: str) -> Problem:
@@ -218,6 +240,9 @@ def _shape_is_good(document: Document, path: str, problems: list[Problem]) -> bo
     logsource = data.get("logsource")
     if isinstance(logsource, dict):
         found += _misspelt(logsource, _LOGSOURCE_KEYS, ("logsource",), document, path, rule)
+    if isinstance(data.get("correlation"), dict):
+        section = data["correlation"]
+        found += _misspelt(section, CORRELATION_KEYS, ("correlation",), document, path, rule)
     if "detection" in data:
         found += check_regexes(data["detection"], document, path, rule)
         found += check_selectors(data["detection"], document, path, rule)
@@ -288,6 +313,7 @@ def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
     return Rule(
         id=rule_id,
         title=sigma.title,
+        called=sigma.name or "",
         description=sigma.description or "",
         status=sigma.status.name.lower() if sigma.status else "",
         level=Level[sigma.level.name] if sigma.level else Level.MEDIUM,

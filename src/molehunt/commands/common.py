@@ -11,6 +11,7 @@ from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.config import load_schedule
 from molehunt.detectors.schedule.queries import pack_schedule
 
+from ..correlation import Correlation
 from ..data import load_yaml
 from ..exits import Exit
 from ..problems import Problem, Severity, UsageError
@@ -40,15 +41,22 @@ def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
 
 def pick(rules: Iterable[Rule], wanted: str) -> list[Rule]:
     """The rules that a user means by an id, the beginning of one, a title, or a file."""
+    return [rule for rule in rules if _is_meant(rule, wanted)]
+
+
+def pick_correlations(correlations: Iterable[Correlation], wanted: str) -> list[Correlation]:
+    """The same for correlations."""
+    return [one for one in correlations if _is_meant(one, wanted)]
+
+
+def _is_meant(rule: Rule | Correlation, wanted: str) -> bool:
     word = wanted.casefold()
-    return [
-        rule
-        for rule in rules
-        if (len(word) >= 4 and rule.id.casefold().startswith(word))
+    return bool(
+        (len(word) >= 4 and rule.id.casefold().startswith(word))
         or rule.title.casefold() == word
         or (rule.path and Path(rule.path).name.casefold() in (word, word + ".yml"))
         or rule.path == wanted
-    ]
+    )
 
 
 def show(problems: Iterable[Problem]) -> Exit:

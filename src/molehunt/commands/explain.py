@@ -18,15 +18,15 @@ from molehunt.detectors.tying import record_of
 
 from ..exits import Exit
 from ..problems import Problem, UsageError
-from ..ruleset import Rule
+from ..ruleset import Rule, RuleSet
 from ..taxonomy import taxonomy
-from .common import load, make_binder, pick, show
+from .common import load, make_binder, pick, pick_correlations, show
 
 
 def run(options: Namespace) -> Exit:
     """Explain every row of the event for the one rule."""
     ruleset = load(options.rules)
-    rule = _one_rule(options.rule, list(ruleset.rules))
+    rule = _one_rule(options.rule, ruleset)
     problems: list[Problem] = []
     binder = make_binder(options.config, problems)
     plan = compile_plan([rule], taxonomy(), binder, scan="")
@@ -41,9 +41,14 @@ def run(options: Namespace) -> Exit:
     return show(problems)
 
 
-def _one_rule(wanted: str, rules: list[Rule]) -> Rule:
-    found = pick(rules, wanted)
+def _one_rule(wanted: str, ruleset: RuleSet) -> Rule:
+    found = pick(ruleset.rules, wanted)
     if not found:
+        for one in pick_correlations(ruleset.correlations, wanted):
+            raise UsageError(
+                f"'{wanted}' is a correlation ({one.title}), which no single event can match;"
+                f" explain the rules it refers to: {', '.join(one.rules)}"
+            )
         raise UsageError(f"no rule with id, title or file '{wanted}'")
     if len(found) > 1:
         listed = ", ".join(f"{rule.id} ({rule.title})" for rule in found[:5])

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from molehunt.detectors.correlating.correlator import Correlator
+from molehunt.detectors.findings.correlated import correlated_findings
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
@@ -58,16 +60,20 @@ def run(options: Namespace) -> Exit:
         problems(problem)
     plan = _plan(options, ruleset, binder)
     folder = Folder(organisation)
+    correlator = Correlator(ruleset)
     files = expand(options.paths, problems)
     interrupted = False
     try:
         for match in plan.matches(_read(files, problems, options), problems):
-            if _within(match.record, since, until):
-                folder.add(match)
+            if _within(match.record, since, until) and folder.add(match):
+                correlator.add(match)
     except KeyboardInterrupt:
         interrupted = True
         problems(Problem("interrupted: this is what was found so far"))
-    findings = folder.findings()
+    with correlator:
+        findings = folder.findings(correlated_findings(correlator))
+    for problem in correlator.problems():
+        problems(problem)
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]
     write(options, shown, _run(ruleset, files, folder, problems, interrupted))
     if options.stats:
@@ -167,6 +173,8 @@ def _run(
 def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, folder: Folder, hidden: int) -> None:
     counts = plan.counts
     parts = [f"{counts.lines:,} lines", f"{len(ruleset.rules)} rules"]
+    if ruleset.correlations:
+        parts.append(f"{len(ruleset.correlations)} correlations")
     if counts.broken:
         parts.append(f"{counts.broken:,} broken lines")
     if folder.approved:

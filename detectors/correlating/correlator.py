@@ -1,0 +1,322 @@
+"""From events to what correlations find: takes events in any order, evaluates when all are in."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from molehunt.correlation import NUMERIC, VALUED, Correlation
+from molehunt.problems import Problem, Severity
+from molehunt.ruleset import RuleSet
+
+from ..matching.fields import FieldMap
+from ..matching.match import Match
+from ..records import Scalar
+from .events import Entry, Event, entries_for, events_of, uses_of, wanted_by
+from .store import Part, Shown, Store, Who
+from .windows import Hit, hits, needed_places
+
+EVIDENCE_CAP = 5
+# Evidence that a hit of another correlation hands on, and the most that a finding then shows.
+HANDED_ON, CHAINED_CAP = 3, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Correlated:
+    """All hits of one correlation in one group.
+
+    `group` are the values of its group-by fields. `count` is the number of contributing events,
+    `last` the end of the last where one was seen, `who` all whom they are about. `shown` are some
+    of the records: the first of each rule and of each counted value, then the earliest.
+    """
+
+    correlation: Correlation
+    group: tuple[str, ...]
+    hits: int
+    first: float
+    last: float
+    count: int
+    who: tuple[Who, ...]
+    shown: tuple[Shown, ...]
+
+
+class Collected(NamedTuple):
+    """What a process has to send on: events, the time of the latest match (-inf without any), and
+    the number of matches that could not be placed in time."""
+
+    events: list[Event]
+    latest: float
+    untimed: int
+
+
+class Collector:
+    """Matches in, events out: for a process that only reads and sends what it takes to the one that
+    has the `Correlator`."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        self._latest = -inf
+        self._untimed = 0
+        self._wanted = wanted_by(ruleset.correlations, ruleset.rules)
+        self._events: list[Event] = []
+
+    def add(self, match: Match) -> None:
+        """Take a match in. One of a rule that no correlation refers to makes no event."""
+        at = match.record.at
+        if at is not None:
+            self._latest = max(self._latest, at)
+        elif match.rule.id in self._wanted.uses:
+            self._untimed += 1
+        self._events += events_of(match, self._wanted)
+
+    def take(self) -> Collected:
+        """What came in since the last call; it can be pickled."""
+        taken = Collected(self._events, self._latest, self._untimed)
+        self._events, self._latest, self._untimed = [], -inf, 0
+        return taken
+
+
+class Correlator:
+    """Takes matches or events, in any order; `results()` gives what they amount to, once.
+
+    Use it in a `with` statement, or close it: it may hold a temporary file. Nothing is opened
+    before the first event. Where the disk is full, `problems` says so and the rest goes on.
+    """
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        self.correlations = ruleset.correlations
+        self.rules = {rule.id: rule for rule in ruleset.rules}
+        self._collector = Collector(ruleset)
+        self._horizon = -inf
+        self._untimed = 0
+        self._store: Store | None = None
+        self._failure: sqlite3.Error | None = None
+        self._contexts: dict[tuple[object, ...], int] = {}
+        self._fields: list[FieldMap] = []
+        self._last: tuple[FieldMap | None, int] = (None, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete what was spilled."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def add(self, match: Match) -> None:
+        """Take a match in. One of a rule that no correlation refers to only says how far the logs
+        go."""
+        if self.correlations:
+            self._collector.add(match)
+            self.merge(self._collector.take())
+
+    def problems(self) -> Iterator[Problem]:
+        """What was left out, once the results were read."""
+        if self._untimed:
+            what = f"{self._untimed} matches without a time took part in no correlation"
+            hint = "a log line needs unixTime"
+            yield Problem(what, hint=hint, severity=Severity.WARNING)
+        if self._failure is not None:
+            hint = "name a directory with room in TMPDIR"
+            yield Problem(f"correlations are not complete: {self._failure}", hint=hint)
+
+    def merge(self, collected: Collected) -> None:
+        """Take in what a collector gave. An absence counts up to the latest match of any."""
+        self._horizon = max(self._horizon, collected.latest)
+        self._untimed += collected.untimed
+        self.extend(collected.events)
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Take events in."""
+        if self._failure is not None:
+            return
+        try:
+            for event in events:
+                if self._store is None:
+                    self._store = Store(self.correlations)
+                self._horizon = max(self._horizon, event.at)
+                self._store.add(event, self._context(event))
+        except sqlite3.Error as error:
+            self._failure = error
+
+    def fields_of(self, shown: Shown) -> FieldMap:
+        """How the rule behind a piece of evidence read its record."""
+        return self._fields[shown.context]
+
+    def _context(self, event: Event) -> int:
+        if event.fields is self._last[0]:
+            return self._last[1]
+        key = (event.fields.key, event.fields.missing_filters)
+        found = self._contexts.get(key)
+        if found is None:
+            found = self._contexts[key] = len(self._fields)
+            self._fields.append(event.fields)
+        self._last = (event.fields, found)
+        return found
+
+    def results(self) -> Iterator[Correlated]:
+        """What each correlation found, those referred to first, groups in order of their values."""
+        if self._store is None or self._failure is not None:
+            return
+        try:
+            self._store.fill()
+            for number in range(len(self.correlations)):
+                found = _Evaluation(self._store, self.correlations, number, self._horizon)
+                yield from found.results()
+        except sqlite3.Error as error:
+            self._failure = error
+
+
+class _Picked:
+    """The parts to show: the first of each rule, the first of each value, then the earliest."""
+
+    __slots__ = ("_earliest", "_rules", "_values")
+
+    def __init__(self) -> None:
+        self._rules: dict[int, Part] = {}
+        self._values: dict[tuple[int, object], Part] = {}
+        self._earliest: list[Part] = []
+
+    def add(self, part: Part, value: object) -> None:
+        """Look at the next part, in order of time."""
+        self._rules.setdefault(part.place, part)
+        if len(self._values) < EVIDENCE_CAP:
+            self._values.setdefault((part.place, value), part)
+        if len(self._earliest) < EVIDENCE_CAP:
+            self._earliest.append(part)
+
+    def chosen(self) -> list[Part]:
+        """At most `EVIDENCE_CAP`, or one of each rule if these are more."""
+        parts = [*self._rules.values(), *self._values.values(), *self._earliest]
+        cap = max(EVIDENCE_CAP, len(self._rules))
+        distinct = {(part.seen, part.id, part.place): part for part in reversed(parts)}
+        ordered = [distinct[key] for key in dict.fromkeys((p.seen, p.id, p.place) for p in parts)]
+        return ordered[:cap]
+
+
+@dataclass(slots=True)
+class _Pile:
+    """What is kept of one group's hits."""
+
+    first: float = inf
+    last: float = -inf
+    count: int = 0
+    who: set[int] = field(default_factory=set)
+    picked: _Picked = field(default_factory=_Picked)
+
+
+class _Evaluation:
+    """One correlation over its groups."""
+
+    def __init__(
+        self, store: Store, correlations: Sequence[Correlation], number: int, horizon: float
+    ) -> None:
+        self._store = store
+        self._one = correlations[number]
+        self._number = number
+        self._horizon = horizon
+        self._needed = needed_places(self._one.terms)
+        # The uses of this correlation by others.
+        self._above = [
+            (number_, correlations[use.correlation], use.place)
+            for number_, use in enumerate(uses_of(correlations))
+            if correlations[use.correlation].rules[use.place] == self._one.id
+        ]
+
+    def results(self) -> Iterator[Correlated]:
+        one, store = self._one, self._store
+        for group, shown in store.groups(self._number):
+            pile, found, after = _Pile(), 0, -inf
+            for hit in hits(one, store.content(group), self._horizon):
+                found += 1
+                self._take(pile, self._parts(store.parts(group, hit, after)))
+                if self._above:
+                    self._hand_up(group, shown, hit, after)
+                after = hit.last
+            if found:
+                yield Correlated(
+                    correlation=one,
+                    group=shown,
+                    hits=found,
+                    first=pile.first,
+                    last=pile.last,
+                    count=pile.count,
+                    who=tuple(sorted(store.who(number) for number in pile.who)),
+                    shown=self._evidence(pile.picked),
+                )
+
+    def _parts(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """Without what the condition does not count."""
+        one = self._one
+        for part in parts:
+            if one.terms and part.place not in self._needed:
+                continue
+            if one.type in VALUED and part.value is None:
+                continue
+            yield part
+
+    def _take(self, pile: _Pile, parts: Iterable[Part]) -> None:
+        counted: tuple[float, int] | None = None
+        for part in parts:
+            if (part.start, part.id) != counted:
+                counted = (part.start, part.id)
+                pile.count += 1
+            pile.first = min(pile.first, part.start)
+            pile.last = max(pile.last, part.start if part.end == inf else part.end)
+            pile.who.update(self._who(part))
+            # Numbers differ all the time; that tells nothing.
+            value = None if self._one.type in NUMERIC else part.value
+            pile.picked.add(part, value)
+
+    def _who(self, part: Part) -> Iterable[int]:
+        return self._store.who_of_hit(part.id) if part.who is None else (part.who,)
+
+    def _evidence(self, picked: _Picked) -> tuple[Shown, ...]:
+        numbers = self._seen(picked)
+        shown = [self._store.shown(number) for number in numbers]
+        return tuple(sorted(shown, key=lambda one: (one.at, one.where, one.rule)))
+
+    def _seen(self, picked: _Picked) -> list[int]:
+        """The records behind what was picked: themselves, or some of a hit's."""
+        found: dict[int, None] = {}
+        for part in picked.chosen():
+            if part.seen is not None:
+                found[part.seen] = None
+            else:
+                handed = list(self._store.seen_of_hit(part.id))[:HANDED_ON]
+                found.update(dict.fromkeys(handed))
+        return list(found)[:CHAINED_CAP]
+
+    def _hand_up(self, group: int, shown: tuple[str, ...], hit: Hit, after: float) -> None:
+        """The hit as an event for the correlations above, with all that contributed."""
+        store, pile = self._store, _Pile()
+        carried: dict[str, None] = {}
+        for parts in (store.older_parts(group, hit, after), store.parts(group, hit, after)):
+            for part in self._parts(parts):
+                self._take(pile, (part,))
+                carried[part.carried] = None
+        entries: dict[Entry, None] = {}
+        own = {name: (value,) for name, value in zip(self._one.group_by, shown, strict=True)}
+        for text in carried:
+            found: dict[str, tuple[Scalar, ...]] = dict(own)
+            for name in self._one.carried:
+                found[name] = ()
+            if text:
+                found |= {name: tuple(values) for name, values in json.loads(text).items()}
+            for use, above, place in self._above:
+                asked = {name: found[above.field(place, name)] for name in above.asks}
+                entries.update(dict.fromkeys(entries_for(above, use, asked)))
+        store.add_hit(hit, entries, sorted(pile.who), self._seen(pile.picked))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import heapq
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import NamedTuple
 
 from molehunt.data import techniques
 from molehunt.levels import Level
@@ -28,31 +29,52 @@ CLOSES_CAP = 64
 RAISE_WINDOW = 7 * 86400.0
 
 
-@dataclass(slots=True)
-class _Pile:
-    """What is kept of one finding while matches come in."""
+class Rank(NamedTuple):
+    """The canonical order of evidence: by time (unknown last), then by place."""
 
-    rule: Rule
-    host: str
-    identity: tuple[tuple[str, Value], ...]
+    at: float
+    file: str
+    offset: int
+    row: int
+
+
+class Kept(NamedTuple):
+    """A piece of evidence. `row` tells its row from others of its query, where it is a state that
+    can end; "" otherwise."""
+
+    rank: Rank
+    evidence: Evidence
+    row: str
+
+
+class _Order(tuple[Rank, Match]):
+    """Reversed, so that a heap drops the latest."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: tuple[object, ...]) -> bool:
+        return bool(self[0] > other[0])  # type: ignore[operator]
+
+
+@dataclass(slots=True)
+class Pile:
+    """What is kept of one finding while matches come in; plain values but for `heap`.
+
+    `front` is the record that comes first, with the host and the identity as spelled there.
+    """
+
+    rule: str
+    front: tuple[Rank, str, tuple[tuple[str, Value], ...]]
     names: set[str] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     first: float = inf
     last: float = -inf
     count: int = 0
-    kept: list[tuple[_Rank, Match]] = field(default_factory=list)
+    heap: list[_Order] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     closes: list[tuple[float, str]] = field(default_factory=list)
     last_close: float = -inf
-
-
-class _Rank(tuple[float, str, int, int]):
-    """Canonical order of evidence, reversed so that a heap drops the latest."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: tuple[object, ...]) -> bool:
-        return tuple.__gt__(self, other)
 
 
 @dataclass(slots=True)
@@ -60,12 +82,15 @@ class Folder:
     """Takes matches one by one; `findings()` gives what they amount to.
 
     Memory grows with the number of findings, not of matches. `approved` counts the matches that an
-    approval covers, by (subject or rule id, owner).
+    approval covers, by (subject or rule id, owner). A process that only reads has a folder of its
+    own and sends what it `take()`s to the one that folds all together; that one must know the
+    `rules`.
     """
 
     organisation: Organisation | None = None
+    rules: dict[str, Rule] = field(default_factory=dict)
     approved: dict[tuple[str, str], int] = field(default_factory=dict)
-    _piles: dict[str, _Pile] = field(default_factory=dict)
+    _piles: dict[str, Pile] = field(default_factory=dict)
 
     def add(self, match: Match) -> bool:
         """Count one match in; False if it is approved and so must not count elsewhere either. A
@@ -77,28 +102,45 @@ class Folder:
             return match.closes
         if rule.silent and not rule.meta.context_only:
             return True
-        identity = match.identity
+        identity, rank = match.identity, _rank(record)
         key = finding_id(rule.id, record.host, identity)
         pile = self._piles.get(key)
         if pile is None:
-            pile = self._piles[key] = _Pile(rule, record.host, identity)
+            self.rules[rule.id] = rule
+            pile = self._piles[key] = Pile(rule.id, (rank, record.host, identity))
+        elif rank < pile.front[0]:
+            pile.front = (rank, record.host, identity)
         if match.closes:
             _close(pile, record)
         else:
-            _count(pile, match)
+            _count(pile, match, rank)
         return True
+
+    def take(self) -> dict[str, Pile]:
+        """What came in since the last call, by finding id; it can be pickled and merged."""
+        taken, self._piles = self._piles, {}
+        for pile in taken.values():
+            _settle(pile)
+        return taken
+
+    def merge(self, piles: Mapping[str, Pile], lines: int = 0) -> None:
+        """Take in what another folder gave; `lines` stand before its part of the file."""
+        for key, pile in piles.items():
+            _settle(pile)
+            if lines:
+                pile.kept = [_moved(kept, lines) for kept in pile.kept]
+            mine = self._piles.get(key)
+            if mine is None:
+                self._piles[key] = pile
+            else:
+                _merge(mine, pile)
 
     def findings(self, others: Iterable[tuple[Finding, bool]] = ()) -> tuple[Finding, ...]:
         """All findings, highest level first; context-only rules lift others and are not shown.
 
         `others` are findings from elsewhere, each with whether its rule is context only.
         """
-        found = [
-            (_finding(key, pile), pile.rule.meta.context_only)
-            for key, pile in self._piles.items()
-            if pile.count
-        ]
-        found += others
+        found = [*self._found(), *others]
         context = [finding for finding, only in found if only]
         return tuple(
             sorted((_lifted(finding, context) for finding, only in found if not only), key=_order)
@@ -106,12 +148,14 @@ class Folder:
 
     def context(self) -> tuple[Finding, ...]:
         """The findings of context-only rules, which are never shown by themselves."""
-        found = [
-            _finding(key, pile)
-            for key, pile in self._piles.items()
-            if pile.count and pile.rule.meta.context_only
-        ]
-        return tuple(sorted(found, key=_order))
+        return tuple(sorted((finding for finding, only in self._found() if only), key=_order))
+
+    def _found(self) -> Iterator[tuple[Finding, bool]]:
+        for key, pile in self._piles.items():
+            if pile.count:
+                _settle(pile)
+                rule = self.rules[pile.rule]
+                yield _finding(key, pile, rule), rule.meta.context_only
 
     def _is_approved(self, rule: Rule, record: Record) -> bool:
         if self.organisation is None:
@@ -134,12 +178,12 @@ def finding_id(rule: str, host: str, identity: tuple[tuple[str, Value], ...]) ->
     return hashlib.sha256("\x1f".join(parts).encode(errors="replace")).hexdigest()[:16]
 
 
-def _rank(record: Record) -> _Rank:
+def _rank(record: Record) -> Rank:
     at, where = record.at, record.locator
-    return _Rank((inf if at is None else at, where.file, where.line, where.row))
+    return Rank(inf if at is None else at, where.file, where.offset, where.row)
 
 
-def _count(pile: _Pile, match: Match) -> None:
+def _count(pile: Pile, match: Match, rank: Rank) -> None:
     record = match.record
     pile.count += 1
     if record.at is not None:
@@ -149,11 +193,42 @@ def _count(pile: _Pile, match: Match) -> None:
     if name := record.decorations.get("hostname"):
         pile.names.add(name)
     pile.missing.update(match.fields.missing_filters)
-    entry = (_rank(record), match)
-    if len(pile.kept) < EVIDENCE_CAP:
-        heapq.heappush(pile.kept, entry)
-    elif pile.kept[0][0] < entry[0]:
-        heapq.heapreplace(pile.kept, entry)
+    entry = _Order((rank, match))
+    if len(pile.heap) < EVIDENCE_CAP:
+        heapq.heappush(pile.heap, entry)
+    elif pile.heap[0] < entry:
+        heapq.heapreplace(pile.heap, entry)
+
+
+def _settle(pile: Pile) -> None:
+    """Turn the matches of a pile into evidence, in order."""
+    if pile.heap:
+        fresh = [Kept(rank, _evidence(match), _state(match.record)) for rank, match in pile.heap]
+        pile.kept = _earliest([*pile.kept, *fresh])
+        pile.heap = []
+
+
+def _earliest(kept: list[Kept]) -> list[Kept]:
+    return sorted(kept, key=lambda one: one.rank)[:EVIDENCE_CAP]
+
+
+def _moved(kept: Kept, lines: int) -> Kept:
+    where = kept.evidence.where
+    moved = where._replace(line=where.line + lines)
+    return kept._replace(evidence=replace(kept.evidence, where=moved))
+
+
+def _merge(mine: Pile, other: Pile) -> None:
+    _settle(mine)
+    mine.front = min(mine.front, other.front, key=lambda front: front[0])
+    mine.names |= other.names
+    mine.users |= other.users
+    mine.missing |= other.missing
+    mine.first, mine.last = min(mine.first, other.first), max(mine.last, other.last)
+    mine.count += other.count
+    mine.kept = _earliest([*mine.kept, *other.kept])
+    mine.closes = sorted([*mine.closes, *other.closes])[:CLOSES_CAP]
+    mine.last_close = max(mine.last_close, other.last_close)
 
 
 def _row_key(record: Record) -> str:
@@ -161,7 +236,11 @@ def _row_key(record: Record) -> str:
     return repr((record.query, sorted(record.values.items())))
 
 
-def _close(pile: _Pile, record: Record) -> None:
+def _state(record: Record) -> str:
+    return _row_key(record) if record.action == "added" and record.at is not None else ""
+
+
+def _close(pile: Pile, record: Record) -> None:
     """Remember when a state ended: the earliest few, since the earliest matches are shown."""
     if record.at is None:
         return
@@ -170,16 +249,17 @@ def _close(pile: _Pile, record: Record) -> None:
     del pile.closes[CLOSES_CAP:]
 
 
-def _until(pile: _Pile, record: Record) -> float | None:
-    if record.action != "added" or record.at is None:
-        return None
-    key = _row_key(record)
-    return next((at for at, row in pile.closes if row == key and at >= record.at), None)
+def _ended(pile: Pile, kept: Kept) -> Evidence:
+    """The evidence with the end of its state, where one was seen."""
+    at = kept.evidence.at
+    if not kept.row or at is None:
+        return kept.evidence
+    until = next((end for end, row in pile.closes if row == kept.row and end >= at), None)
+    return kept.evidence if until is None else replace(kept.evidence, until=until)
 
 
-def _finding(key: str, pile: _Pile) -> Finding:
-    rule = pile.rule
-    kept = [match for _, match in sorted(pile.kept, key=lambda entry: tuple(entry[0]))]
+def _finding(key: str, pile: Pile, rule: Rule) -> Finding:
+    _, host, identity = pile.front
     last = max(pile.last, pile.last_close) if pile.last_close >= pile.first else pile.last
     return Finding(
         id=key,
@@ -189,14 +269,14 @@ def _finding(key: str, pile: _Pile) -> Finding:
         rule_level=rule.level,
         level=rule.level,
         status=rule.status,
-        host=pile.host,
-        host_name=min(pile.names, default=pile.host),
+        host=host,
+        host_name=min(pile.names, default=host),
         users=tuple(sorted(pile.users)),
-        identity=pile.identity,
+        identity=identity,
         first_seen=None if pile.first == inf else pile.first,
         last_seen=None if last == -inf else last,
         count=pile.count,
-        evidence=tuple(_evidence(pile, match) for match in kept),
+        evidence=tuple(_ended(pile, kept) for kept in pile.kept),
         techniques=tuple(techniques_of(rule.techniques)),
         raised_by=(),
         missing_filters=tuple(sorted(pile.missing)),
@@ -206,13 +286,13 @@ def _finding(key: str, pile: _Pile) -> Finding:
     )
 
 
-def _evidence(pile: _Pile, match: Match) -> Evidence:
+def _evidence(match: Match) -> Evidence:
     record = match.record
     return Evidence(
         where=record.locator,
         query=record.query,
         at=record.at,
-        until=_until(pile, record),
+        until=None,
         basis=basis_of(record),
         reasons=match.evidence,
         values=tuple(sorted(record.values.items())),

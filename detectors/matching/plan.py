@@ -37,9 +37,15 @@ MAX_SHAPES = 20_000
 
 
 class Plan(Protocol):
-    """What reading logs with rules looks like, whoever does it."""
+    """What reading logs with rules looks like, whoever does it.
+
+    What exports have lost is noted in `traps` and told at the end, unless `tells` is false: then
+    that is left to the caller.
+    """
 
     counts: Counts
+    traps: Traps
+    tells: bool
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
         """Every match in the blocks, in their order; defects go to `report`, reading goes on."""
@@ -57,6 +63,14 @@ class Counts:
     broken: int = 0
     unknown: int = 0
     queries: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Counts) -> None:
+        """Add what another part held."""
+        for name in ("lines", "bytes", "parsed", "rows", "recovered", "broken", "unknown"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for query, rows in other.queries.items():
+            if query in self.queries or len(self.queries) < MAX_SHAPES:
+                self.queries[query] = self.queries.get(query, 0) + rows
 
     def saw(self, query: str) -> None:
         """Count a row of a query; past `MAX_SHAPES` names only those already known."""
@@ -85,7 +99,8 @@ class _Reading(ABC):
         self.counts = Counts()
         self._ask_removed = {rule.id for rule in self.rules if asks_removed(rule)}
         self._bound: dict[tuple[str, str, tuple[str, ...]], Bound] = {}
-        self._traps = Traps()
+        self.traps = Traps()
+        self.tells = True
         self._next = Locator("", 0, 0, 0)  # where the next row of the last document would be
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
@@ -156,20 +171,13 @@ class _Reading(ABC):
                 yield from self._rows(block, line, report)
 
     def _told(self, blocks: Iterable[Block], report: Report) -> Iterator[Block]:
-        """The blocks; what was noticed in a file is told once it is read."""
-        file = None
+        """The blocks; what was noticed in them is told when all are read, if it is to be told."""
         try:
-            for block in blocks:
-                if block.file != file:
-                    self._tell(report)
-                    file = block.file
-                yield block
+            yield from blocks
         finally:
-            self._tell(report)
-
-    def _tell(self, report: Report) -> None:
-        for problem in self._traps.tell():
-            report(problem)
+            if self.tells:
+                for problem in self.traps.tell():
+                    report(problem)
 
     def _rows(self, block: Block, line: Line, report: Report) -> Iterator[Row]:
         where = Locator(block.file, block.offset + line.start, line.number, 0)
@@ -194,7 +202,7 @@ class _Reading(ABC):
             read = read_document(document, where)
             self.counts.unknown += read.unknown
             if read.traps:
-                self._traps.note(where, read.traps)
+                self.traps.note(where, read.traps)
             elif read.unknown:
                 report(
                     Problem(

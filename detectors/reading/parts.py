@@ -6,7 +6,7 @@ A part is a range of bytes; a line belongs to the part in which it begins.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -77,6 +77,24 @@ def part_blocks(part: Part, report: Report, size: int = BLOCK_BYTES) -> Iterator
             yield from cut(part.file, start, chunks, report)
     except OSError as error:
         report(Problem(f"cannot be read: {error.strerror or error}", part.file))
+
+
+def sample(files: Sequence[str], size: int = 4 << 20, most: int = 8) -> bytes:
+    """Whole lines from the beginnings of the largest files, together about `size` bytes."""
+    there = [file for file in files if file != STDIN and Path(file).is_file()]
+    largest = sorted(there, key=lambda file: (-os.path.getsize(file), file))[:most]
+    pieces: list[bytes] = []
+    for file in largest:
+        left = size // len(largest)
+        for block in blocks(file, lambda _problem: None):
+            if block.documents is not None or left <= 0:
+                break
+            cut_at = (
+                len(block.data) if len(block.data) <= left else block.data.rfind(b"\n", 0, left)
+            )
+            pieces.append(block.data[: cut_at + 1])
+            left -= cut_at + 1
+    return b"".join(pieces)
 
 
 def _ranged(stream: BinaryIO, part: Part, size: int) -> tuple[Iterator[bytes], int]:

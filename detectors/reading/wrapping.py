@@ -47,6 +47,17 @@ class Traps:
             line, count = self._seen.get(key, (where.line, 0))
             self._seen[key] = (line, count + 1)
 
+    def take(self) -> dict[tuple[str, Trap], tuple[int, int]]:
+        """What was noted since the last call, by file and kind: the first line and how often."""
+        taken, self._seen = self._seen, {}
+        return taken
+
+    def merge(self, taken: Mapping[tuple[str, Trap], tuple[int, int]], lines: int) -> None:
+        """Take in what was noted of a later part of a file, before which `lines` stand."""
+        for key, (line, count) in taken.items():
+            first, before = self._seen.get(key, (line + lines, 0))
+            self._seen[key] = (first, before + count)
+
     def tell(self) -> list[Problem]:
         """One problem for each file and kind noted since the last call."""
         told = [

@@ -122,7 +122,20 @@ def _hunt(commands: argparse._SubParsersAction[_Parser]) -> None:
         default="fast",
         help="fast skips lines by literals, plain parses all, reference is the slow evaluator",
     )
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="processes that share the work (default: all cores)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def _explain(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from molehunt.detectors.correlating.correlator import Correlator
-from molehunt.detectors.findings.correlated import correlated_findings
-from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
+from molehunt.detectors.hunting.merge import Merger
+from molehunt.detectors.hunting.share import cores, sharing
+from molehunt.detectors.hunting.work import Hunter, Outcome, Problems, Span
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
-from molehunt.detectors.reading.inputs import STDIN, Block, blocks, expand, size_of
-from molehunt.detectors.records import Record
+from molehunt.detectors.reading.inputs import STDIN, expand, size_of
+from molehunt.detectors.reading.parts import Part, parts_of, sample
 from molehunt.detectors.report.stats import write_stats
 from molehunt.detectors.schedule.binding import Binder
 
@@ -28,58 +30,67 @@ from .common import load, make_binder, show
 from .output import write
 from .progress import Advance, progress
 
+# Less than this is not worth starting processes for.
+SHARED_BYTES = 48 << 20
+PART_BYTES = 16 << 20
 
-class Problems:
-    """Collects problems; keeps the first ones and counts them all, so that memory stays bounded."""
 
-    KEEP = 1000
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that is ready before the first line is read, and what was wrong with it."""
 
-    def __init__(self) -> None:
-        self.kept: list[Problem] = []
-        self.more = 0
+    ruleset: RuleSet
+    binder: Binder
+    plan: Plan
+    hunter: Hunter
+    problems: Problems
 
-    def __call__(self, problem: Problem) -> None:
-        """Take one problem in."""
-        if len(self.kept) < self.KEEP:
-            self.kept.append(problem)
-        else:
-            self.more += 1
+
+def prepare(options: Namespace) -> Setup:
+    """Load rules, configurations and approvals as the options say."""
+    span = Span(_moment(options.since, "--since"), _moment(options.until, "--until"))
+    ruleset = load(options.rules)
+    problems = Problems()
+    configured: list[Problem] = []
+    organisation = _organisation(options.organisation, ruleset, configured)
+    binder = make_binder(options.config, configured)
+    for problem in (*ruleset.problems, *configured):
+        problems(problem)
+    plan = _plan(options, ruleset, binder)
+    return Setup(ruleset, binder, plan, Hunter(plan, ruleset, organisation, span), problems)
+
+
+def make_hunter(options: Namespace) -> Hunter:
+    """A hunter of its own for a process that cannot inherit one."""
+    setup = prepare(options)
+    _tune(setup.plan, expand(options.paths, Problems()))
+    return setup.hunter
 
 
 def run(options: Namespace) -> Exit:
     """Hunt and report. Findings go to stdout, everything else to stderr."""
-    since, until = _moment(options.since, "--since"), _moment(options.until, "--until")
-    ruleset = load(options.rules)
-    problems = Problems()
-    for problem in ruleset.problems:
-        problems(problem)
-    organisation = _organisation(options.organisation, ruleset, problems)
-    configured: list[Problem] = []
-    binder = make_binder(options.config, configured)
-    for problem in configured:
-        problems(problem)
-    plan = _plan(options, ruleset, binder)
-    folder = Folder(organisation)
-    correlator = Correlator(ruleset)
+    setup = prepare(options)
+    ruleset, plan, problems = setup.ruleset, setup.plan, setup.problems
+    if isinstance(plan, FastPlan) and plan.scan == "re2" and not options.quiet:
+        print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
     files = expand(options.paths, problems)
-    interrupted = False
+    merger, complete = Merger(ruleset, problems), True
     try:
-        for match in plan.matches(_read(files, problems, options), problems):
-            if _within(match.record, since, until) and folder.add(match):
-                correlator.add(match)
+        for outcome in _outcomes(options, setup, files):
+            merger.add(outcome)
+            complete = complete and outcome.complete
     except KeyboardInterrupt:
-        interrupted = True
+        complete = False
+    if not complete:
         problems(Problem("interrupted: this is what was found so far"))
-    with correlator:
-        findings = folder.findings(correlated_findings(correlator))
-    for problem in correlator.problems():
-        problems(problem)
+    findings = merger.findings()
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]
-    write(options, shown, _run(ruleset, files, folder, problems, interrupted))
+    write(options, shown, _run(ruleset, files, merger, problems, complete))
     if options.stats:
-        write_stats(sys.stderr, plan, ruleset, binder, bool(options.config), taxonomy())
+        plan.counts = merger.counts
+        write_stats(sys.stderr, plan, ruleset, setup.binder, bool(options.config), taxonomy())
     elif not options.quiet:
-        _summary(options, plan, ruleset, folder, len(findings) - len(shown))
+        _summary(options, plan, ruleset, merger, len(findings) - len(shown))
     if problems.more:
         problems.kept.append(Problem(f"{problems.more} more problems were counted, not kept"))
     code = show(problems.kept)
@@ -94,24 +105,49 @@ def _plan(options: Namespace, ruleset: RuleSet, binder: Binder) -> Plan:
         return reference_plan(ruleset.rules, taxonomy(), binder)
     # Statistics need every line, so nothing is skipped for them.
     scan = "" if options.engine == "plain" or options.stats else None
-    plan = compile_plan(ruleset.rules, taxonomy(), binder, scan)
-    if plan.scan == "re2" and not options.quiet:
-        print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
-    return plan
+    return compile_plan(ruleset.rules, taxonomy(), binder, scan)
 
 
-def _read(files: list[str], problems: Problems, options: Namespace) -> Iterator[Block]:
+def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Outcome]:
+    """What the files hold, by as many processes as are worth it."""
     known = STDIN not in files
-    with progress(size_of(files) if known else None, options.quiet) as advance:
-        for file in files:
-            yield from _advancing(blocks(file, problems), file, advance)
+    total = size_of(files) if known else 0
+    jobs = min(options.jobs or cores(), 1 + total // PART_BYTES)
+    # How queries were bound is known only where they were read.
+    if options.stats or total < SHARED_BYTES:
+        jobs = 1
+    if total >= PART_BYTES:
+        _tune(setup.plan, files)
+    if jobs == 1:
+        with progress(total if known else None, options.quiet) as advance:
+            yield from _alone(setup.hunter, files, advance)
+        return
+    parts = [part for file in files for part in parts_of(file, PART_BYTES)]
+    with (
+        sharing(jobs, setup.hunter, partial(make_hunter, options)) as hunt,
+        progress(total, options.quiet) as advance,
+    ):
+        for outcome in hunt(parts):
+            yield outcome
+            advance(outcome.part.file, outcome.part.end or 0)
+            if outcome.part is parts[-1] or outcome.part.end is None:
+                advance.done(outcome.part.file)
 
 
-def _advancing(read: Iterable[Block], file: str, advance: Advance) -> Iterator[Block]:
-    for block in read:
-        yield block
-        advance(file, block.offset + len(block.data))
-    advance.done(file)
+def _alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcome]:
+    for file in files:
+        for outcome in hunter.hunt(
+            Part(file), lambda block: advance(block.file, block.offset + len(block.data))
+        ):
+            yield outcome
+            if not outcome.complete:
+                return
+        advance.done(file)
+
+
+def _tune(plan: Plan, files: list[str]) -> None:
+    if isinstance(plan, FastPlan):
+        plan.tune(sample(files))
 
 
 def _moment(text: str | None, option: str) -> float | None:
@@ -124,37 +160,32 @@ def _moment(text: str | None, option: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _within(record: Record, since: float | None, until: float | None) -> bool:
-    """A record without a time is not known to be outside."""
-    at = record.at
-    return at is None or ((since is None or at >= since) and (until is None or at < until))
-
-
-def _organisation(path: str | None, ruleset: RuleSet, problems: Problems) -> Organisation | None:
+def _organisation(
+    path: str | None, ruleset: RuleSet, problems: list[Problem]
+) -> Organisation | None:
     if path is None:
         return None
     if not Path(path).is_file():
         raise UsageError(f"--organisation: no such file: {path}")
     organisation, found = load_organisation(path)
     known = [name for rule in ruleset.rules for name in (rule.meta.subject, rule.id)]
-    for problem in (*found, *organisation.unknown_names(known)):
-        problems(problem)
+    problems += [*found, *organisation.unknown_names(known)]
     return organisation
 
 
 def _run(
-    ruleset: RuleSet, files: list[str], folder: Folder, problems: Problems, interrupted: bool
+    ruleset: RuleSet, files: list[str], merger: Merger, problems: Problems, complete: bool
 ) -> dict[str, object]:
     """What a machine wants to know of the run besides the findings; no times, no durations."""
     return {
         "tool": "molehunt",
         "version": __version__,
         "inputs": files,
-        "complete": not interrupted,
+        "complete": complete,
         "rules": len(ruleset.rules),
         "approved": [
             {"subject": subject, "owner": owner, "matches": count}
-            for (subject, owner), count in sorted(folder.approved.items())
+            for (subject, owner), count in sorted(merger.folder.approved.items())
         ],
         "problems": [
             {
@@ -170,15 +201,15 @@ def _run(
     }
 
 
-def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, folder: Folder, hidden: int) -> None:
-    counts = plan.counts
+def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, merger: Merger, hidden: int) -> None:
+    counts, approved = merger.counts, merger.folder.approved
     parts = [f"{counts.lines:,} lines", f"{len(ruleset.rules)} rules"]
     if ruleset.correlations:
         parts.append(f"{len(ruleset.correlations)} correlations")
     if counts.broken:
         parts.append(f"{counts.broken:,} broken lines")
-    if folder.approved:
-        parts.append(f"{sum(folder.approved.values()):,} matches approved")
+    if approved:
+        parts.append(f"{sum(approved.values()):,} matches approved")
     if hidden:
         parts.append(f"{hidden} findings below {options.level}")
     if isinstance(plan, FastPlan) and plan.skips:

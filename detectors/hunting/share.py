@@ -1,0 +1,77 @@
+"""Parts given to processes, and their outcomes taken in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
+
+from ..reading.parts import Part
+from .work import Hunter, Outcome
+
+Make = Callable[[], Hunter]
+# Outcomes that may wait for an earlier one, for each process.
+AHEAD = 2
+
+_hunter: Hunter | None = None
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def sharing(
+    jobs: int, hunter: Hunter, make: Make
+) -> Iterator[Callable[[Sequence[Part]], Iterator[Outcome]]]:
+    """A function from parts to their outcomes in order, worked on by `jobs` processes.
+
+    Where processes can be forked they inherit `hunter`; elsewhere each `make`s its own, and `make`
+    must be picklable. After Ctrl-C no further part is begun; those under way are finished.
+    """
+    if "fork" in get_all_start_methods() and os.uname().sysname == "Linux":
+        context: BaseContext = get_context("fork")
+        begin: Make = lambda: hunter  # noqa: E731 - a function would need a name for nothing
+    else:
+        context, begin = get_context("spawn"), make
+    with ProcessPoolExecutor(jobs, context, _begin, (begin,)) as pool:
+        yield lambda parts: _outcomes(pool, parts, jobs * AHEAD)
+
+
+def _begin(make: Make) -> None:
+    # Ctrl-C goes to the whole group; the parent decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    global _hunter  # noqa: PLW0603 - what a process has for all its parts
+    _hunter = make()
+
+
+def _hunt(part: Part) -> list[Outcome]:
+    assert _hunter is not None
+    return list(_hunter.hunt(part))
+
+
+def _outcomes(pool: ProcessPoolExecutor, parts: Sequence[Part], ahead: int) -> Iterator[Outcome]:
+    waiting: deque[Future[list[Outcome]]] = deque()
+    left = iter(parts)
+    try:
+        for part in left:
+            waiting.append(pool.submit(_hunt, part))
+            if len(waiting) >= ahead:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except KeyboardInterrupt:
+        for future in waiting:
+            future.cancel()
+        for future in waiting:
+            if not future.cancelled():
+                yield from future.result()
+        raise

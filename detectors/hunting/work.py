@@ -1,0 +1,116 @@
+"""Hunt through one part of the input: what it holds, as plain values to be sent and merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from molehunt.problems import Problem
+from molehunt.ruleset import RuleSet
+
+from ..correlating.correlator import Collected, Collector
+from ..findings.fold import Folder, Pile
+from ..findings.organisation import Organisation
+from ..matching.plan import Counts, Plan
+from ..reading.inputs import Block
+from ..reading.parts import Part, part_blocks
+from ..reading.wrapping import Trap
+from ..records import Record
+
+# A whole compressed file may be one part.
+BLOCKS_IN_A_PIECE = 16
+
+
+class Span(NamedTuple):
+    """From when (inclusive) until when, in seconds since 1970 UTC; None: no limit."""
+
+    since: float | None = None
+    until: float | None = None
+
+    def holds(self, record: Record) -> bool:
+        """A record without a time is not known to be outside."""
+        at = record.at
+        return at is None or (
+            (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+        )
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects problems; keeps the first ones and counts them all, so that memory stays bounded."""
+
+    kept: list[Problem] = field(default_factory=list)
+    more: int = 0
+
+    KEEP = 1000
+
+    def __call__(self, problem: Problem) -> None:
+        """Take one problem in."""
+        if len(self.kept) < self.KEEP:
+            self.kept.append(problem)
+        else:
+            self.more += 1
+
+
+class Outcome(NamedTuple):
+    """What a part of a file held, or the next piece of a part.
+
+    Line numbers count from the part's first line; `lines` is how many lines the part has, said with
+    its `last` piece. If it is not `complete`, it was interrupted.
+    """
+
+    part: Part
+    lines: int
+    counts: Counts
+    piles: dict[str, Pile]
+    approved: dict[tuple[str, str], int]
+    collected: Collected
+    problems: Problems
+    traps: dict[tuple[str, Trap], tuple[int, int]]
+    last: bool = True
+    complete: bool = True
+
+
+class Hunter:
+    """Hunts through parts, one after the other."""
+
+    def __init__(
+        self, plan: Plan, ruleset: RuleSet, organisation: Organisation | None, span: Span
+    ) -> None:
+        self.plan = plan
+        plan.tells = False
+        self._span = span
+        self._folder = Folder(organisation)
+        self._collector = Collector(ruleset)
+
+    def hunt(self, part: Part, watch: Callable[[Block], None] | None = None) -> Iterator[Outcome]:
+        """The outcome of one part, in pieces so that it need not be held whole. `watch` is told
+        each block that was read.
+
+        Ctrl-C ends it early: then the last piece is not `complete`.
+        """
+        problems, lines, read = Problems(), 0, 0
+        try:
+            for block in part_blocks(part, problems):
+                for match in self.plan.matches([block], problems):
+                    if self._span.holds(match.record) and self._folder.add(match):
+                        self._collector.add(match)
+                lines += block.lines()
+                read += 1
+                if watch is not None:
+                    watch(block)
+                if read % BLOCKS_IN_A_PIECE == 0:
+                    yield self._taken(part, 0, problems)._replace(last=False)
+                    problems = Problems()
+        except KeyboardInterrupt:
+            yield self._taken(part, lines, problems)._replace(complete=False)
+            return
+        yield self._taken(part, lines, problems)
+
+    def _taken(self, part: Part, lines: int, problems: Problems) -> Outcome:
+        counts, approved = self.plan.counts, self._folder.approved
+        self.plan.counts, self._folder.approved = Counts(), {}
+        piles, collected = self._folder.take(), self._collector.take()
+        traps = self.plan.traps.take()
+        return Outcome(part, lines, counts, piles, approved, collected, problems, traps)

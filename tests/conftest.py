@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
 from collections.abc import Generator, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -18,6 +19,13 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 settings.register_profile("local", database=None, print_blob=True, deadline=None)
 settings.register_profile("ci", database=None, print_blob=True, derandomize=True, deadline=None)
 settings.load_profile("ci" if IN_CI else "local")
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """No test depends on what another or the user has kept."""
+    monkeypatch.setenv("MOLEHUNT_CACHE", str(tmp_path / "cache"))
+
 
 LOCAL_NAMES = {None, "", "localhost", b"localhost"}
 

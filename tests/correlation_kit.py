@@ -33,7 +33,7 @@ from molehunt.detectors.matching.match import Match
 from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.problems import Problem
-from molehunt.ruleset import RuleSet
+from molehunt.rule import RuleSet
 from molehunt.taxonomy import taxonomy
 
 START = 1_700_000_000

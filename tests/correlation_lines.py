@@ -8,7 +8,7 @@ import correlation_kit as ck
 import kit
 
 from molehunt.detectors.findings.model import Finding
-from molehunt.ruleset import RuleSet
+from molehunt.rule import RuleSet
 
 DAY = 86400
 COUNT: dict[str, Any] = {

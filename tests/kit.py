@@ -17,7 +17,8 @@ from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.config import load_schedule
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.problems import Problem
-from molehunt.ruleset import Rule, RuleSet, load_rules
+from molehunt.rule import Rule, RuleSet
+from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 

@@ -15,7 +15,7 @@ from molehunt.detectors.findings.fold import EVIDENCE_CAP, Folder
 from molehunt.detectors.findings.model import Finding
 from molehunt.detectors.findings.organisation import load_organisation
 from molehunt.levels import Level
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 
 ROW = {"pid": "7", "name": "sh", "path": "/usr/bin/sh"}
 DAY = 86400

@@ -19,7 +19,8 @@ from molehunt.detectors.hunting.work import Hunter, Problems, Span
 from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.reading.parts import Part, part_blocks, parts_of
 from molehunt.detectors.report.machine import write_ndjson
-from molehunt.ruleset import RuleSet, builtin_rules_path, load_rules
+from molehunt.rule import RuleSet
+from molehunt.ruleset import builtin_rules_path, load_rules
 from molehunt.taxonomy import taxonomy
 
 RECORDINGS = Path(__file__).parent / "recordings"

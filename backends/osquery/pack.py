@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from molehunt.problems import Problem
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.schema import Table
 from molehunt.taxonomy import PRODUCT_PLATFORM
 

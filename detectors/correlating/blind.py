@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, floor
 
 from molehunt.correlation import Correlation
-from molehunt.ruleset import Rule, RuleSet
+from molehunt.rule import Rule, RuleSet
 from molehunt.taxonomy import Taxonomy
 
 from ..matching.fields import resolve, why_not

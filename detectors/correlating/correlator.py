@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 from molehunt.correlation import NUMERIC, VALUED, Correlation
 from molehunt.problems import Problem, Severity
-from molehunt.ruleset import RuleSet
+from molehunt.rule import RuleSet
 
 from ..matching.fields import FieldMap
 from ..matching.match import Match

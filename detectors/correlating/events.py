@@ -11,7 +11,7 @@ from itertools import islice, product
 from typing import Any, NamedTuple
 
 from molehunt.correlation import NUMERIC, Correlation
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 
 from ..findings.fold import basis_of
 from ..matching.evaluate import View

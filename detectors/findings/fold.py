@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from molehunt.data import techniques
 from molehunt.levels import Level
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.schema import tables
 
 from ..matching.match import Match

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from molehunt.problems import Problem
-from molehunt.ruleset import RuleSet
+from molehunt.rule import RuleSet
 
 from ..correlating.correlator import Correlator
 from ..findings.correlated import correlated_findings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from molehunt.problems import Problem
-from molehunt.ruleset import RuleSet
+from molehunt.rule import RuleSet
 
 from ..correlating.correlator import Collected, Collector
 from ..findings.fold import Folder, Pile

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from molehunt.conditions import Condition
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
 from ..records import Binding
@@ -55,7 +55,7 @@ class Concerns:
         return rules
 
     def _gates(self, binding: Binding, rules: int) -> Gates:
-        def reads(index: int) -> tuple[tuple[Condition, ...], FieldMap] | None:
+        def reads(index: int) -> tuple[Sequence[Condition], FieldMap] | None:
             rule = self._rules[index]
             fields = resolve(rule, binding, self._taxonomy)
             return None if fields is None else (rule.conditions, fields)

@@ -20,7 +20,7 @@ from molehunt.conditions import (
     fields_of,
     flat,
 )
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.taxonomy import (
     PRODUCT_PLATFORM,
     PSEUDO_FIELDS,
@@ -127,7 +127,7 @@ def _on_table(rule: Rule, table_map: TableMap, shape: Shape, taxonomy: Taxonomy)
         if (column := _column(shape, subject, name)) is not None
     )
     positive = {name for c in rule.conditions for name in _positive(c, True)}
-    negative = {name for c in rule.conditions for name in fields_of(c)} - positive
+    negative = set(rule.fields) - positive
     missing = sorted(name for name in negative if places[name].kind == "absent")
     return FieldMap(store, table_map.table, places, where, tuple(missing))
 

@@ -7,7 +7,7 @@ column once passes, as does a value with a backslash escape that is not the plai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import orjson
 
@@ -26,7 +26,7 @@ _ABSENT = b"\n"
 COLUMNS = b'"columns":{'
 
 # A rule's number and how it reads the rows of one query; None if it does not.
-Reads = Callable[[int], tuple[tuple[Condition, ...], FieldMap] | None]
+Reads = Callable[[int], tuple[Sequence[Condition], FieldMap] | None]
 
 
 class Gates:
@@ -132,14 +132,14 @@ class _Column:
         return found
 
 
-def single_columns(conditions: tuple[Condition, ...], fields: FieldMap) -> dict[str, Condition]:
+def single_columns(conditions: Sequence[Condition], fields: FieldMap) -> dict[str, Condition]:
     """For plain columns, what each alone must satisfy if the condition is to hold."""
     columns = {
         place.name: place
         for place in fields.places.values()
         if place.kind == "column" and place.name.isidentifier() and place.name.isascii()
     }
-    whole = conditions[0] if len(conditions) == 1 else Or(conditions)
+    whole = conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
     found = {}
     for column in columns:
         names = {

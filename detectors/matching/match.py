@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 
 from ..records import Reason, Record, Value
 from .evaluate import Step, View, evaluate

@@ -41,7 +41,7 @@ from molehunt.conditions import (
     flat,
 )
 from molehunt.normalise import NORMALISERS
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.taxonomy import PSEUDO_FIELDS, TableMap, Taxonomy
 
 from ..values import fold
@@ -52,6 +52,8 @@ from .regexruns import runs_of
 ESCAPES: tuple[bytes, ...] = (b"\\/", *(b"\\u00%d" % digit for digit in range(2, 8)))
 MIN_LENGTH = 2
 MAX_FOREIGN = 4
+# From here on no character has another case (Unicode 16; a test looks).
+NO_CASE = 0x20000
 MAX_LITERALS = 4000
 _PRINTABLE = re.compile(r"[ -~]+")
 # Any run of a number's or a boolean's JSON text, which may be logged in another spelling.
@@ -93,8 +95,6 @@ class Needs:
 
         AND: those of all children; OR: see `any_of`; NOT: none.
         """
-        if not possible(node, self.fields.places, self.fields.store).true:
-            return None
         match node:
             case And():
                 parts = [self.clauses(child) for child in node.args]
@@ -111,8 +111,10 @@ class Needs:
                 found = [self._keyword(value) for value in flat(node.value)]
                 return _of_alternatives(found, self.price)
 
-    def _field(self, node: FieldIs) -> list[Clause]:
+    def _field(self, node: FieldIs) -> list[Clause] | None:
         place = self.fields.places[node.field]
+        if place.kind == "absent":
+            return [] if possible(node, self.fields.places, self.fields.store).true else None
         values = list(flat(node.value))
         found = _of_alternatives([self._value(value, place) for value in values], self.price)
         if any(
@@ -254,7 +256,7 @@ def _foreign(value: Text, normalisers: tuple[str, ...]) -> list[Clause]:
     characters = {
         character
         for part in value.parts
-        if isinstance(part, str)
+        if isinstance(part, str) and not part.isascii()
         for character in part
         # Broken text becomes U+FFFD only when it is read.
         if not character.isascii() and character != "\ufffd"
@@ -288,7 +290,7 @@ def _same_letters(folded: str) -> tuple[str, ...]:
 def _by_fold() -> dict[str, tuple[str, ...]]:
     """Characters outside ASCII that fold to another, by what they fold to, that one included."""
     found: dict[str, list[str]] = {}
-    for code in range(0x80, 0x110000):
+    for code in range(0x80, NO_CASE):
         character = chr(code)
         if character != character.lower() and fold(character) != character:
             found.setdefault(fold(character), [fold(character)]).append(character)
@@ -321,8 +323,12 @@ def rule_clauses(
     it is not, a column has its own name.
     """
     parts = []
+    done: list[tuple[object, object]] = []
     for table_map in taxonomy.maps(rule.category, rule.product, rule.service):
         placed = {name: _placed(name, table_map, taxonomy, outputs) for name in rule.fields}
+        if (table_map.store, placed) in done:
+            continue
+        done.append((table_map.store, placed))
         store = taxonomy.stores[table_map.store]
         places = {name: place for name, (place, _) in placed.items()}
         columns = {name: names for name, (_, names) in placed.items()}

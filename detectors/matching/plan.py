@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from molehunt.conditions import fields_of
+from molehunt.collecting import without_garbage_collection
 from molehunt.problems import Problem, Severity
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
 from ..reading import read_document
@@ -23,7 +23,7 @@ from ..reading.wrapping import Traps
 from ..records import Binding, Locator, Row
 from ..schedule.binding import Binder
 from ..tying import Tie, record_of, source_binding, tie_of
-from .choose import guess, tune
+from .choose import Ruled, guess, tune
 from .concerns import Concerns
 from .evaluate import View, belongs, evaluate
 from .fields import FieldMap, resolve
@@ -235,9 +235,7 @@ class _Reading(ABC):
 
 def asks_removed(rule: Rule) -> bool:
     """Whether a rule wants rows that tell of an end: it says so, or tests the action."""
-    return rule.meta.removed or any(
-        name == "osquery.action" for condition in rule.conditions for name in fields_of(condition)
-    )
+    return rule.meta.removed or "osquery.action" in rule.fields
 
 
 class ReferencePlan(_Reading):
@@ -258,19 +256,27 @@ class ReferencePlan(_Reading):
 
 class FastPlan(_Reading):
     """Lines that cannot matter are skipped; the others are parsed and tested by the rules that they
-    can matter to. `scan` is `hyperscan`, `re2`, or `` for reading every line."""
+    can matter to.
+
+    `scan` is `hyperscan`, `re2`, or "" for reading every line. `clauses` are those of the rules, if
+    they are known already.
+    """
 
     def __init__(
-        self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, scan: str
+        self,
+        rules: Sequence[Rule],
+        taxonomy: Taxonomy,
+        binder: Binder,
+        scan: str,
+        clauses: Ruled | None = None,
     ) -> None:
         super().__init__(rules, taxonomy, binder)
         self.scan = scan
         self._compiled: dict[tuple[str, tuple[object, ...]], Predicate] = {}
         self._router: Router | None = None
         if scan:
-            outputs = binder.outputs()
-            self._clauses = [rule_clauses(rule, taxonomy, outputs) for rule in self.rules]
-            self._choice = guess(self._clauses)
+            self.clauses = clauses_of(self.rules, taxonomy, binder) if clauses is None else clauses
+            self._choice = guess(self.clauses)
 
     @property
     def skips(self) -> bool:
@@ -280,7 +286,7 @@ class FastPlan(_Reading):
     def tune(self, sample: bytes) -> None:
         """Fit the choice of literals to a sample of the data (whole lines)."""
         if self.scan == "hyperscan":
-            self._choice = tune(self._clauses, self._again, sample, count)
+            self._choice = tune(self.clauses, self._again, sample, count)
             self._router = None
 
     def _again(self, index: int, cost: Price) -> list[Clause] | None:
@@ -323,8 +329,21 @@ def all_lines(block: Block) -> Iterator[Line]:
         start, number = end + 1, number + 1
 
 
+def clauses_of(
+    rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder
+) -> list[list[Clause] | None]:
+    """The clauses of each rule on all queries whose SQL the binder knows, and on others."""
+    outputs = binder.outputs()
+    with without_garbage_collection():
+        return [rule_clauses(rule, taxonomy, outputs) for rule in rules]
+
+
 def compile_plan(
-    rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder, scan: str | None = None
+    rules: Sequence[Rule],
+    taxonomy: Taxonomy,
+    binder: Binder,
+    scan: str | None = None,
+    clauses: Ruled | None = None,
 ) -> FastPlan:
     """The engine. `scan` is how lines are skipped: `hyperscan`, `re2`, or "" for not at all; by
     default Hyperscan where it is installed, else RE2."""
@@ -332,7 +351,7 @@ def compile_plan(
 
     if scan is None:
         scan = "hyperscan" if has_hyperscan() else "re2"
-    return FastPlan(rules, taxonomy, binder, scan)
+    return FastPlan(rules, taxonomy, binder, scan, clauses)
 
 
 def reference_plan(rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> ReferencePlan:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from molehunt.problems import Problem
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
 from ..matching.evaluate import View, belongs, evaluate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 
 from ..matching.evaluate import Step, View
 from ..values import as_text

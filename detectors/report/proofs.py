@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 
 from ..proof.manifest import KINDS, Spot
 from ..proof.prove import RuleProof

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TextIO
 
-from molehunt.ruleset import RuleSet
+from molehunt.rule import RuleSet
 from molehunt.taxonomy import Taxonomy
 
 from ..correlating.blind import blind_correlations

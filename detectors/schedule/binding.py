@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import NamedTuple
 
 from molehunt.schema import Schema, Table, find_table
@@ -80,16 +81,42 @@ class Binder:
         """For each `(table, column)` the output columns that it has in any query of known SQL."""
         if self._outputs is None:
             found: dict[tuple[str, str], set[str]] = {}
-            for schedule in (*self._schedules["config"], *self._schedules["pack"]):
-                for query in schedule.queries:
-                    shape = self._shape(query, schedule)
-                    if isinstance(shape, SqlProblem):
-                        continue
-                    for name, origin in shape.columns.items():
-                        if origin is not None:
-                            found.setdefault((origin.table, origin.column), set()).add(name)
+            for schedule, query in self._all():
+                shape = self._shape(query, schedule)
+                for name, origin in () if isinstance(shape, SqlProblem) else shape.columns.items():
+                    if origin is not None:
+                        found.setdefault((origin.table, origin.column), set()).add(name)
             self._outputs = {place: frozenset(names) for place, names in found.items()}
         return self._outputs
+
+    def digest(self) -> bytes:
+        """A hash of all SQL that is known, with the names under which it is logged."""
+        known = [
+            (
+                how,
+                s.own,
+                s.delimiters,
+                sorted(s.views.items()),
+                [tuple(_plain(q)) for q in s.queries],
+            )
+            for how in ("config", "pack")
+            for s in self._schedules[how]
+        ]
+        return sha256(repr(known).encode()).digest()
+
+    def shapes(self) -> list[Shape | SqlProblem]:
+        """What the SQL of each query says, schedule by schedule: for `restore`."""
+        return [self._shape(query, schedule) for schedule, query in self._all()]
+
+    def restore(self, shapes: Sequence[Shape | SqlProblem]) -> None:
+        """Take what `shapes` of a binder with the same digest gave, so as not to parse again."""
+        for (schedule, query), shape in zip(self._all(), shapes, strict=True):
+            self._shapes[id(schedule), query.sql] = shape
+
+    def _all(self) -> Iterator[tuple[Schedule, ScheduledQuery]]:
+        for schedule in (*self._schedules["config"], *self._schedules["pack"]):
+            for query in schedule.queries:
+                yield schedule, query
 
     def seen(self) -> list[Binding]:
         """What `bind` gave so far, once for each query name and `how`."""
@@ -206,6 +233,10 @@ class Binder:
         if len(fits) == 1:
             return _unbound(query, f"{no_sql}one column is too little to tell: {names} has it")
         return _unbound(query, f"{no_sql}its columns fit {names}{more}")
+
+
+def _plain(query: ScheduledQuery) -> Iterator[object]:
+    yield from (query.name, query.pack, query.sql, sorted(query.platforms), query.logged)
 
 
 def _said(problem: SqlProblem) -> str:

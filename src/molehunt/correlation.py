@@ -10,21 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, NamedTuple
-
-from sigma.correlations import (
-    CorrelationConditionAND,
-    CorrelationConditionNOT,
-    SigmaCorrelationRule,
-    SigmaExtendedCorrelationCondition,
-    SigmaRuleReference,
-)
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, parse_metadata
 from .problems import Problem
 from .yamlfile import Document, KeyPath
+
+if TYPE_CHECKING:
+    from sigma.correlations import SigmaCorrelationRule
 
 OPERATORS = ("gt", "gte", "lt", "lte", "eq", "neq")
 NUMERIC = frozenset(("value_sum", "value_avg", "value_percentile", "value_median"))
@@ -127,6 +122,8 @@ def read_correlation(
     sigma: SigmaCorrelationRule, document: Document, path: str, name: str, problems: list[Problem]
 ) -> Correlation | None:
     """The correlation in a document, not yet tied to its rules; None if it has a problem."""
+    from sigma.correlations import SigmaExtendedCorrelationCondition
+
     rule_id = str(sigma.id) if sigma.id else content_id(document.data)
     if not isinstance(document.data.get("correlation"), dict):
         what = "the correlation section is in another document than the rest"
@@ -182,6 +179,8 @@ def read_correlation(
 
 def _refers(sigma: SigmaCorrelationRule) -> tuple[str, ...]:
     """The references in order; an extended condition without a list of rules is the list."""
+    from sigma.correlations import SigmaExtendedCorrelationCondition
+
     if sigma.rules is not None:
         return tuple(str(reference.reference) for reference in sigma.rules)
     condition = sigma.condition
@@ -291,6 +290,12 @@ _Pair = tuple[frozenset[str], frozenset[str]]
 
 
 def _alternatives(node: Any, negative: bool) -> list[_Pair]:
+    from sigma.correlations import (
+        CorrelationConditionAND,
+        CorrelationConditionNOT,
+        SigmaRuleReference,
+    )
+
     if isinstance(node, SigmaRuleReference):
         one: frozenset[str] = frozenset((node.reference,))
         return [(frozenset(), one) if negative else (one, frozenset())]

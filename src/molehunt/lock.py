@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .correlation import Correlation
 from .problems import Problem
-from .ruleset import Rule, RuleSet
+from .rule import Rule, RuleSet
 
 LOCK = "rules.lock"
 

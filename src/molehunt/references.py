@@ -12,7 +12,7 @@ from .correlation import Correlation
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from .ruleset import Rule
+    from .rule import Rule
 
 
 class Tied(NamedTuple):

@@ -136,14 +136,14 @@ def _check_value(
         for item in value.values:
             yield from _check_value(field, item, document, path, rule)
         return
-    line = document.near(_field_place(field, document))
     if isinstance(value, (SigmaString, SigmaRegularExpression)) and value.contains_placeholder():
         hint = "expand it before use; a tool that cannot must reject the rule"
+        line = document.near(_field_place(field, document))
         yield Problem("placeholder without a value", path, line, rule, hint)
     elif not isinstance(value, _FIELD_TYPES if field is not None else _KEYWORD_TYPES):
         kind = type(value).__name__.removeprefix("Sigma")
         what = f"{kind} has no meaning {'as a keyword' if field is None else 'here'}"
-        yield Problem(what, path, line, rule)
+        yield Problem(what, path, document.near(_field_place(field, document)), rule)
 
 
 def _field_place(field: str | None, document: Document) -> KeyPath:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,18 @@ from sigma.exceptions import SigmaError, SigmaRuleLocation
 from sigma.filters import SigmaFilter
 from sigma.rule import SigmaRule
 
-from .conditions import Condition, fields_of
+from .collecting import without_garbage_collection
+from .conditions import fields_of
 from .correlation import KEYS as CORRELATION_KEYS
-from .correlation import Correlation, for_pysigma, read_correlation
+from .correlation import for_pysigma, read_correlation
 from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
 from .problems import Problem, Severity
 from .references import tie
+from .rule import Rule, RuleSet
 from .rulechecks import check_regexes, check_selectors, check_tree, line_of
+from .rulefiles import rule_files
 from .sigmatree import condition_of
 from .yamlfile import Document, read_file
 
@@ -35,60 +36,6 @@ _KEYS = frozenset(
     "correlations regression_tests_path simulation custom".split()
 ) | {BLOCK}
 _LOGSOURCE_KEYS = frozenset(("category", "product", "service", "definition"))
-# Files of the rules folder that are data.
-_NOT_RULES = frozenset(("taxonomy.yml", "pack.yml"))
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule, ready to match. `conditions` are linked with OR, `fields` the names in them.
-
-    `path` is the file as found, `name` its path below the folder that was named. A rule without a
-    level counts as medium. `called` is Sigma's `name`, which correlations use. `asked` are fields
-    that correlations ask for; `silent` says that the rule only serves correlations and makes no
-    finding of its own.
-    """
-
-    id: str
-    title: str
-    called: str
-    description: str
-    status: str
-    level: Level
-    category: str | None
-    product: str | None
-    service: str | None
-    conditions: tuple[Condition, ...]
-    fields: tuple[str, ...]
-    tags: tuple[str, ...]
-    techniques: tuple[str, ...]
-    references: tuple[str, ...]
-    false_positives: tuple[str, ...]
-    path: str
-    name: str
-    lines: Mapping[tuple[str | int, ...], int]
-    meta: Metadata
-    raw: Mapping[str, Any]
-    asked: tuple[str, ...] = ()
-    silent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSet:
-    """All that was loaded. `ignored` are YAML files found in folders that hold no rule.
-
-    Correlations stand after those they refer to.
-    """
-
-    rules: tuple[Rule, ...]
-    correlations: tuple[Correlation, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    ignored: tuple[str, ...] = ()
-
-    @property
-    def both(self) -> tuple[Rule | Correlation, ...]:
-        """Rules and correlations."""
-        return (*self.rules, *self.correlations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +48,17 @@ class _Loaded:
     name: str
 
 
-def builtin_rules_path() -> str:
-    """The folder of the rules inside the package, in a checkout and in a wheel."""
-    return str(next(iter(import_module("molehunt.rules").__path__)))
-
-
 def load_rules(paths: Sequence[str]) -> RuleSet:
     """The rules of files and folders (`*.yml`, `*.yaml`, recursively, sorted)."""
+    with without_garbage_collection():
+        return _load_rules(paths)
+
+
+def _load_rules(paths: Sequence[str]) -> RuleSet:
     problems: list[Problem] = []
     loaded: list[_Loaded] = []
     ignored: list[str] = []
-    for path, name, explicit in _files(paths, problems):
+    for path, name, explicit in rule_files(paths, problems):
         documents, found = read_file(path)
         problems += found
         rules = [document for document in documents if _is_rule(document.data)]
@@ -133,27 +80,6 @@ def load_rules(paths: Sequence[str]) -> RuleSet:
     ]
     tied = tie(list(_unique(finished, problems)), correlations, problems)
     return RuleSet(tied.rules, tied.correlations, tuple(problems), tuple(ignored))
-
-
-def _files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, str, bool]]:
-    """Path, path below the named folder, and whether the user named the very file."""
-    for path in paths:
-        if os.path.isdir(path):
-            found = sorted(
-                file
-                for file in Path(path).rglob("*.y*ml")
-                if file.suffix in (".yml", ".yaml")
-                and file.name not in _NOT_RULES
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
-            if not found:
-                problems.append(Problem("no rule files in this folder", path))
-            for file in found:
-                yield str(file), file.relative_to(path).as_posix(), False
-        elif os.path.exists(path):
-            yield path, os.path.basename(path), True
-        else:
-            problems.append(Problem("no such file or folder", path))
 
 
 def _is_rule(data: Any) -> bool:

@@ -14,7 +14,7 @@ import yaml
 from molehunt.detectors.matching.plan import compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import Block
 from molehunt.problems import Problem
-from molehunt.ruleset import Rule
+from molehunt.rule import Rule
 from molehunt.taxonomy import taxonomy
 
 from .atoms import Atom, atom, escaped, text

@@ -15,7 +15,8 @@ from ..correlation import Correlation
 from ..data import load_yaml
 from ..exits import Exit
 from ..problems import Problem, Severity, UsageError
-from ..ruleset import Rule, RuleSet, builtin_rules_path, load_rules
+from ..rule import Rule, RuleSet
+from ..rulefiles import builtin_rules_path
 from ..schema import tables
 
 MAX_SHOWN = 50
@@ -23,7 +24,14 @@ MAX_SHOWN = 50
 
 def load(paths: Sequence[str] | None) -> RuleSet:
     """The rules of `--rules`, or those inside the package."""
-    return load_rules(list(paths) if paths else [builtin_rules_path()])
+    from ..ruleset import load_rules
+
+    return load_rules(named(paths))
+
+
+def named(paths: Sequence[str] | None) -> list[str]:
+    """Where the rules are: `--rules`, or the folder inside the package."""
+    return list(paths) if paths else [builtin_rules_path()]
 
 
 def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:

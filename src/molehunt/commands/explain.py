@@ -18,7 +18,7 @@ from molehunt.detectors.tying import record_of
 
 from ..exits import Exit
 from ..problems import Problem, UsageError
-from ..ruleset import Rule, RuleSet
+from ..rule import Rule, RuleSet
 from ..taxonomy import taxonomy
 from .common import load, make_binder, pick, pick_correlations, show
 

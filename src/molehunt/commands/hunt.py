@@ -14,6 +14,7 @@ from molehunt.detectors.findings.organisation import Organisation, load_organisa
 from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.share import cores, sharing
 from molehunt.detectors.hunting.work import Hunter, Outcome, Problems, Span
+from molehunt.detectors.matching.kept import kept_clauses
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import STDIN, expand, size_of
 from molehunt.detectors.reading.parts import Part, parts_of, sample
@@ -24,9 +25,10 @@ from .. import __version__
 from ..exits import Exit
 from ..levels import Level
 from ..problems import Problem, UsageError
-from ..ruleset import RuleSet
+from ..rule import RuleSet
+from ..rulecache import cached_rules
 from ..taxonomy import taxonomy
-from .common import load, make_binder, show
+from .common import make_binder, named, show
 from .output import write
 from .progress import Advance, progress
 
@@ -49,14 +51,14 @@ class Setup:
 def prepare(options: Namespace) -> Setup:
     """Load rules, configurations and approvals as the options say."""
     span = Span(_moment(options.since, "--since"), _moment(options.until, "--until"))
-    ruleset = load(options.rules)
+    ruleset, key = cached_rules(named(options.rules))
     problems = Problems()
     configured: list[Problem] = []
     organisation = _organisation(options.organisation, ruleset, configured)
     binder = make_binder(options.config, configured)
     for problem in (*ruleset.problems, *configured):
         problems(problem)
-    plan = _plan(options, ruleset, binder)
+    plan = _plan(options, ruleset, key, binder)
     return Setup(ruleset, binder, plan, Hunter(plan, ruleset, organisation, span), problems)
 
 
@@ -100,12 +102,14 @@ def run(options: Namespace) -> Exit:
     return code
 
 
-def _plan(options: Namespace, ruleset: RuleSet, binder: Binder) -> Plan:
+def _plan(options: Namespace, ruleset: RuleSet, key: str, binder: Binder) -> Plan:
     if options.engine == "reference":
         return reference_plan(ruleset.rules, taxonomy(), binder)
     # Statistics need every line, so nothing is skipped for them.
-    scan = "" if options.engine == "plain" or options.stats else None
-    return compile_plan(ruleset.rules, taxonomy(), binder, scan)
+    if options.engine == "plain" or options.stats:
+        return compile_plan(ruleset.rules, taxonomy(), binder, scan="")
+    clauses = kept_clauses(ruleset.rules, key, taxonomy(), binder)
+    return compile_plan(ruleset.rules, taxonomy(), binder, clauses=clauses)
 
 
 def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Outcome]:

@@ -11,7 +11,7 @@ from molehunt.detectors.report.proofs import manifest_yaml, proof_lines
 
 from ..exits import Exit
 from ..problems import Problem, Severity, UsageError
-from ..ruleset import Rule
+from ..rule import Rule
 from ..taxonomy import taxonomy
 from .common import load, make_binder, pick, show
 

@@ -1,0 +1,64 @@
+"""Plain values to JSON and back, for the cache: nothing that is read can run or name a class of its
+own, since only the classes that the caller lists are made.
+
+A value becomes itself (null, booleans, numbers, text) or a list that begins with its kind: a class
+by its number in the list, or one of the kinds below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+_TUPLE, _MAPPING, _SET = "()", "{}", "<>"
+
+
+class Codec:
+    """Knows some NamedTuples, enumerations and dataclasses, whose fields are such values again."""
+
+    def __init__(self, classes: Sequence[type]) -> None:
+        self._classes = tuple(classes)
+        self._numbers = {one: number for number, one in enumerate(classes)}
+        self._fields = {
+            one: [field.name for field in fields(one)] for one in classes if is_dataclass(one)
+        }
+
+    def plain(self, value: Any) -> Any:
+        """`value` as JSON has it. Raises TypeError for what is not known."""
+        kind = type(value)
+        number = self._numbers.get(kind)
+        if number is not None:
+            if issubclass(kind, Enum):
+                return [number, value.value]
+            names = self._fields.get(kind)
+            parts = value if names is None else [getattr(value, name) for name in names]
+            return [number, *map(self.plain, parts)]
+        if value is None or kind in (str, int, float, bool):
+            return value
+        if kind is tuple or kind is list:
+            return [_TUPLE, *map(self.plain, value)]
+        if isinstance(value, frozenset):
+            return [_SET, *sorted(map(self.plain, value))]
+        if isinstance(value, Mapping):
+            return [_MAPPING, *(self.plain(part) for pair in value.items() for part in pair)]
+        raise TypeError(f"{kind.__name__} cannot be kept")
+
+    def restored(self, data: Any) -> Any:
+        """The value of `plain` data. Raises TypeError, ValueError, IndexError or KeyError if it is
+        not such data."""
+        if type(data) is not list:
+            return data
+        kind, *parts = data
+        if type(kind) is int:
+            one = self._classes[kind]
+            return one(*map(self.restored, parts))
+        if kind == _TUPLE:
+            return tuple(map(self.restored, parts))
+        if kind == _SET:
+            return frozenset(map(self.restored, parts))
+        if kind == _MAPPING:
+            values = list(map(self.restored, parts))
+            return dict(zip(values[::2], values[1::2], strict=True))
+        raise ValueError(f"no such kind: {kind!r}")

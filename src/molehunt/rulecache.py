@@ -1,0 +1,144 @@
+"""Rule sets kept from one run to the next, by the content of every file that they come from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from typing import overload
+
+from . import __version__, conditions
+from .cache import keep, recall
+from .codec import Codec
+from .conditions import Condition
+from .correlation import Comparison, Correlation, Term
+from .data import read_bytes
+from .levels import Level
+from .metadata import Metadata
+from .problems import Problem, Severity
+from .rule import Rule, RuleSet
+
+# Changed when what is kept changes its form.
+FORM = 1
+_CONDITIONS = Codec(
+    (
+        conditions.Wild,
+        conditions.Text,
+        conditions.Number,
+        conditions.Flag,
+        conditions.Nothing,
+        conditions.Exists,
+        conditions.Regex,
+        conditions.Cidr,
+        conditions.Compare,
+        conditions.Reference,
+        conditions.TimePart,
+        conditions.AnyOf,
+        conditions.FieldIs,
+        conditions.Keyword,
+        conditions.And,
+        conditions.Or,
+        conditions.Not,
+    )
+)
+_REST = Codec((Level, Severity, Metadata, Problem, Comparison, Term, Correlation, Rule))
+
+
+class Kept(Sequence[Condition]):
+    """Conditions as they were kept; made when first asked for, which few rules of many are."""
+
+    __slots__ = ("_made", "plain")
+
+    def __init__(self, plain: list[object]) -> None:
+        self.plain = plain
+        self._made: tuple[Condition, ...] | None = None
+
+    def _all(self) -> tuple[Condition, ...]:
+        if self._made is None:
+            self._made = tuple(map(_CONDITIONS.restored, self.plain))
+        return self._made
+
+    @overload
+    def __getitem__(self, index: int) -> Condition: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Condition]: ...
+    def __getitem__(self, index: int | slice) -> Condition | Sequence[Condition]:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[Condition]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+
+def ruleset_key(paths: Sequence[str]) -> str:
+    """A hash of all that decides what these files and folders load to."""
+    from .rulefiles import rule_files
+
+    digest = sha256(repr((FORM, __version__, version("pysigma"), sys.version_info[:2])).encode())
+    for name in ("taxonomy.yml", "rule.schema.json"):
+        digest.update(read_bytes(name))
+    for path, name, explicit in rule_files(paths, []):
+        digest.update(repr((path, name, explicit)).encode())
+        try:
+            with open(path, "rb") as stream:
+                digest.update(sha256(stream.read()).digest())
+        except OSError as error:
+            digest.update(str(error).encode())
+    digest.update(repr([(path, os.path.isdir(path)) for path in paths]).encode())
+    return f"rules-{digest.hexdigest()}"
+
+
+def cached_rules(paths: Sequence[str]) -> tuple[RuleSet, str]:
+    """The rules of files and folders, without their sources (`raw`, `lines`), and their key."""
+    key = ruleset_key(paths)
+    found = recall(key)
+    if found is not None:
+        try:
+            return _restored(found), key
+        except (TypeError, ValueError, KeyError, IndexError):
+            pass  # damaged in a way that its own digest does not show: made anew
+    from .ruleset import load_rules
+
+    ruleset = load_rules(paths)
+    keep(key, _plain(ruleset))
+    return ruleset, key
+
+
+def _plain(ruleset: RuleSet) -> list[object]:
+    rules = []
+    for rule in ruleset.rules:
+        kept = [_CONDITIONS.plain(condition) for condition in rule.conditions]
+        rest = [getattr(rule, name) for name in _FIELDS]
+        rules.append([kept, [_REST.plain(value) for value in rest]])
+    correlations = [_REST.plain(_bare(one)) for one in ruleset.correlations]
+    problems = [_REST.plain(problem) for problem in ruleset.problems]
+    return [rules, correlations, problems, list(ruleset.ignored)]
+
+
+def _bare(one: Correlation) -> Correlation:
+    from dataclasses import replace
+
+    return replace(one, lines={}, raw={})
+
+
+def _restored(found: list[list[object]]) -> RuleSet:
+    kept_rules, correlations, problems, ignored = found
+    rules = []
+    for kept, rest in kept_rules:  # type: ignore[misc]
+        values = dict(zip(_FIELDS, map(_REST.restored, rest), strict=True))
+        rules.append(Rule(**values, conditions=Kept(kept), lines={}, raw={}))
+    return RuleSet(
+        tuple(rules),
+        tuple(map(_REST.restored, correlations)),
+        tuple(map(_REST.restored, problems)),
+        tuple(map(str, ignored)),
+    )
+
+
+_FIELDS = tuple(
+    name for name in Rule.__dataclass_fields__ if name not in ("conditions", "lines", "raw")
+)

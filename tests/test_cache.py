@@ -1,0 +1,207 @@
+"""What is kept saves time and changes nothing; what is damaged or foreign is made anew."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import kit
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from molehunt import cache, conditions
+from molehunt.cli import main
+from molehunt.codec import Codec
+from molehunt.rulecache import _CONDITIONS, cached_rules, ruleset_key
+from molehunt.rulefiles import builtin_rules_path
+from molehunt.ruleset import load_rules
+
+LOG = str(Path(__file__).parent / "recordings/kvm-windows/windows.results.log")
+TEXTS = st.text(max_size=5)
+WANTED = st.one_of(
+    st.builds(
+        conditions.Text,
+        st.lists(TEXTS | st.sampled_from(conditions.Wild), max_size=3).map(tuple),
+        st.booleans(),
+    ),
+    st.builds(conditions.Number, st.integers() | st.floats(allow_nan=False)),
+    st.builds(conditions.Flag, st.booleans()),
+    st.just(conditions.Nothing()),
+    st.builds(conditions.Exists, st.booleans()),
+    st.builds(conditions.Regex, TEXTS, TEXTS),
+    st.builds(conditions.Reference, TEXTS, st.booleans(), st.booleans()),
+)
+TREES = st.recursive(
+    st.builds(conditions.FieldIs, TEXTS, WANTED) | st.builds(conditions.Keyword, WANTED),
+    lambda inner: (
+        st.builds(conditions.And, st.lists(inner, max_size=3).map(tuple))
+        | st.builds(conditions.Or, st.lists(inner, max_size=3).map(tuple))
+        | st.builds(conditions.Not, inner)
+    ),
+    max_leaves=6,
+)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal in class and content; tuples of different classes can be equal to Python."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple):
+        pairs = zip(one, other, strict=False)
+        return len(one) == len(other) and all(same(a, b) for a, b in pairs)
+    return bool(one == other)
+
+
+@given(TREES)
+def test_conditions_come_back_as_they_were(tree: conditions.Condition) -> None:
+    """Through JSON bytes."""
+    import orjson
+
+    assume_in_range = _CONDITIONS.plain(tree)
+    try:
+        data = orjson.loads(orjson.dumps(assume_in_range))
+    except TypeError:
+        return  # an integer of more than 64 bits, which orjson refuses
+    assert same(_CONDITIONS.restored(data), tree)
+
+
+def test_only_known_classes_are_made() -> None:
+    """What the data says cannot name another."""
+    codec = Codec((conditions.Number,))
+    with pytest.raises(TypeError, match="cannot be kept"):
+        codec.plain(conditions.Flag(True))
+    for data in ([1, 2], ["object"], [0]):
+        with pytest.raises((TypeError, ValueError, IndexError)):
+            codec.restored(data)
+
+
+def test_kept_rules_are_the_loaded_ones() -> None:
+    """Every field but the sources, for the shipped rules."""
+    paths = [builtin_rules_path()]
+    loaded = load_rules(paths)
+    made, key = cached_rules(paths)
+    kept, again = cached_rules(paths)
+    assert key == again
+    assert len(made.rules) == len(kept.rules) == len(loaded.rules)
+    for one, other in zip(loaded.rules, kept.rules, strict=True):
+        for name in type(one).__dataclass_fields__:
+            if name == "conditions":
+                assert same(tuple(one.conditions), tuple(other.conditions))
+            elif name not in ("raw", "lines"):
+                assert getattr(one, name) == getattr(other, name), name
+    assert not kept.rules[0].lines
+
+
+def hunt(capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]:
+    """A hunt in the recording, as a user sees it."""
+    code = main(["hunt", LOG, "--format", "ndjson", *more])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_a_second_hunt_finds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """And keeps nothing more."""
+    first = hunt(capsys)
+    place = cache.folder()
+    assert place is not None
+    files = sorted(place.iterdir())
+    assert len(files) == 2
+    assert hunt(capsys) == first
+    assert sorted(place.iterdir()) == files
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "folder", "writable", "other form"])
+def test_damaged_and_foreign_files_are_made_anew(
+    capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    """Never trusted, never an error."""
+    first = hunt(capsys)
+    place = cache.folder()
+    assert place is not None
+    for file in place.iterdir():
+        content = file.read_bytes()
+        if damage == "cut":
+            file.write_bytes(content[:-10])
+        elif damage == "changed":
+            file.write_bytes(content.replace(b"1", b"2", 3))
+        elif damage == "empty":
+            file.write_bytes(b"")
+        elif damage == "folder":
+            file.unlink()
+            file.mkdir()
+        elif damage == "writable":
+            file.chmod(0o666)
+        else:
+            cache.keep(file.stem, [[["x"]], 1])
+    assert hunt(capsys) == first
+
+
+def test_a_folder_that_others_can_write_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever can write it could leave out a rule."""
+    place = tmp_path / "shared"
+    place.mkdir()
+    place.chmod(0o777)
+    monkeypatch.setenv("MOLEHUNT_CACHE", str(place))
+    assert cache.folder() is None
+    hunt(capsys)
+    assert not list(place.iterdir())
+    monkeypatch.setenv("MOLEHUNT_CACHE", "")
+    assert cache.folder() is None
+
+
+def test_the_key_follows_the_content(tmp_path: Path) -> None:
+    """Another content, name or folder is another set; the same again is the same."""
+    rules = tmp_path / "rules"
+    shutil.copytree(Path(builtin_rules_path(), "tunnel"), rules)
+    before = ruleset_key([str(rules)])
+    assert ruleset_key([str(rules)]) == before
+    file = next(rules.glob("*.yml"))
+    file.write_bytes(file.read_bytes() + b"\n# changed\n")
+    changed = ruleset_key([str(rules)])
+    file.rename(file.with_name("other.yml"))
+    assert len({before, changed, ruleset_key([str(rules)])}) == 3
+
+
+def test_bad_rules_are_told_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Problems are kept with the rules."""
+    (tmp_path / "bad.yml").write_text("title: x\nlogsource: 1\ndetection: {}\n")
+    told = [hunt(capsys, "--rules", str(tmp_path)) for _ in range(2)]
+    assert told[0] == told[1]
+    assert "bad.yml" in told[0][2]
+
+
+def test_a_configuration_decides_what_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same rules over another schedule are looked for under other column names."""
+    rule = kit.RULE.format(
+        logsource="{product: osquery, service: users}",
+        detection="    selection:\n        shell|contains: '/sh'\n    condition: selection",
+        more="",
+    )
+    (tmp_path / "rule.yml").write_text(rule)
+    log = tmp_path / "log"
+    log.write_bytes(kit.line({"login": "/bin/sh"}, "who") + b"\n")
+    config = tmp_path / "osquery.conf"
+    config.write_text('{"schedule": {"who": {"query": "SELECT shell AS login FROM users"}}}')
+    arguments = ["hunt", str(log), "--rules", str(tmp_path / "rule.yml"), "--format", "ndjson"]
+    counts = []
+    for more in ([], ["--config", str(config)], [], ["--config", str(config)]):
+        main([*arguments, *more])
+        counts.append(capsys.readouterr().out.count("\n"))
+    assert counts == [0, 1, 0, 1]
+
+
+def test_only_the_newest_are_kept() -> None:
+    """The folder does not grow without end."""
+    for number in range(cache.KEPT_FILES + 5):
+        cache.keep(f"k{number}", number)
+    place = cache.folder()
+    assert place is not None
+    assert len(list(place.iterdir())) == cache.KEPT_FILES
+    assert all(not name.startswith(".new-") for name in os.listdir(place))

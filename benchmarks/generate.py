@@ -2,8 +2,9 @@
 
 Thirteen queries of molehunt's own pack and of common schedules, in the shape that osqueryd 5 writes
 (event format), about 800 bytes a line: process events 60 % (three systems), sockets 12 %, DNS 8 %,
-files 7 %, and state tables. A third of the command lines hold a token that occurs once. Hosts,
-users and addresses are invented; one line in about 5,000 is of the kind that rules look for.
+files 7 %, and state tables. A third of the command lines hold a token that occurs once; programs
+follow a power law. Hosts, users and addresses are invented; one line in about 5,000 is of the kind
+that rules look for.
 """
 
 from __future__ import annotations
@@ -144,7 +145,12 @@ class Maker:
         self, common: list[tuple[str, str]], rare: list[tuple[str, str]]
     ) -> tuple[str, str]:
         """Path and command line; now and then one that rules look for."""
-        path, command = self.pick(rare if self.random.random() < 0.0003 else common)
+        if self.random.random() < 0.0003:
+            path, command = self.pick(rare)
+        else:
+            # Programs are not alike: the first of a list is the most common by far.
+            weights = [rank**-1.5 for rank in range(1, len(common) + 1)]
+            path, command = self.random.choices(common, weights)[0]
         command = self.text(command)
         if self.random.random() < 0.2:
             command += f" --request-id={self.token()}"

@@ -19,7 +19,7 @@ from ..reading.wrapping import Trap
 from ..records import Record
 
 # A whole compressed file may be one part.
-BLOCKS_IN_A_PIECE = 16
+BLOCKS_IN_A_PIECE = 64
 
 
 class Span(NamedTuple):

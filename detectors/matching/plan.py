@@ -31,7 +31,7 @@ from .match import Match
 from .necessary import Clause, Price, rule_clauses
 from .predicates import Predicate, compile_condition, compile_where
 from .route import EVERY_RULE, Line, Router
-from .scan import count
+from .scan import count, where
 
 MAX_SHAPES = 20_000
 
@@ -286,7 +286,7 @@ class FastPlan(_Reading):
     def tune(self, sample: bytes) -> None:
         """Fit the choice of literals to a sample of the data (whole lines)."""
         if self.scan == "hyperscan":
-            self._choice = tune(self.clauses, self._again, sample, count)
+            self._choice = tune(self.clauses, self._again, sample, count, where)
             self._router = None
 
     def _again(self, index: int, cost: Price) -> list[Clause] | None:

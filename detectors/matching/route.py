@@ -67,7 +67,8 @@ class Router:
         self._masks = [choice.masks[literal] for literal in literals]
         always = [*ESCAPES, *sorted(MARKS)]
         self._masks += [EVERY_RULE] * len(always)
-        self._scan = scanner([*literals, *always], fast)
+        self._masks += choice.pairs.values()
+        self._scan = scanner([*literals, *always], fast, list(choice.pairs))
         self._names: dict[bytes, Told] = {}
         self._layouts: dict[bytes, list[tuple[Layout, Told]]] = {}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
+
+from .choose import Pair
 
 # The literal's index and the offset of its last byte, in the order of the offsets.
 Hit = tuple[int, int]
@@ -18,13 +20,16 @@ def has_hyperscan() -> bool:
     return find_spec("hyperscan") is not None
 
 
-def scanner(literals: Sequence[bytes], fast: bool = True) -> Scan:
+def scanner(literals: Sequence[bytes], fast: bool = True, pairs: Sequence[Pair] = ()) -> Scan:
     """A function from a block to the places where literals end in it, letter case aside.
+
+    `pairs` are two sets of literals, of each of which one must stand in the line; they are numbered
+    after the literals. They need Hyperscan.
 
     With Hyperscan (`fast`) every occurrence is given. With RE2 at least one in each line that has
     any, and then each literal of that line once.
     """
-    return _hyperscan(literals) if fast else _re2(literals)
+    return _hyperscan(literals, pairs) if fast else _re2(literals)
 
 
 def count(sample: bytes, literals: Iterable[bytes]) -> Counter[bytes]:
@@ -33,11 +38,38 @@ def count(sample: bytes, literals: Iterable[bytes]) -> Counter[bytes]:
     return Counter(words[index] for index, _ in scanner(words)(sample)[0])
 
 
-def compiled(literals: Sequence[bytes]) -> Any:
-    """A Hyperscan database of the literals, in their order."""
+def where(sample: bytes, literals: Iterable[bytes]) -> dict[bytes, set[int]]:
+    """The lines, by the offset of their end, in which literals occur. Needs Hyperscan."""
+    words = sorted(set(literals))
+    found: dict[bytes, set[int]] = {}
+    for index, end in scanner(words)(sample)[0]:
+        found.setdefault(words[index], set()).add(sample.find(b"\n", end))
+    return found
+
+
+def _either_way(pair: Pair) -> bytes:
+    """Both of a pair in one line: one behind the other, or sharing bytes."""
+    left, right = (b"(?:" + b"|".join(map(_as_pattern, sorted(one))) + b")" for one in pair)
+    shared = sorted({text for a in pair[0] for b in pair[1] for text in _shared(a, b)})
+    ways = [left + rb"[^\n]*" + right, right + rb"[^\n]*" + left, *map(_as_pattern, shared)]
+    return b"|".join(ways)
+
+
+def _shared(one: bytes, other: bytes) -> Iterator[bytes]:
+    """The texts in which two literals overlap."""
+    for a, b in ((one, other), (other, one)):
+        if a in b:
+            yield b
+        for size in range(1, min(len(a), len(b))):
+            if a.endswith(b[:size]):
+                yield a + b[size:]
+
+
+def compiled(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Any:
+    """A Hyperscan database of the literals and pairs, in their order."""
     import hyperscan
 
-    patterns = [*map(_as_pattern, literals), *_BREAKS]
+    patterns = [*map(_as_pattern, literals), *map(_either_way, pairs), *_BREAKS]
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
         expressions=patterns,
@@ -52,12 +84,12 @@ def compiled(literals: Sequence[bytes]) -> Any:
 _BREAKS = (rb"[^}\r]\n", rb"[^}]\r\n", rb"\n[^{]")
 
 
-def _hyperscan(literals: Sequence[bytes]) -> Scan:
+def _hyperscan(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Scan:
     import hyperscan
 
-    database = compiled(literals)
+    database = compiled(literals, pairs)
     scratch = hyperscan.Scratch(database)
-    number = len(literals)
+    number = len(literals) + len(pairs)
     after = number + len(_BREAKS) - 1
 
     def scan(data: bytes) -> tuple[list[Hit], list[int]]:

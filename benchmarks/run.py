@@ -1,0 +1,142 @@
+"""Measure a hunt: `run.py LOG [--rules NAME=FOLDER…] [--peer NAME=COMMAND…] [--rounds N]`.
+
+Prints a Markdown table. Each row is a whole process from its start to its end, the median of the
+rounds, which take turns so that a busy moment does not fall on one row. Peak memory is that of all
+processes of a row together, each counted whole. A peer's COMMAND may hold {log} and {rules}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+HUNT = (sys.executable, "-m", "molehunt", "hunt", "--quiet", "--format", "ndjson")
+READ = "import sys\nfor f in [open(sys.argv[1], 'rb')]:\n    while f.read(1 << 23): pass"
+PARSE = "import sys, orjson\nfor line in open(sys.argv[1], 'rb'): orjson.loads(line)"
+LOAD = (
+    "import sys\nfrom pathlib import Path\nfrom sigma.collection import SigmaCollection\n"
+    "SigmaCollection.load_ruleset([Path(sys.argv[1])], collect_errors=True)"
+)
+
+
+@dataclass
+class Row:
+    """One measured command. `fresh` empties molehunt's cache before each round."""
+
+    name: str
+    command: list[str]
+    fresh: bool = False
+    seconds: list[float] = field(default_factory=list)
+    peak: int = 0
+
+
+def resident(process: int) -> int:
+    """Resident bytes of a process and its children, from /proc (0 where there is none)."""
+    total = 0
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                total += int(line.split()[1]) * 1024
+    except OSError:
+        return 0
+    return total + sum(resident(int(child)) for child in children)
+
+
+def measure(row: Row, cache: str) -> None:
+    """Run a row's command once."""
+    if row.fresh:
+        for file in Path(cache).glob("*"):
+            file.unlink()
+    environment = os.environ | {"MOLEHUNT_CACHE": cache}
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        row.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.02):
+                row.peak = max(row.peak, resident(process.pid))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        process.wait()
+        row.seconds.append(time.perf_counter() - begin)
+        done.set()
+        watcher.join()
+
+
+def rows_of(options: argparse.Namespace) -> list[Row]:
+    """All rows, the yardsticks first."""
+    log = str(options.log)
+    rows = [
+        Row("reading the file", [sys.executable, "-c", READ, log]),
+        Row("orjson parsing it, one core", [sys.executable, "-c", PARSE, log]),
+        Row("own rules", [*HUNT, log]),
+        Row("own rules, one process", [*HUNT, "--jobs", "1", log]),
+        Row("own rules, cold", [*HUNT, log], fresh=True),
+    ]
+    if options.evaluator:
+        rows.append(Row("own rules, slow evaluator", [*HUNT, "--engine", "reference", log]))
+    for pair in options.rules:
+        name, _, folder = pair.partition("=")
+        rows += [
+            Row(name, [*HUNT, "--rules", folder, log]),
+            Row(f"{name}, cold", [*HUNT, "--rules", folder, log], fresh=True),
+            Row(f"{name}, load_ruleset of pySigma alone", [sys.executable, "-c", LOAD, folder]),
+        ]
+        for peer in options.peer:
+            title, _, command = peer.partition("=")
+            words = shlex.split(command.format(log=log, rules=folder))
+            rows.append(Row(f"{name}: {title}", words))
+    return rows
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("log", type=Path)
+    parser.add_argument("--rules", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--evaluator", action="store_true", help="also the slow evaluator")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    rows = rows_of(options)
+    size = options.log.stat().st_size
+    with open(options.log, "rb") as stream:
+        lines = sum(piece.count(b"\n") for piece in iter(lambda: stream.read(1 << 23), b""))
+    with tempfile.TemporaryDirectory() as cache:
+        for row in rows:  # the file and the cache are warm from here on
+            if not row.fresh and row.command[: len(HUNT)] == list(HUNT):
+                measure(Row(row.name, row.command), cache)
+        for _ in range(options.rounds):
+            for row in rows:
+                measure(row, cache)
+                if row.fresh:
+                    measure(Row(row.name, row.command), cache)
+    parse = median(next(row for row in rows if row.name.startswith("orjson")).seconds)
+    print(f"{lines:,} lines, {size:,} bytes, {os.cpu_count()} cores, {options.rounds} rounds\n")
+    print("| | s | lines/s | MB/s | peak MiB | to orjson |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for row in rows:
+        took = median(row.seconds)
+        shown = [f"{took:.2f}", f"{lines / took:,.0f}", f"{size / took / 1e6:,.0f}"]
+        if "load_ruleset" in row.name:
+            shown = [f"{took:.2f}", "", ""]
+        ratio = "" if "load_ruleset" in row.name else f"{parse / took:.2f}"
+        print(f"| {row.name} | {' | '.join(shown)} | {row.peak >> 20} | {ratio} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

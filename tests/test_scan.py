@@ -17,6 +17,7 @@ from molehunt.detectors.matching.plan import compile_plan, reference_plan
 from molehunt.detectors.matching.regexruns import runs_of
 from molehunt.detectors.matching.route import odd_lines, starts_of
 from molehunt.detectors.matching.scan import scanner, where
+from molehunt.problems import Problem
 from molehunt.taxonomy import taxonomy
 
 LETTERS = st.sampled_from(b'abA"\\/. \xc3\xa9')
@@ -94,8 +95,29 @@ def test_odd_lines_are_those_that_are_no_objects(lines: list[bytes]) -> None:
         if (line := data[start:].split(b"\n")[0].strip(b" \t\r"))
         and not (line.startswith(b"{") and line.endswith(b"}"))
     }
+    if data and not data.endswith(b"\n"):
+        want.add(data.rfind(b"\n") + 1)
     for fast in (True, False):
-        assert odd_lines(data, scanner([b"zz"], fast)(data)[1]) == want
+        assert odd_lines(data, scanner([b"zz"], fast)(data)) == want
+
+
+def test_a_line_cut_anywhere_is_told() -> None:
+    """By all engines alike, with no literal of any rule in it: at every byte of a line."""
+    rule = kit.rule("selection:\n    path|contains: nowhere\ncondition: selection")
+    whole = compact({"path": "/bin/sh", "pid": "7"}, {"hostname": "h", "owner": "x"})
+    block = kit.block(*(whole[:size] for size in range(len(whole) + 1)))
+    told = []
+    for scan in ("hyperscan", "re2", ""):
+        problems: list[Problem] = []
+        plan = compile_plan([rule], taxonomy(), kit.binder(), scan=scan)
+        assert not list(plan.matches([block], problems.append))
+        told.append([problem.line for problem in problems])
+        for size in range(1, len(whole)):
+            last = block._replace(data=whole + b"\n" + whole[:size])
+            problems.clear()
+            assert not list(plan.matches([last], problems.append))
+            assert [problem.line for problem in problems] == [2]
+    assert told[0] == told[1] == told[2] == list(range(2, len(whole) + 1))
 
 
 def test_where_tells_lines() -> None:

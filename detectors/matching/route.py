@@ -18,7 +18,7 @@ from .choose import Choice
 from .gates import COLUMNS, Gates
 from .layout import Layout, layout_of
 from .necessary import ESCAPES
-from .scan import scanner
+from .scan import Scanned, scanner
 
 EVERY_RULE = -1
 MAX_NAMES = 20_000
@@ -121,8 +121,8 @@ class Router:
         found: dict[int, int] = {}
         masks, size = self._masks, len(data)
         start, stop, rules = 0, -1, 0
-        hits, odd = self._scan(data)
-        for index, end in hits:
+        scanned = self._scan(data)
+        for index, end in scanned.hits:
             if end >= stop:
                 if rules:
                     found[start] = rules
@@ -133,7 +133,7 @@ class Router:
             rules |= masks[index]
         if rules:
             found[start] = rules
-        return found, odd_lines(data, odd)
+        return found, odd_lines(data, scanned)
 
     def _named(self, line: bytes) -> Told:
         """The rules that may look at the line's query, as far as its front tells, and its gates."""
@@ -190,16 +190,17 @@ def _named_once(line: bytes) -> bool:
     return times == 2 and 0 <= columns < second and line.find(b"}", columns, second) < 0
 
 
-def odd_lines(data: bytes, breaks: list[int]) -> set[int]:
-    """Starts of lines that are not plainly one JSON object in UTF-8.
-
-    `breaks` are the newlines before or after which a brace is missing.
-    """
+def odd_lines(data: bytes, scanned: Scanned) -> set[int]:
+    """Starts of lines that are not plainly one JSON object in UTF-8."""
     starts = {0, data.rfind(b"\n", 0, max(len(data) - 1, 0)) + 1}
-    for newline in breaks:
+    for newline in scanned.breaks:
         starts.add(data.rfind(b"\n", 0, newline) + 1)
         starts.add(newline + 1)
     odd = {start for start in starts if _is_odd(data, start)}
+    odd.update(data.rfind(b"\n", 0, newline) + 1 for newline in scanned.cuts)
+    if data and not data.endswith(b"\n"):
+        # The end of the file, where a line may be still being written.
+        odd.add(data.rfind(b"\n") + 1)
     if not data.isascii():
         try:
             data.decode()

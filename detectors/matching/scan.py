@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from .choose import Pair
 
 # The literal's index and the offset of its last byte, in the order of the offsets.
 Hit = tuple[int, int]
-# Where literals end, and the newlines before or after which a brace is missing.
-Scan = Callable[[bytes], tuple[list[Hit], list[int]]]
+
+
+class Scanned(NamedTuple):
+    """Where literals end; the newlines before or after which a brace is missing; and those right
+    behind the columns or decorations, where a line was cut that looks whole."""
+
+    hits: list[Hit]
+    breaks: list[int]
+    cuts: list[int]
+
+
+Scan = Callable[[bytes], Scanned]
 
 
 def has_hyperscan() -> bool:
@@ -69,7 +79,7 @@ def compiled(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Any:
     """A Hyperscan database of the literals and pairs, in their order."""
     import hyperscan
 
-    patterns = [*map(_as_pattern, literals), *map(_either_way, pairs), *_BREAKS]
+    patterns = [*map(_as_pattern, literals), *map(_either_way, pairs), *_BREAKS, *_CUTS]
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
         expressions=patterns,
@@ -82,6 +92,8 @@ def compiled(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Any:
 
 # A newline without a brace before or after it. A carriage return before it is let pass.
 _BREAKS = (rb"[^}\r]\n", rb"[^}]\r\n", rb"\n[^{]")
+# A line that ends with an object which is not its last value, as if it were the end of the line.
+_CUTS = (rb'"(?:decorations|columns)":\{[^{}\n]*\}\r?\n',)
 
 
 def _hyperscan(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Scan:
@@ -92,19 +104,20 @@ def _hyperscan(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Scan:
     number = len(literals) + len(pairs)
     after = number + len(_BREAKS) - 1
 
-    def scan(data: bytes) -> tuple[list[Hit], list[int]]:
-        hits: list[Hit] = []
-        breaks: list[int] = []
-        add = hits.append
+    def scan(data: bytes) -> Scanned:
+        found = Scanned([], [], [])
+        add = found.hits.append
 
         def hit(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
             if index < number:
                 add((index, end - 1))
+            elif index > after:
+                found.cuts.append(end - 1)
             else:
-                breaks.append(end - 2 if index == after else end - 1)
+                found.breaks.append(end - 2 if index == after else end - 1)
 
         database.scan(data, match_event_handler=hit, scratch=scratch)
-        return hits, breaks
+        return found
 
     return scan
 
@@ -116,11 +129,10 @@ def _as_pattern(literal: bytes) -> bytes:
 
 def _re2(literals: Sequence[bytes]) -> Scan:
     find = _finder(list(map(_as_pattern, literals)))
-    find_break = _finder(list(_BREAKS))
+    find_break, find_cut = _finder(list(_BREAKS)), _finder(list(_CUTS))
 
-    def scan(data: bytes) -> tuple[list[Hit], list[int]]:
+    def scan(data: bytes) -> Scanned:
         hits: list[Hit] = []
-        breaks: list[int] = []
         place = 0
         while literals and (found := find(data, place)) is not None:
             start = data.rfind(b"\n", 0, found.start() + 1) + 1
@@ -128,14 +140,19 @@ def _re2(literals: Sequence[bytes]) -> Scan:
             place = len(data) if end < 0 else end
             line = data[start:place].lower()
             hits += [(i, found.end() - 1) for i, word in enumerate(literals) if word in line]
-        place = 0
-        while (found := find_break(data, place)) is not None:
-            newline = data.index(b"\n", found.start())
-            breaks.append(newline)
-            place = newline + 1
-        return hits, breaks
+        return Scanned(hits, _newlines(find_break, data), _newlines(find_cut, data))
 
     return scan
+
+
+def _newlines(find: Any, data: bytes) -> list[int]:
+    """The newlines of all occurrences."""
+    newlines: list[int] = []
+    place = 0
+    while (found := find(data, place)) is not None:
+        newlines.append(data.index(b"\n", found.start()))
+        place = newlines[-1] + 1
+    return newlines
 
 
 def _finder(patterns: list[bytes]) -> Any:

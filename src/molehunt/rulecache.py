@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import version
-from typing import overload
+from typing import Any, overload
 
 from . import __version__, conditions
 from .cache import keep, recall
@@ -125,10 +125,10 @@ def _bare(one: Correlation) -> Correlation:
     return replace(one, lines={}, raw={})
 
 
-def _restored(found: list[list[object]]) -> RuleSet:
+def _restored(found: list[list[Any]]) -> RuleSet:
     kept_rules, correlations, problems, ignored = found
     rules = []
-    for kept, rest in kept_rules:  # type: ignore[misc]
+    for kept, rest in kept_rules:
         values = dict(zip(_FIELDS, map(_REST.restored, rest), strict=True))
         rules.append(Rule(**values, conditions=Kept(kept), lines={}, raw={}))
     return RuleSet(

@@ -20,7 +20,8 @@ from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.reading.parts import Part, part_blocks, parts_of
 from molehunt.detectors.report.machine import write_ndjson
 from molehunt.rule import RuleSet
-from molehunt.ruleset import builtin_rules_path, load_rules
+from molehunt.rulefiles import builtin_rules_path
+from molehunt.ruleset import load_rules
 from molehunt.taxonomy import taxonomy
 
 RECORDINGS = Path(__file__).parent / "recordings"

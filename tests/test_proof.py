@@ -13,7 +13,8 @@ import yaml
 
 from molehunt.backends.osquery.pack import make_pack, render_pack
 from molehunt.data import load_yaml
-from molehunt.ruleset import builtin_rules_path, load_rules
+from molehunt.rulefiles import builtin_rules_path
+from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import check_taxonomy, taxonomy
 

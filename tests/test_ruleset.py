@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from molehunt.levels import Level
 from molehunt.lock import check_lock, update_lock
-from molehunt.ruleset import builtin_rules_path, load_rules
+from molehunt.rulefiles import builtin_rules_path
+from molehunt.ruleset import load_rules
 
 GOOD = kit.RULE.format(
     logsource="{product: osquery, service: processes}",

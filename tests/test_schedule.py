@@ -15,7 +15,8 @@ from molehunt.detectors.records import Binding
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.config import load_schedule
 from molehunt.detectors.schedule.sql import SqlProblem, shape_of
-from molehunt.ruleset import builtin_rules_path, load_rules
+from molehunt.rulefiles import builtin_rules_path
+from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 

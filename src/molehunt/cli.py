@@ -190,6 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"molehunt {options.command}: {error}", file=sys.stderr)
         return Exit.USAGE
+    except KeyboardInterrupt:
+        print(f"molehunt {options.command}: interrupted", file=sys.stderr)
+        return Exit.BAD_INPUT
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error worth a trace.
         sys.stderr.close()

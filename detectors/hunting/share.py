@@ -43,6 +43,8 @@ def sharing(
     else:
         context, begin = get_context("spawn"), make
     with ProcessPoolExecutor(jobs, context, _begin, (begin,)) as pool:
+        # Processes are forked with the first task: now, before a progress bar starts its thread.
+        pool.submit(int).result()
         yield lambda parts: _outcomes(pool, parts, jobs * AHEAD)
 
 

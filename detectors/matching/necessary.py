@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from molehunt.conditions import (
@@ -82,13 +82,15 @@ Price = Callable[[Clause], float]
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    r"""Finds clauses on the queries behind `fields`. `columns` are the output columns that a field
-    may be logged under. Without `slashes`, no literal holds a `/`: the log spells it `\\/`."""
+    """Finds clauses on the queries behind `fields`.
+
+    `columns` are the output columns that a field may be logged under; of alternatives those with
+    the least `price` are taken.
+    """
 
     fields: FieldMap
     columns: Mapping[str, frozenset[str]]
     price: Price
-    slashes: bool = True
 
     def clauses(self, node: Condition) -> list[Clause] | None:
         """The clauses of a condition; None if it can never hold on these queries.
@@ -140,49 +142,48 @@ class Needs:
     def _value(self, value: Wanted, place: Place) -> list[Clause]:
         if place.kind not in ("column", "decoration"):
             return []
-        if isinstance(value, Text):
-            whole = self._integer(value, place)
-            if whole is not None:
-                return [whole]
-            anchored = _KEEPS_ENDS.issuperset(place.normalisers)
-            found = [Clause(frozenset([run])) for run in self._runs(value, place, anchored)]
-            return found + _foreign(value, place.normalisers)
-        if isinstance(value, Regex):
-            sets = [
-                [_raw(run, place.normalisers) for run in runs]
-                for runs in runs_of(value.pattern, value.flags)
-            ]
-            return [
-                Clause(frozenset(run for run in runs if run is not None))
-                for runs in sets
-                if all(run is not None and (self.slashes or b"/" not in run) for run in runs)
-            ]
-        return []
-
-    def _runs(self, value: Text, place: Place, anchored: bool) -> Iterator[bytes]:
-        for run in _text_runs(value, place.normalisers, anchored):
-            if self.slashes:
-                yield run
-            else:
-                yield from (part for part in run.split(b"/") if len(part) >= MIN_LENGTH)
-
-    def _integer(self, value: Text, place: Place) -> Clause | None:
-        """A whole integer: between quotes, or bare and ended by what can follow a JSON number."""
-        text = value.parts[0] if len(value.parts) == 1 else ""
-        if isinstance(text, Wild) or not _KEEPS_ENDS.issuperset(place.normalisers):
-            return None
-        if _INTEGER.match(text):
-            digits = text.encode("ascii")
-            return Clause(frozenset([b'"' + digits + b'"', *(digits + e for e in _AFTER_NUMBER)]))
-        if text.isascii() and text.isdigit() and text[0] == "0" and len(text) > 1:
-            return Clause(frozenset([b'"' + text.encode("ascii") + b'"']))
-        return None
+        return list(_value_clauses(value, place.normalisers))
 
     def _keyword(self, value: Wanted) -> list[Clause]:
         if not isinstance(value, Text):
             return []
-        place = Place("column", "", self.fields.store.text)
-        return [Clause(frozenset([run])) for run in self._runs(value, place, anchored=False)]
+        runs = _text_runs(value, self.fields.store.text, anchored=False)
+        return [Clause(frozenset([run])) for run in runs]
+
+
+@lru_cache(maxsize=1 << 16, typed=True)
+def _value_clauses(value: Wanted, normalisers: tuple[str, ...]) -> tuple[Clause, ...]:
+    """What must stand in a line that holds such a value in a column or decoration."""
+    if isinstance(value, Text):
+        whole = _integer(value, normalisers)
+        if whole is not None:
+            return (whole,)
+        anchored = _KEEPS_ENDS.issuperset(normalisers)
+        runs = _text_runs(value, normalisers, anchored)
+        return (*(Clause(frozenset([run])) for run in runs), *_foreign(value, normalisers))
+    if isinstance(value, Regex):
+        sets = [
+            [_raw(run, normalisers) for run in runs] for runs in runs_of(value.pattern, value.flags)
+        ]
+        return tuple(
+            Clause(frozenset(run for run in runs if run is not None))
+            for runs in sets
+            if all(run is not None for run in runs)
+        )
+    return ()
+
+
+def _integer(value: Text, normalisers: tuple[str, ...]) -> Clause | None:
+    """A whole integer: between quotes, or bare and ended by what can follow a JSON number."""
+    text = value.parts[0] if len(value.parts) == 1 else ""
+    if isinstance(text, Wild) or not _KEEPS_ENDS.issuperset(normalisers):
+        return None
+    if _INTEGER.match(text):
+        digits = text.encode("ascii")
+        return Clause(frozenset([b'"' + digits + b'"', *(digits + e for e in _AFTER_NUMBER)]))
+    if text.isascii() and text.isdigit() and text[0] == "0" and len(text) > 1:
+        return Clause(frozenset([b'"' + text.encode("ascii") + b'"']))
+    return None
 
 
 def _of_alternatives(found: list[list[Clause]], cost: Price) -> list[Clause]:

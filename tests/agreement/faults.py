@@ -14,6 +14,11 @@ from molehunt.detectors.matching import choose, gates, globs, necessary, predica
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
+def _literals_made_anew(patch: pytest.MonkeyPatch) -> None:
+    """What was worked out before the fault was planted must not hide it."""
+    patch.setattr(necessary, "_value_clauses", necessary._value_clauses.__wrapped__)
+
+
 def lower_instead_of_fold(patch: pytest.MonkeyPatch) -> None:
     """str.lower makes an ASCII letter of the Kelvin sign."""
     patch.setattr(predicates, "fold", str.lower)
@@ -116,6 +121,7 @@ def no_escapes(patch: pytest.MonkeyPatch) -> None:
 
 def raw_backslashes(patch: pytest.MonkeyPatch) -> None:
     """Literals not written as JSON writes them."""
+    _literals_made_anew(patch)
     patch.setattr(necessary, "_as_json", lambda run: run.lower().encode("ascii"))
 
 
@@ -131,6 +137,7 @@ def rules_without_clauses_skipped(patch: pytest.MonkeyPatch) -> None:
 
 def number_literals(patch: pytest.MonkeyPatch) -> None:
     """A literal taken from what JSON may spell as another number."""
+    _literals_made_anew(patch)
     import re
 
     patch.setattr(necessary, "_MAYBE_NUMBER", re.compile(r"$^"))
@@ -139,16 +146,19 @@ def number_literals(patch: pytest.MonkeyPatch) -> None:
 
 def anchored_anyway(patch: pytest.MonkeyPatch) -> None:
     """Quotes around what may stand bare: a number, true or false."""
+    _literals_made_anew(patch)
     patch.setattr(necessary, "_BARE", frozenset())
 
 
 def one_spelling_of_an_integer(patch: pytest.MonkeyPatch) -> None:
     """An integer looked for between quotes only."""
+    _literals_made_anew(patch)
     patch.setattr(necessary, "_AFTER_NUMBER", ())
 
 
 def anchored_before_normalising(patch: pytest.MonkeyPatch) -> None:
     """Anchors on values whose ends a normaliser changes."""
+    _literals_made_anew(patch)
     patch.setattr(necessary, "_KEEPS_ENDS", frozenset(("control_text", "audit_quotes", "hive")))
 
 

@@ -123,16 +123,17 @@ class Router:
         start, stop, rules = 0, -1, 0
         scanned = self._scan(data)
         for index, end in scanned.hits:
-            if end >= stop:
+            # Mostly in the order of the text, which Hyperscan does not promise.
+            if not start <= end < stop:
                 if rules:
-                    found[start] = rules
+                    found[start] = found.get(start, 0) | rules
                 start = data.rfind(b"\n", 0, end) + 1
                 stop = data.find(b"\n", end)
                 stop = size if stop < 0 else stop
                 rules = 0
             rules |= masks[index]
         if rules:
-            found[start] = rules
+            found[start] = found.get(start, 0) | rules
         return found, odd_lines(data, scanned)
 
     def _named(self, line: bytes) -> Told:

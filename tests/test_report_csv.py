@@ -161,3 +161,15 @@ def test_the_form_is_that_of_rfc_4180() -> None:
 def test_the_order_in_which_findings_come_does_not_matter(findings: list[Finding]) -> None:
     """Findings are sorted before they are written."""
     assert _csv(*findings) == _csv(*findings[::-1])
+
+
+def test_all_hosts_of_a_correlation_are_there() -> None:
+    """In one cell each, identifiers and names."""
+    hosts = (("id-1", "one.example"), ("id-2", ""))
+    stream = StringIO()
+    write_csv([replace(X11VNC, host="id-1", host_name="one.example", hosts=hosts)], stream)
+    (row,) = csv.DictReader(StringIO(stream.getvalue()))
+    assert "one.example" in row["host_name"]
+    assert "id-2" in row["host_name"]
+    assert "id-1" in row["host_id"]
+    assert "id-2" in row["host_id"]

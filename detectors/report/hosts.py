@@ -23,7 +23,7 @@ class Host(NamedTuple):
 
 def hosts_of(finding: Finding) -> tuple[Host, ...]:
     """The hosts of a finding, at least one. The only place that reads them for the reports."""
-    return (Host(finding.host, finding.host_name or finding.host),)
+    return tuple(Host(host, name or host) for host, name in finding.all_hosts)
 
 
 def is_hostname(name: str) -> bool:

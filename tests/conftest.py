@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import sys
 from collections.abc import Generator, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -22,9 +21,11 @@ settings.load_profile("ci" if IN_CI else "local")
 
 
 @pytest.fixture(autouse=True)
-def _cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+def _cache_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """No test depends on what another or the user has kept."""
-    monkeypatch.setenv("MOLEHUNT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MOLEHUNT_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 LOCAL_NAMES = {None, "", "localhost", b"localhost"}

@@ -62,7 +62,10 @@ def keep(key: str, value: Any) -> None:
     place = folder()
     if place is None:
         return
-    body = orjson.dumps(value)
+    try:
+        body = orjson.dumps(value)
+    except TypeError:  # half a surrogate pair, say
+        return
     with suppress(OSError):
         handle, name = tempfile.mkstemp(dir=place, prefix=".new-")
         try:

@@ -12,7 +12,8 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-_TUPLE, _MAPPING, _SET = "()", "{}", "<>"
+_TUPLE, _MAPPING, _SET, _NUMBER = "()", "{}", "<>", "#"
+_BIG = 2**53
 
 
 class Codec:
@@ -26,7 +27,7 @@ class Codec:
         }
 
     def plain(self, value: Any) -> Any:
-        """`value` as JSON has it. Raises TypeError for what is not known."""
+        """`value` as JSON has it. Raises TypeError or ValueError for what cannot be kept."""
         kind = type(value)
         number = self._numbers.get(kind)
         if number is not None:
@@ -35,6 +36,9 @@ class Codec:
             names = self._fields.get(kind)
             parts = value if names is None else [getattr(value, name) for name in names]
             return [number, *map(self.plain, parts)]
+        if kind in (int, float) and not -_BIG < value < _BIG:
+            # JSON has no infinity, and its readers differ on such integers.
+            return [_NUMBER, repr(value)]
         if value is None or kind in (str, int, float, bool):
             return value
         if kind is tuple or kind is list:
@@ -54,6 +58,9 @@ class Codec:
         if type(kind) is int:
             one = self._classes[kind]
             return one(*map(self.restored, parts))
+        if kind == _NUMBER:
+            (text,) = parts
+            return int(text) if text.lstrip("-").isdigit() else float(text)
         if kind == _TUPLE:
             return tuple(map(self.restored, parts))
         if kind == _SET:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any, overload
@@ -104,7 +105,8 @@ def cached_rules(paths: Sequence[str]) -> tuple[RuleSet, str]:
     from .ruleset import load_rules
 
     ruleset = load_rules(paths)
-    keep(key, _plain(ruleset))
+    with suppress(TypeError, ValueError):  # a number of thousands of digits, say
+        keep(key, _plain(ruleset))
     return ruleset, key
 
 

@@ -104,11 +104,13 @@ class Maker:
 
     def process_etw_events(self) -> Row:
         """Windows ETW."""
-        return self.process(WINDOWS, RARE_WINDOWS) | {
+        row = self.process(WINDOWS, RARE_WINDOWS) | {
             "ppid": self.number(99999),
             "mandatory_label": "S-1-16-8192",
             "type": "ProcessStart",
         }
+        del row["cwd"]  # which the pack does not ask there
+        return row
 
     def es_process_events(self) -> Row:
         """Endpoint Security of macOS."""

@@ -1,29 +1,23 @@
 """A cheap exact look at single columns of a raw line, before it is parsed.
 
-What a rule asks of one column alone can be answered from that column's text in the line, and the
-answer kept by that text: paths and the like repeat. A line that is not plainly one row with that
-column once passes, as does a value with a backslash escape that is not the plain kind.
+A line passes where a column's key stands more than once or before no plain text, as does a text
+that cannot be told from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-import orjson
+from molehunt.conditions import Condition, Or, fields_of, has_keyword
 
-from molehunt.conditions import And, Condition, FieldIs, Not, Or, fields_of
-
-from ..records import EMPTY, Locator, Row
 from .fields import FieldMap
-from .predicates import compile_condition
+from .predicates import Predicate, compile_condition
+from .texts import ABSENT, Asked, Texts, bits, is_plain, row_of, single_columns, text_of
 
-MAX_KEPT = 20_000
 SORT_EVERY = 512
-_NOWHERE = Locator("", 0, 0, 0)
-_DIFFERENTIAL = "added"
-# No text in a line: the column is not there.
-_ABSENT = b"\n"
 COLUMNS = b'"columns":{'
+_BACKSLASH = 0x5C
 
 # A rule's number and how it reads the rows of one query; None if it does not.
 Reads = Callable[[int], tuple[Sequence[Condition], FieldMap] | None]
@@ -33,7 +27,7 @@ class Gates:
     """The gates of one query's rows for the rules of a mask."""
 
     def __init__(self, rules: int, reads: Reads) -> None:
-        found: dict[str, dict[int, tuple[Condition, FieldMap]]] = {}
+        found: dict[str, dict[int, Asked]] = {}
         for index in bits(rules):
             read = reads(index)
             if read is None:
@@ -42,147 +36,134 @@ class Gates:
             for column, part in single_columns(conditions, fields).items():
                 found.setdefault(column, {})[index] = (part, fields)
         self._columns = [_Column(column, rules) for column, rules in sorted(found.items())]
+        self._reads = reads
+        self._wholes: dict[int, _Whole | None] = {}
         self._asked = 0
 
-    def passing(self, line: bytes, rules: int) -> int:
-        """The rules (a mask) that the line's columns leave standing."""
-        columns = line.find(COLUMNS)
-        if columns < 0 or line.count(COLUMNS[:9]) != 1:
-            return rules
-        columns += len(COLUMNS)
+    def passing(self, data: bytes, start: int, end: int, rules: int) -> int:
+        """The rules (a mask) that the columns of the line at `start` to `end` leave standing."""
         self._asked += 1
         if self._asked % SORT_EVERY == 0:
             # Those whose answers are mostly known come first.
-            self._columns.sort(key=lambda column: column.missed)
+            self._columns.sort(key=lambda column: column.texts.missed)
         for column in self._columns:
-            if rules & column.mask:
-                rules &= column.passing(line, columns, rules)
+            if rules & column.texts.mask:
+                rules &= column.passing(data, start, end, rules)
                 if not rules:
                     break
+        return self._held(data, start, end, rules) if rules else 0
+
+    def _held(self, data: bytes, start: int, end: int, rules: int) -> int:
+        """Those of the rules that the columns together leave standing."""
+        texts: dict[str, str | None] = {}
+        for index in bits(rules):
+            if index not in self._wholes:
+                self._wholes[index] = _whole(self._reads(index))
+            whole = self._wholes[index]
+            if whole is None:
+                continue
+            for name, key in whole.columns:
+                if name not in texts:
+                    texts[name] = _text(data, start, end, key)
+            values = {name: text for name, _ in whole.columns if (text := texts[name]) is not None}
+            if _UNTOLD not in values.values() and not whole.holds(row_of(values)):
+                rules ^= 1 << index
         return rules
 
 
+class _Whole(NamedTuple):
+    """A rule that asks of columns only: their names and keys, and its condition."""
+
+    columns: tuple[tuple[str, bytes], ...]
+    holds: Predicate
+
+
+def _whole(read: tuple[Sequence[Condition], FieldMap] | None) -> _Whole | None:
+    if read is None:
+        return None
+    conditions, fields = read
+    places = [
+        place
+        for condition in conditions
+        for name in fields_of(condition)
+        if (place := fields.places[name]).kind != "absent"
+    ]
+    if not all(is_plain(place) for place in places) or any(map(has_keyword, conditions)):
+        return None
+    columns = tuple((name, _key(name)) for name in dict.fromkeys(place.name for place in places))
+    condition = conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
+    return _Whole(columns, compile_condition(condition, fields))
+
+
+# Stands for a text that cannot be told from here.
+_UNTOLD = "\ud800"
+
+
+def _text(data: bytes, start: int, end: int, key: bytes) -> str | None:
+    """The text of a column in a line, `_UNTOLD`, or None where the line does not have it."""
+    begin = data.find(key, start, end)
+    if begin < 0:
+        return None
+    behind = begin + len(key)
+    raw = text_behind(data, behind, end) if data.find(key, behind, end) < 0 else None
+    text = None if raw is None or not _is_column(data, start, end, begin) else text_of(raw)
+    return _UNTOLD if text is None else text
+
+
+def _key(name: str) -> bytes:
+    return b'"' + name.encode() + b'"'
+
+
 class _Column:
-    """What rules ask of one column, and the answers so far by the column's raw text."""
+    """What rules ask of one column of a line."""
 
-    __slots__ = ("_before", "_kept", "_key", "_name", "_rules", "_tests", "mask", "missed")
+    __slots__ = ("_key", "texts")
 
-    def __init__(self, name: str, rules: Mapping[int, tuple[Condition, FieldMap]]) -> None:
-        self.missed = 0
-        self._name = name
-        self._rules = rules
-        self._tests: dict[int, Callable[[Row], bool]] = {}
-        self.mask = sum(1 << index for index in rules)
-        self._key = b'"' + name.encode() + b'"'
-        self._before = self._key + b':"'
-        self._kept: dict[bytes, tuple[int, int]] = {}
+    def __init__(self, name: str, rules: Mapping[int, Asked]) -> None:
+        self.texts = Texts(name, rules)
+        self._key = _key(name)
 
-    def passing(self, line: bytes, columns: int, rules: int) -> int:
+    def passing(self, data: bytes, start: int, end: int, rules: int) -> int:
         """A mask in which only rules that the column rules out are missing."""
-        times = line.count(self._key)
-        if times == 0:
-            raw = _ABSENT
-        else:
-            begin = line.find(self._before, columns)
-            if begin < 0 or times > 1:
-                return -1
-            if line.find(b"{", columns, begin) >= 0 or line.find(b"}", columns, begin) >= 0:
-                return -1
-            begin += len(self._before)
-            raw = line[begin : line.find(b'"', begin)]
-        known, passed = self._kept.get(raw, (0, 0))
-        missing = rules & self.mask & ~known
-        if missing:
-            self.missed += 1
-            row = self._row(raw)
-            if row is None:
-                return -1
-            for index in bits(missing):
-                if self._test(index)(row):
-                    passed |= 1 << index
-            known |= missing
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.clear()
-            self._kept[raw] = (known, passed)
-        return ~known | passed
-
-    def _row(self, raw: bytes) -> Row | None:
-        """The column's text as a row of that column; None where it cannot be told from here."""
-        if raw == _ABSENT:
-            return Row("", "", "", _DIFFERENTIAL, None, {}, _NOWHERE, EMPTY)
-        if b"\\" in raw:
-            # `\\x` may be osquery's own spelling, which depends on the action of the row.
-            if raw.endswith(b"\\") or b"\\\\x" in raw:
-                return None
-            try:
-                value = orjson.loads(b'"' + raw + b'"')
-            except ValueError:
-                return None
-        else:
-            try:
-                value = raw.decode()
-            except UnicodeDecodeError:
-                return None
-        return Row("", "", "", _DIFFERENTIAL, None, {self._name: value}, _NOWHERE, EMPTY)
-
-    def _test(self, index: int) -> Callable[[Row], bool]:
-        found = self._tests.get(index)
-        if found is None:
-            found = self._tests[index] = compile_condition(*self._rules[index])
-        return found
+        key = self._key
+        begin = data.find(key, start, end)
+        if begin < 0:
+            return self.texts.answer(ABSENT, rules)
+        behind = begin + len(key)
+        if data.find(key, behind, end) >= 0:
+            return -1
+        raw = text_behind(data, behind, end)
+        if raw is None:
+            return -1
+        passed = self.texts.answer(raw, rules)
+        refused = rules & ~passed
+        if refused and (loose := refused & self.texts.answer(ABSENT, refused)):
+            # Unless what stands here is the column, they can match without it.
+            return passed if _is_column(data, start, end, begin) else passed | loose
+        return passed
 
 
-def single_columns(conditions: Sequence[Condition], fields: FieldMap) -> dict[str, Condition]:
-    """For plain columns, what each alone must satisfy if the condition is to hold."""
-    columns = {
-        place.name: place
-        for place in fields.places.values()
-        if place.kind == "column" and place.name.isidentifier() and place.name.isascii()
-    }
-    whole = conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
-    found = {}
-    for column in columns:
-        names = {
-            name for name, p in fields.places.items() if p.kind == "column" and p.name == column
-        }
-        part = projected(whole, names)
-        if part is not None:
-            found[column] = part
-    return found
+def text_behind(data: bytes, key: int, end: int) -> bytes | None:
+    """The text, in its quotes, behind a key that ends at `key`; None if no plain text follows."""
+    if data[key : key + 2] != b':"':
+        return None
+    closes = data.find(b'"', key + 2, end)
+    while closes >= 0 and data[closes - 1] == _BACKSLASH:
+        before = closes - 2
+        while data[before] == _BACKSLASH:
+            before -= 1
+        if (closes - before) % 2:
+            break
+        closes = data.find(b'"', closes + 1, end)
+    return data[key + 1 : closes + 1] if closes >= 0 else None
 
 
-def projected(node: Condition, names: set[str]) -> Condition | None:
-    """What a condition asks of some fields alone, whatever the others are; None if nothing.
-
-    Holds wherever the condition holds.
-    """
-    match node:
-        case And():
-            parts = [part for c in node.args if (part := projected(c, names)) is not None]
-            return _one(And(tuple(parts))) if parts else None
-        case Or():
-            branches = [projected(child, names) for child in node.args]
-            there = tuple(branch for branch in branches if branch is not None)
-            return _one(Or(there)) if len(there) == len(branches) else None
-        case Not(arg=Or(args=args)):
-            return projected(And(tuple(Not(child) for child in args)), names)
-        case Not(arg=And(args=args)):
-            return projected(Or(tuple(Not(child) for child in args)), names)
-        case Not(arg=Not(arg=inner)):
-            return projected(inner, names)
-        case _:
-            leaf = node.arg if isinstance(node, Not) else node
-            own = isinstance(leaf, FieldIs) and names.issuperset(fields_of(leaf))
-            return node if own else None
-
-
-def _one(node: And | Or) -> Condition:
-    return node.args[0] if len(node.args) == 1 else node
-
-
-def bits(mask: int) -> Iterator[int]:
-    """The numbers of the bits that are set, from the lowest."""
-    while mask:
-        bit = mask & -mask
-        mask ^= bit
-        yield bit.bit_length() - 1
+def _is_column(data: bytes, start: int, end: int, place: int) -> bool:
+    """Whether a key stands right in the line's only columns."""
+    columns = data.find(COLUMNS, start, end)
+    return (
+        0 <= columns < place
+        and data.count(COLUMNS[:9], start, end) == 1
+        and data.find(b"{", columns + len(COLUMNS), place) < 0
+        and data.find(b"}", columns, place) < 0
+    )

@@ -78,42 +78,31 @@ class Router:
         found, odd = self._hit_lines(data)
         for start in odd:
             found[start] = EVERY_RULE
-        always = self._always
+        always, size = self._always, len(data)
         number, counted = block.line, 0
-        for start in self._visited(data, found) if always else sorted(found):
+        for start in starts_of(data) if always else sorted(found):
             end = data.find(b"\n", start)
-            line = data[start : len(data) if end < 0 else end]
+            end = size if end < 0 else end
             rules = found.get(start, 0)
             if rules != EVERY_RULE:
-                rules = self._narrowed(line, rules | always)
-            if rules and line:
+                rules = self._narrowed(data, start, end, rules | always)
+            if rules and end > start:
                 number += data.count(b"\n", counted, start)
                 counted = start
-                yield Line(start, number, line, rules)
+                yield Line(start, number, data[start:end], rules)
 
-    def _visited(self, data: bytes, found: dict[int, int]) -> Iterator[int]:
-        """Starts of lines that rules without a clause may look at, and of those found."""
-        start, size, find = 0, len(data), data.find
-        while start < size:
-            end = find(b"\n", start)
-            end = size if end < 0 else end
-            if start not in found and data.startswith(_FRONT, start):
-                begin = start + len(_FRONT)
-                told = self._names.get(data[begin : find(b'"', begin)])
-                known = told is not None and not told[0] & self._always
-                if known and data.count(_KEY, start, end) == 1:
-                    start = end + 1
-                    continue
-            yield start
-            start = end + 1
-
-    def _narrowed(self, line: bytes, rules: int) -> int:
+    def _narrowed(self, data: bytes, start: int, end: int, rules: int) -> int:
         """Of the rules (a mask), those that may match in the line by its query and columns."""
-        concerned, gates = self._named(line)
-        rules &= concerned
-        if rules and gates is not None:
-            rules = gates.passing(line, rules)
-        return self._asked(rules, line.lower()) if rules else 0
+        if data.startswith(_FRONT, start) and _named_once(data, start, end):
+            begin = start + len(_FRONT)
+            name = data[begin : data.find(b'"', begin, end)]
+            told = self._names.get(name) or self._new(name)
+            if told is UNTOLD:
+                told = self._laid_out(name, data[start:end])
+            rules &= told[0]
+            if rules and told[1] is not None:
+                rules = told[1].passing(data, start, end, rules)
+        return self._asked(rules, data[start:end].lower()) if rules else 0
 
     def _hit_lines(self, data: bytes) -> tuple[dict[int, int], set[int]]:
         """Starts of lines with a literal, with the rules that it may be a sign of; starts of lines
@@ -136,20 +125,15 @@ class Router:
             found[start] = found.get(start, 0) | rules
         return found, odd_lines(data, scanned)
 
-    def _named(self, line: bytes) -> Told:
-        """The rules that may look at the line's query, as far as its front tells, and its gates."""
-        if not line.startswith(_FRONT) or not _named_once(line):
+    def _new(self, name: bytes) -> Told:
+        """What a name tells of the rules that may look at it, and its gates."""
+        if b"\\" in name:
             return EVERY_RULE, None
-        name = line[len(_FRONT) : line.find(b'"', len(_FRONT))]
-        found = self._names.get(name)
-        if found is None:
-            if b"\\" in name:
-                return EVERY_RULE, None
-            if len(self._names) >= MAX_NAMES:
-                self._names.clear()
-                self._layouts.clear()
-            found = self._names[name] = self._queries.by_name(name.decode(errors="replace"))
-        return found if found is not UNTOLD else self._laid_out(name, line)
+        if len(self._names) >= MAX_NAMES:
+            self._names.clear()
+            self._layouts.clear()
+        found = self._names[name] = self._queries.by_name(name.decode(errors="replace"))
+        return found
 
     def _laid_out(self, name: bytes, line: bytes) -> Told:
         """The same for a query of unknown SQL, by the columns that the line has."""
@@ -181,14 +165,16 @@ class Router:
         return left
 
 
-def _named_once(line: bytes) -> bool:
+def _named_once(data: bytes, start: int, end: int) -> bool:
     """Whether the name in front is the only one of the envelope: of two the last would count."""
-    times = line.count(_KEY)
-    if times == 1:
+    second = data.find(_KEY, start + len(_FRONT), end)
+    if second < 0:
         return True
-    # A second one is a column if it stands in the columns' object, before any closing brace.
-    columns, second = line.find(COLUMNS), line.find(_KEY, len(_FRONT))
-    return times == 2 and 0 <= columns < second and line.find(b"}", columns, second) < 0
+    if data.find(_KEY, second + 1, end) >= 0:
+        return False
+    # It is a column if it stands in the columns' object, before any closing brace.
+    columns = data.find(COLUMNS, start, second)
+    return columns >= 0 and data.find(b"}", columns, second) < 0
 
 
 def odd_lines(data: bytes, scanned: Scanned) -> set[int]:

@@ -149,3 +149,10 @@ def fields_of(node: Condition) -> Iterator[str]:
         for value in flat(node.value):
             if isinstance(value, Reference):
                 yield value.field
+
+
+def has_keyword(node: Condition) -> bool:
+    """Whether a condition asks for something in any value of the record."""
+    if isinstance(node, (And, Or)):
+        return any(map(has_keyword, node.args))
+    return has_keyword(node.arg) if isinstance(node, Not) else isinstance(node, Keyword)

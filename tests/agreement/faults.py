@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from molehunt.conditions import Not, Or
-from molehunt.detectors.matching import choose, gates, globs, necessary, predicates, route
+from molehunt.detectors.matching import choose, globs, necessary, predicates, route, texts
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -196,12 +196,12 @@ def best_of_another_rule(patch: pytest.MonkeyPatch) -> None:
 
 def first_query_only(patch: pytest.MonkeyPatch) -> None:
     """Rules that are kept from the queries of their own tables."""
-    patch.setattr(route.Router, "_named", lambda self, line: (1, None))
+    patch.setattr(route.Router, "_new", lambda self, name: (1, None))
 
 
 def gates_forget_alternatives(patch: pytest.MonkeyPatch) -> None:
     """A gate that asks of a column what only one of several alternatives asks."""
-    right = gates.projected
+    right = texts.projected
 
     def projected(node: Any, names: Any) -> Any:
         if isinstance(node, Or):
@@ -209,7 +209,7 @@ def gates_forget_alternatives(patch: pytest.MonkeyPatch) -> None:
             return found[0] if found else None
         return right(node, names)
 
-    patch.setattr(gates, "projected", projected)
+    patch.setattr(texts, "projected", projected)
 
 
 FAULTS: tuple[Plant, ...] = (

@@ -1,0 +1,224 @@
+"""What rules ask of one column, answered from the column's text in a raw line.
+
+The answers are kept by that text, since paths and the like repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from molehunt.conditions import And, Condition, FieldIs, Not, Or, Regex, Wanted, fields_of, flat
+from molehunt.normalise import NORMALISERS
+
+from ..records import EMPTY, Locator, Row
+from .fields import FieldMap, Place
+from .necessary import Needs, price
+from .predicates import Predicate, compile_condition
+from .regexruns import runs_of
+
+MAX_KEPT = 20_000
+# Literals asked of a text before the condition itself.
+MAX_ASKED = 2
+# No text in a line: the column is not there.
+ABSENT = b""
+_NOWHERE = Locator("", 0, 0, 0)
+_DIFFERENTIAL = "added"
+_NEW = (0, 0)
+
+# What is asked of a column, and how the rule reads the row.
+Asked = tuple[Condition, FieldMap]
+
+
+class Test(NamedTuple):
+    """For each of a few clauses the literals of which one must stand in the text; the condition."""
+
+    clauses: tuple[tuple[bytes, ...], ...]
+    holds: Predicate
+
+    def may(self, low: bytes) -> bool:
+        """Whether the literals are there."""
+        for literals in self.clauses:
+            for literal in literals:
+                if literal in low:
+                    break
+            else:
+                return False
+        return True
+
+
+class Texts:
+    """The answers of rules, by number, to the texts of one column."""
+
+    __slots__ = ("_kept", "_name", "_rules", "_tests", "mask", "missed")
+
+    def __init__(self, name: str, rules: Mapping[int, Asked]) -> None:
+        self.missed = 0
+        self.mask = sum(1 << index for index in rules)
+        self._name = name
+        self._rules = rules
+        self._tests: dict[int, Test | None] = {}
+        self._kept: dict[bytes, tuple[int, int]] = {}
+
+    def answer(self, raw: bytes, rules: int) -> int:
+        """A mask in which only rules that the column's text rules out are missing.
+
+        `raw` is the text in its quotes, as it stands in the line, or `ABSENT`.
+        """
+        known, passed = self._kept.get(raw, _NEW)
+        missing = rules & self.mask & ~known
+        if missing:
+            self.missed += 1
+            row = self._row(raw)
+            if row is None:
+                return -1
+            known, passed = known | missing, passed | self._held(row, raw.lower(), missing)
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            self._kept[raw] = (known, passed)
+        return ~known | passed
+
+    def _held(self, row: Row, low: bytes, rules: int) -> int:
+        """Those of the rules that the text passes; `low` is as it stands in the line, in lower
+        case."""
+        passed = 0
+        for index in bits(rules):
+            test = self._test(index)
+            if test is not None and test.may(low) and test.holds(row):
+                passed |= 1 << index
+        return passed
+
+    def _row(self, raw: bytes) -> Row | None:
+        """The text as a row of the column; None if it cannot be told."""
+        if not raw:
+            return row_of({})
+        value = text_of(raw)
+        return None if value is None else row_of({self._name: value})
+
+    def _test(self, index: int) -> Test | None:
+        if index not in self._tests:
+            self._tests[index] = _test(self._rules[index])
+        return self._tests[index]
+
+
+def _test(asked: Asked) -> Test | None:
+    """None if it can never hold."""
+    condition, fields = asked
+    own = {name: frozenset([place.name]) for name, place in fields.places.items()}
+    clauses = Needs(fields, own, price).clauses(condition)
+    if clauses is None:
+        return None
+    best = sorted((one for one in clauses if not one.key), key=price)[:MAX_ASKED]
+    literals = tuple(tuple(one.literals) for one in best)
+    if not literals and (short := _short(condition, fields)):
+        literals = (tuple(short),)
+    return Test(literals, compile_condition(condition, fields))
+
+
+def _short(condition: Condition, fields: FieldMap) -> frozenset[bytes] | None:
+    """Single characters of which one stands in a text that satisfies regular expressions; they are
+    too common in lines to be literals there. None if nothing is certain."""
+    match condition:
+        case FieldIs(field=name, value=value):
+            if any(NORMALISERS[n].raw_run("|") != "|" for n in fields.places[name].normalisers):
+                return None
+            return _either([_characters(one) for one in flat(value)])
+        case And(args=args):
+            found = [one for child in args if (one := _short(child, fields)) is not None]
+            return min(found, key=len, default=None)
+        case Or(args=args):
+            return _either([_short(child, fields) for child in args])
+        case _:
+            return None
+
+
+def _either(parts: Sequence[frozenset[bytes] | None]) -> frozenset[bytes] | None:
+    there = [part for part in parts if part is not None]
+    return frozenset().union(*there) if len(there) == len(parts) else None
+
+
+def _characters(value: Wanted) -> frozenset[bytes] | None:
+    runs = runs_of(value.pattern, value.flags) if isinstance(value, Regex) else []
+    signs = [run for run in runs if all(text in _SIGNS for text in run)]
+    best = min(signs, key=len, default=None)
+    return None if best is None else frozenset(text.encode() for text in best)
+
+
+# Printable, no letter or digit, spelled by JSON as they are.
+_SIGNS = frozenset("!#$%&'()*+,-:;<=>?@[]^_`{|}~")
+
+
+def text_of(raw: bytes) -> str | None:
+    """The text that stands in quotes in a line; None if that depends on the row."""
+    # `\\x` may be osquery's own spelling, which depends on the action of the row.
+    if b"\\\\x" in raw:
+        return None
+    try:
+        text: str = orjson.loads(raw) if b"\\" in raw else raw[1:-1].decode()
+    except ValueError:
+        return None
+    return text
+
+
+def row_of(values: dict[str, str]) -> Row:
+    """A row of nothing but these columns."""
+    return Row("", "", "", _DIFFERENTIAL, None, values, _NOWHERE, EMPTY)
+
+
+def is_plain(place: Place) -> bool:
+    """Whether a place is a column whose key has one spelling."""
+    return place.kind == "column" and place.name.isidentifier() and place.name.isascii()
+
+
+def single_columns(conditions: Sequence[Condition], fields: FieldMap) -> dict[str, Condition]:
+    """For plain columns, what each alone must satisfy if the condition is to hold."""
+    columns = {place.name: place for place in fields.places.values() if is_plain(place)}
+    whole = conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
+    found = {}
+    for column in columns:
+        names = {
+            name for name, p in fields.places.items() if p.kind == "column" and p.name == column
+        }
+        part = projected(whole, names)
+        if part is not None:
+            found[column] = part
+    return found
+
+
+def projected(node: Condition, names: set[str]) -> Condition | None:
+    """What a condition asks of some fields alone, whatever the others are; None if nothing.
+
+    Holds wherever the condition holds.
+    """
+    match node:
+        case And():
+            parts = [part for c in node.args if (part := projected(c, names)) is not None]
+            return _one(And(tuple(parts))) if parts else None
+        case Or():
+            branches = [projected(child, names) for child in node.args]
+            there = tuple(branch for branch in branches if branch is not None)
+            return _one(Or(there)) if len(there) == len(branches) else None
+        case Not(arg=Or(args=args)):
+            return projected(And(tuple(Not(child) for child in args)), names)
+        case Not(arg=And(args=args)):
+            return projected(Or(tuple(Not(child) for child in args)), names)
+        case Not(arg=Not(arg=inner)):
+            return projected(inner, names)
+        case _:
+            leaf = node.arg if isinstance(node, Not) else node
+            own = isinstance(leaf, FieldIs) and names.issuperset(fields_of(leaf))
+            return node if own else None
+
+
+def _one(node: And | Or) -> Condition:
+    return node.args[0] if len(node.args) == 1 else node
+
+
+def bits(mask: int) -> Iterator[int]:
+    """The numbers of the bits that are set, from the lowest."""
+    while mask:
+        bit = mask & -mask
+        mask ^= bit
+        yield bit.bit_length() - 1

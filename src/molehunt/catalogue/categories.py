@@ -54,7 +54,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_REMOTE,
             running="medium",
             present="low",
-            why="It lets a second person see and drive the desktop. In published cases of fraudulent "
+            why="{name} lets a second person see and drive the desktop. In published cases of fraudulent "
             "remote workers such software carries the work from the laptop in the house it was "
             "shipped to, to somebody abroad.",
             falsepositives=(
@@ -95,7 +95,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.command-and-control", "attack.t1219.001"),
             running="low",
             present="low",
-            why="It hands an editor or a terminal of this machine to whoever holds the account or the "
+            why="{name} hands an editor or a terminal of this machine to whoever holds the account or the "
             "link, from anywhere, through servers that no firewall rule singles out. Developers use "
             "it honestly; it matters beside other signs.",
             falsepositives=(
@@ -137,7 +137,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.command-and-control", "attack.t1572"),
             running="low",
             present="low",
-            why="It joins the laptop to a private network whose other members are reached as if they "
+            why="{name} joins the laptop to a private network whose other members are reached as if they "
             "stood beside it: one of them may be a person who works here, or an exit for the laptop's "
             "traffic. Many firms run such a network themselves.",
             falsepositives=(
@@ -157,7 +157,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PROXY,
             running="low",
             present="low",
-            why="It sends chosen traffic out through a server of the user's choice, so that sites and "
+            why="{name} sends chosen traffic out through a server of the user's choice, so that sites and "
             "sign-in logs see that server's address. Such tools are everyday software where networks "
             "are filtered; only a place that contradicts the record, or a remote tool beside it, "
             "makes it matter.",
@@ -179,7 +179,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.command-and-control", "attack.t1572"),
             running="low",
             present="low",
-            why="It makes a port of this machine reachable from outside through a server that it calls "
+            why="{name} makes a port of this machine reachable from outside through a server that it calls "
             "itself, past firewall and NAT. A remote desktop or SSH behind it can be used from "
             "anywhere.",
             falsepositives=(
@@ -200,7 +200,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.impact", "attack.t1496.002"),
             running="medium",
             present="low",
-            why="It rents the line of this machine out, or rents lines of strangers, so that traffic "
+            why="{name} rents the line of this machine out, or rents lines of strangers, so that traffic "
             "appears to come from somebody's home. On a company laptop neither is expected; workers "
             "who hide their place buy such exits.",
             falsepositives=(
@@ -220,7 +220,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="low",
             present="informational",
-            why="It moves the pointer so that a person seems to be there. Plenty of honest employees "
+            why="{name} moves the pointer so that a person seems to be there. Plenty of honest employees "
             "do this too, so it never alerts alone; with a remote tool or a KVM it suits one operator "
             "who minds several laptops.",
             falsepositives=(
@@ -237,7 +237,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="informational",
             present="informational",
-            why="It keeps the machine from sleeping or locking, which whoever works on it from afar "
+            why="{name} keeps the machine from sleeping or locking, which whoever works on it from afar "
             "needs, and which presenters and developers need as well. It never alerts alone.",
             falsepositives=(
                 "Presentations, builds, long downloads; most users of {name} are honest",
@@ -252,7 +252,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="informational",
             present="informational",
-            why="It puts another picture in the place of the camera's: a background, a recording, a "
+            why="{name} puts another picture in the place of the camera's: a background, a recording, a "
             "face. Streamers, trainers and video teams use it, so it never alerts alone.",
             falsepositives=(
                 "Video, training and marketing teams; anyone who likes a better background",
@@ -270,7 +270,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="medium",
             present="low",
-            why="It lets somebody sit in a video call with another person's face. Published cases of "
+            why="{name} lets somebody sit in a video call with another person's face. Published cases of "
             "fraudulent applicants describe such interviews; on a company laptop there is little other "
             "use for it.",
             falsepositives=(
@@ -290,7 +290,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="low",
             present="informational",
-            why="It makes the speaker in a call sound like somebody else. Gamers and streamers use it, "
+            why="{name} makes the speaker in a call sound like somebody else. Gamers and streamers use it, "
             "so it never alerts alone; together with a virtual camera or a remote tool it suits a "
             "person who must not be recognised.",
             falsepositives=(

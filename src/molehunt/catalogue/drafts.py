@@ -26,6 +26,7 @@ _BROWSERS = (
     "\\opera.exe",
     "\\vivaldi.exe",
 )
+_VIEWER = ("Whoever helps others with the viewer of {name}, which bears the same signature",)
 OSQUERY = {"windows": "windows", "macos": "darwin", "linux": "linux"}
 
 
@@ -50,6 +51,7 @@ class Draft:
     validate: str
     flags: Sequence[str] = ()
     weak: bool = False
+    falsepositives: Sequence[str] = ()
     set_up: SetUp | None = None
 
 
@@ -86,7 +88,8 @@ def _services(tool: Tool) -> Draft | None:
     names, files = tool.of("windows", "services"), tool.of("windows", "service_files")
     (own, paths), weak = _usable(_own(names), files)
     found = either("name", own) + [
-        {"path|contains": [_noted("\\" + key.value, key) for key in paths]} for _ in paths[:1]
+        {"path|contains": [_noted("\\" + key.value.removeprefix("\\"), key) for key in paths]}
+        for _ in paths[:1]
     ]
     if not found:
         return None
@@ -225,6 +228,7 @@ def _authenticode(tool: Tool) -> Draft | None:
         ),
         validate="On a test host copy a program of {name} to the desktop as notes.exe, start it, wait "
         "for the next run of the query, and look for this rule",
+        falsepositives=_VIEWER if tool.category == "remote_desktop" else (),
         weak=weak,
     )
 
@@ -252,8 +256,9 @@ def _programs(tool: Tool) -> Draft | None:
 
 
 def _dns(tool: Tool) -> Draft | None:
+    """Names of servers, for tools without a signature, which tells a renamed copy more surely."""
     (names,), weak = _usable(_own(tool.of("windows", "domains")))
-    if not names:
+    if not names or _authenticode(tool) is not None:
         return None
     return Draft(
         source="dns",
@@ -349,13 +354,15 @@ def _es_process_events(tool: Tool) -> Draft | None:
         ),
         validate="On a test Mac copy the bundle of {name} under another name, start it, and look for "
         "this rule",
+        falsepositives=_VIEWER if tool.category == "remote_desktop" else (),
         weak=weak,
     )
 
 
 def _apps(tool: Tool) -> Draft | None:
+    """The inventory, for tools without a launch item, which says more."""
     (bundles,), weak = _usable(_own(tool.of("macos", "bundle_ids")))
-    if not bundles:
+    if not bundles or tool.of("macos", "launchd"):
         return None
     return Draft(
         source="apps",
@@ -436,8 +443,9 @@ def _systemd_units(tool: Tool) -> Draft | None:
 
 
 def _packages(tool: Tool, table: str, kind: str, manager: str) -> Draft | None:
+    """The inventory, for tools without a systemd unit, which says more."""
     (names,), weak = _usable(_own(tool.of("linux", "packages")))
-    if not names:
+    if not names or tool.of("linux", "units"):
         return None
     detection: dict[str, Any] = {"selection": selection(either("name", names))}
     if table == "deb_packages":
@@ -517,6 +525,8 @@ def _set_up(system: str, entry: SetUp) -> Draft:
         detection["selection_with"] = {
             "CommandLine|contains|all": [escaped(t) for t in entry.all_of]
         }
+    if entry.matching:
+        detection["selection_matching"] = {"CommandLine|re|i": list(entry.matching)}
     detection["filter_main_reader"] = Noted(
         {"Image|endswith": list(_READERS[system])}, "somebody looks these words up"
     )

@@ -98,8 +98,8 @@ def _services(tool: Tool) -> Draft | None:
         slug=f"osquery_services_{_file(tool)}",
         system="windows",
         title="{name} Installed as Windows Service",
-        detects="the Windows service of {name}, which waits for its console or for connections from "
-        "the start of the machine, with or without anybody at the keyboard",
+        detects="the Windows service of {name}, which waits for its console or for connections "
+        "from the start of the machine, with or without anybody at the keyboard",
         logsource=_osquery("services"),
         detection={
             "selection": selection(found),
@@ -210,8 +210,8 @@ def _authenticode(tool: Tool) -> Draft | None:
         slug=f"osquery_authenticode_{_file(tool)}",
         system="windows",
         title="{name} Running under Any Name on Windows",
-        detects="a running Windows program that {name}'s maker signed or named, whatever the file is "
-        "called now and wherever it lies"
+        detects="a running Windows program that {name}'s maker signed or named, whatever the file "
+        "is called now and wherever it lies"
         if _own(names) or _common(names)
         else "a running Windows program with the signature of {name}'s maker, whatever the file is "
         "called and wherever it lies",
@@ -226,8 +226,8 @@ def _authenticode(tool: Tool) -> Draft | None:
             "A copy whose signature and version information were stripped",
             "A viewer or another product of the same maker looks the same",
         ),
-        validate="On a test host copy a program of {name} to the desktop as notes.exe, start it, wait "
-        "for the next run of the query, and look for this rule",
+        validate="On a test host copy a program of {name} to the desktop as notes.exe, start it, "
+        "wait for the next run of the query, and look for this rule",
         falsepositives=_VIEWER if tool.category == "remote_desktop" else (),
         weak=weak,
     )
@@ -283,8 +283,10 @@ def _dns(tool: Tool) -> Draft | None:
         min_version="5.17.0",
         flags=["--enable_dns_lookup_events=true"],
         blind_spots=(
-            "Servers of one's own, direct connections, and names resolved by the program itself over "
-            "HTTPS",
+            (
+                "Servers of one's own, direct connections, and names resolved by the program itself "
+                "over HTTPS"
+            ),
         ),
         validate="On a test host start {name}, let it connect, and look for this rule",
         weak=weak,
@@ -339,8 +341,8 @@ def _es_process_events(tool: Tool) -> Draft | None:
         slug=f"osquery_es_process_events_{_file(tool)}",
         system="macos",
         title="{name} Started under Any Name on macOS",
-        detects="the start of a macOS program with the code signature of {name}'s maker, whatever its "
-        "bundle is called and from wherever it runs",
+        detects="the start of a macOS program with the code signature of {name}'s maker, whatever "
+        "its bundle is called and from wherever it runs",
         logsource=_osquery("es_process_events"),
         detection={**detection, "condition": "1 of selection_*"},
         keys=tuple(used),
@@ -352,8 +354,8 @@ def _es_process_events(tool: Tool) -> Draft | None:
             "Macs on which osqueryd has no Full Disk Access: the table stays empty",
             "A copy that was signed anew",
         ),
-        validate="On a test Mac copy the bundle of {name} under another name, start it, and look for "
-        "this rule",
+        validate="On a test Mac copy the bundle of {name} under another name, start it, and look "
+        "for this rule",
         falsepositives=_VIEWER if tool.category == "remote_desktop" else (),
         weak=weak,
     )
@@ -466,8 +468,8 @@ def _packages(tool: Tool, table: str, kind: str, manager: str) -> Draft | None:
         tables=[table],
         min_version="4.3.0" if table == "deb_packages" else "4.0.2",
         blind_spots=("Software unpacked by hand, AppImages, snaps, Flatpaks and containers",),
-        validate="On a test host install the package of {name} and look for this rule after the next "
-        "hourly run",
+        validate="On a test host install the package of {name} and look for this rule after the "
+        "next hourly run",
         weak=weak,
     )
 

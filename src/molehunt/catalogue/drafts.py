@@ -284,8 +284,8 @@ def _dns(tool: Tool) -> Draft | None:
         flags=["--enable_dns_lookup_events=true"],
         blind_spots=(
             (
-                "Servers of one's own, direct connections, and names resolved by the program itself "
-                "over HTTPS"
+                "Servers of one's own, direct connections, and names resolved by the program "
+                "itself over HTTPS"
             ),
         ),
         validate="On a test host start {name}, let it connect, and look for this rule",

@@ -50,10 +50,12 @@ molehunt:
 
 
 def test_the_house_style() -> None:
+    """Order, quotes, comments and lists as in the rules written by hand."""
     assert write_rule(RULE, "Made.") == TEXT
 
 
 def test_every_rule_of_the_package_comes_back() -> None:
+    """Reading what was written gives the same values."""
     for path, name, _ in rule_files([builtin_rules_path()], []):
         with open(path, encoding="utf-8") as stream:
             for data in yaml.safe_load_all(stream):
@@ -65,10 +67,12 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(TEXTS, min_size=2), min_size=1))
 def test_any_printable_text_comes_back(lists: dict[str, list[str]]) -> None:
+    """Quoted or not."""
     assert yaml.safe_load(write_rule({"detection": lists})) == {"detection": lists}
     assert yaml.safe_load(write_rule({"molehunt": lists})) == {"molehunt": lists}
 
 
 def test_a_value_with_a_control_character_is_refused() -> None:
+    """It would need escapes that no rule should hold."""
     with pytest.raises(ValueError, match="not printable"):
         write_rule({"title": "a\tb"})

@@ -10,7 +10,8 @@ from typing import Any
 from ..ids import generated_id
 from ..problems import Problem
 from .categories import CATEGORIES, Category, lower_level, raise_level
-from .drafts import OSQUERY, Draft, drafts
+from .draft import OSQUERY, Draft
+from .drafts import drafts
 from .entries import Tool, addresses
 from .writing import write_rule
 

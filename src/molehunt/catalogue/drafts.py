@@ -52,7 +52,15 @@ def _set_up(system: str, entry: SetUp) -> Draft:
     detection["filter_main_reader"] = Noted(
         {"Image|endswith": list(_READERS[system])}, "somebody looks these words up"
     )
-    detection["condition"] = "all of selection_* and not filter_main_reader"
+    if entry.unless:
+        detection["filter_main_other_use"] = {
+            "CommandLine|contains": [escaped(t) for t in entry.unless]
+        }
+    detection["condition"] = (
+        "all of selection_* and not 1 of filter_main_*"
+        if entry.unless
+        else "all of selection_* and not filter_main_reader"
+    )
     tables = {
         "windows": ["process_etw_events", "processes"],
         "macos": ["es_process_events", "processes"],

@@ -43,6 +43,7 @@ class SetUp:
     any_of: tuple[str, ...]
     all_of: tuple[str, ...]
     matching: tuple[str, ...]
+    unless: tuple[str, ...]
     sources: tuple[str, ...]
     level: str
     validate: str = ""
@@ -204,6 +205,7 @@ def _set_up(entry: Mapping[str, Any]) -> SetUp:
         any_of=_texts(entry, "any"),
         all_of=_texts(entry, "all"),
         matching=_texts(entry, "matching"),
+        unless=_texts(entry, "unless"),
         sources=tuple(entry["source"]),
         level=entry["level"],
         validate=entry.get("validate", ""),

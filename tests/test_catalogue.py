@@ -235,3 +235,53 @@ def test_the_order_of_the_files_does_not_matter(shipped: list[Tool], data: st.Da
     """Rules follow from the entries, one by one."""
     tools = data.draw(st.lists(st.sampled_from(shipped), unique_by=lambda tool: tool.id))
     assert rule_texts(tools) == rule_texts(reversed(tools))
+
+
+SET_UP = """\
+    set_up:
+        - slug: exampledesk_password
+          title: ExampleDesk Password on Windows
+          detects: the setting of a password for ExampleDesk
+          why: Whoever knows it comes in.
+          program: [exdesk.exe]
+          any: ['--password ']
+          matching: ['--port\\s+\\d+']
+          unless: ['--connect ']
+          source: [seen]
+          level: high
+linux:
+"""
+
+
+def test_a_command_line_that_sets_a_tool_up(tmp_path: Path) -> None:
+    """The tool or the shell that runs it, with what prepares it, unless for its other use."""
+    rule = _rules(tmp_path, ENTRY.replace("linux:\n", SET_UP))[
+        "proc_creation_windows_exampledesk_password"
+    ]
+    assert rule["title"] == "Remote Access Tool - Suspicious ExampleDesk Password on Windows"
+    assert rule["level"] == "high"
+    detection = rule["detection"]
+    assert isinstance(detection, dict)
+    assert detection["selection_tool"] == [
+        {"Image|endswith": "\\exdesk.exe"},
+        {"CommandLine|contains": "exdesk.exe"},
+    ]
+    assert detection["selection_set_up"] == {"CommandLine|contains": "--password "}
+    assert detection["selection_matching"] == {"CommandLine|re|i": r"--port\s+\d+"}
+    assert detection["filter_main_other_use"] == {"CommandLine|contains": "--connect "}
+    assert detection["condition"] == "all of selection_* and not 1 of filter_main_*"
+
+
+def test_a_raised_tool_weighs_one_level_more(tmp_path: Path) -> None:
+    """And says why, in the place of what its category says."""
+    reason = "raised: It was seen in every case.\nwindows:"
+    rule = _rules(tmp_path, ENTRY.replace("windows:", reason, 1))["osquery_services_exampledesk"]
+    assert rule["level"] == "high"
+    assert str(rule["description"]).endswith("It was seen in every case.\n")
+    assert "Suspicious ExampleDesk" in str(rule["title"])
+
+
+def test_what_honest_firms_use_weighs_one_level_less(tmp_path: Path) -> None:
+    """A tool that is everywhere is an observation."""
+    made = _rules(tmp_path, ENTRY.replace("benign: medium", "benign: high"))
+    assert made["osquery_services_exampledesk"]["level"] == "low"

@@ -19,6 +19,16 @@ _BROWSERS = (
     "\\vivaldi.exe",
 )
 
+_STARTS = "starts with the machine, with or without anybody at the keyboard"
+_CONSOLE = (
+    "answers to its console from the start of the machine, with or without anybody at the keyboard"
+)
+_WAITS = {
+    "remote_desktop": "waits for connections from the start of the machine, with or without "
+    "anybody at the keyboard",
+    "rmm": _CONSOLE,
+}
+
 
 def services(tool: Tool) -> Draft | None:
     """The service that starts it."""
@@ -35,8 +45,7 @@ def services(tool: Tool) -> Draft | None:
         slug=f"osquery_services_{file_part(tool)}",
         system="windows",
         title="{name} Installed as Windows Service",
-        detects="the Windows service of {name}, which waits for its console or for connections "
-        "from the start of the machine, with or without anybody at the keyboard",
+        detects=f"the Windows service of {{name}}, which {_WAITS.get(tool.category, _STARTS)}",
         logsource=osquery("services"),
         detection={
             "selection": selection(found),

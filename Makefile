@@ -21,7 +21,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack picture clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules picture clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -31,6 +31,7 @@ help:
 	@echo 'make differential  compare the engines on a million generated pairs (long)'
 	@echo 'make lock          bring the rule lock file up to date'
 	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
+	@echo 'make rules         bring the rules that the catalogue makes up to date'
 	@echo 'make picture       draw the picture of the README again'
 	@echo 'make clean         remove what these made'
 
@@ -69,6 +70,9 @@ lock: $(INSTALLED)
 
 pack: $(INSTALLED)
 	$(VENV)/bin/molehunt pack --output backends/osquery/molehunt.conf
+
+rules: $(INSTALLED)
+	$(VENV)/bin/molehunt generate
 
 picture: $(INSTALLED)
 	$(PY) docs/picture.py

@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _test(commands)
     _pack(commands)
     _lock(commands)
+    _generate(commands)
     return parser
 
 
@@ -179,6 +180,18 @@ def _lock(commands: argparse._SubParsersAction[_Parser]) -> None:
     _rules(parser)
     parser.add_argument("--file", default="rules/rules.lock", metavar="FILE")
     parser.add_argument("--update", action="store_true", help="write it")
+
+
+def _generate(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "generate", "write the rules that the catalogue of tools makes")
+    parser.add_argument(
+        "--rules",
+        metavar="FOLDER",
+        help="rules folder that holds catalogue/ (default: the rules inside the package)",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; say which rules are not current"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,8 @@ from .problems import Problem
 
 # Files of the rules folder that are data.
 _NOT_RULES = frozenset(("taxonomy.yml", "pack.yml"))
+# The folder of tools that rules are made from, told by the schema beside it.
+_CATALOGUE = "catalogue"
 
 
 def builtin_rules_path() -> str:
@@ -22,12 +24,14 @@ def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[
     """Path, path below the named folder, and whether the user named the very file."""
     for path in paths:
         if os.path.isdir(path):
+            catalogue = Path(path, f"{_CATALOGUE}.schema.json").is_file()
             found = sorted(
                 file
                 for file in Path(path).rglob("*.y*ml")
                 if file.suffix in (".yml", ".yaml")
                 and file.name not in _NOT_RULES
                 and not any(part.startswith(".") for part in file.relative_to(path).parts)
+                and not (catalogue and file.relative_to(path).parts[0] == _CATALOGUE)
             )
             if not found:
                 problems.append(Problem("no rule files in this folder", path))

@@ -1,0 +1,105 @@
+"""All rules of a tool: by log source, and the command lines that set it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import on_linux, on_macos, on_windows
+from .draft import Draft
+from .entries import SetUp, Tool
+from .matching import escaped
+from .writing import Noted
+
+_READERS = {
+    "windows": ("\\findstr.exe", "\\rg.exe", "\\notepad.exe", "\\Code.exe"),
+    "macos": ("/grep", "/rg", "/less", "/vim", "/man"),
+    "linux": ("/grep", "/rg", "/less", "/vim", "/man"),
+}
+
+
+def drafts(tool: Tool) -> list[Draft]:
+    """All that is to be made of a tool, in a fixed order; what is written by hand is left out."""
+    made = [make(tool) for make in _SOURCES]
+    found = [draft for draft in made if draft is not None and draft.source not in tool.by_hand]
+    for system, entries in tool.set_up.items():
+        found += [_set_up(system, entry) for entry in entries]
+    return found
+
+
+def _set_up(system: str, entry: SetUp) -> Draft:
+    slash = "\\" if system == "windows" else "/"
+    behind = "" if system == "windows" else " "
+    named = [escaped(name) for name in entry.program]
+    detection: dict[str, Any] = {
+        "selection_tool": [
+            {"Image|endswith": [escaped(slash + name) for name in entry.program]},
+            {
+                "CommandLine|contains": Noted(
+                    [name + behind for name in named], "the shell that runs it"
+                )
+            },
+        ]
+    }
+    if entry.any_of:
+        detection["selection_set_up"] = {"CommandLine|contains": [escaped(t) for t in entry.any_of]}
+    if entry.all_of:
+        detection["selection_with"] = {
+            "CommandLine|contains|all": [escaped(t) for t in entry.all_of]
+        }
+    if entry.matching:
+        detection["selection_matching"] = {"CommandLine|re|i": list(entry.matching)}
+    detection["filter_main_reader"] = Noted(
+        {"Image|endswith": list(_READERS[system])}, "somebody looks these words up"
+    )
+    if entry.unless:
+        detection["filter_main_other_use"] = {
+            "CommandLine|contains": [escaped(t) for t in entry.unless]
+        }
+    detection["condition"] = (
+        "all of selection_* and not 1 of filter_main_*"
+        if entry.unless
+        else "all of selection_* and not filter_main_reader"
+    )
+    tables = {
+        "windows": ["process_etw_events", "processes"],
+        "macos": ["es_process_events", "processes"],
+        "linux": ["process_events", "processes"],
+    }
+    return Draft(
+        source=f"set_up_{system}",
+        slug=f"proc_creation_{system}_{entry.slug}",
+        system=system,
+        title=entry.title,
+        detects=entry.detects,
+        logsource={"category": "process_creation", "product": system},
+        detection=detection,
+        keys=(),
+        strength="running",
+        tables=tables[system],
+        min_version="4.0.2",
+        blind_spots=(
+            "The same settings made in a window or written into a configuration file",
+            "With the polled processes table, a command that ends before it is seen",
+        ),
+        validate=entry.validate
+        or "On a test host run the command with made-up values and look for this rule",
+        set_up=entry,
+    )
+
+
+_SOURCES: tuple[Callable[[Tool], Draft | None], ...] = (
+    on_windows.services,
+    on_windows.process_windows,
+    on_windows.authenticode,
+    on_windows.programs,
+    on_windows.dns,
+    on_macos.launchd,
+    on_macos.es_process_events,
+    on_macos.apps,
+    on_macos.system_extensions,
+    on_linux.systemd_units,
+    on_linux.deb_packages,
+    on_linux.rpm_packages,
+    on_linux.process_linux,
+)

@@ -1,0 +1,133 @@
+"""The log sources of macOS: a tool in, a draft out, or None if it has no key there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .draft import VIEWER, Draft, file_part, osquery, shared, unshared, usable
+from .entries import Key, Tool
+from .matching import either, selection
+
+
+def launchd(tool: Tool) -> Draft | None:
+    """The launch item that starts it."""
+    (labels,), weak = usable(unshared(tool.of("macos", "launchd")))
+    if not labels:
+        return None
+    return Draft(
+        source="launchd",
+        slug=f"osquery_launchd_{file_part(tool)}",
+        system="macos",
+        title="{name} Installed as macOS Launch Item",
+        detects="the launch item of {name}, which starts with the Mac or with each login, with or "
+        "without anybody at the keyboard",
+        logsource=osquery("launchd"),
+        detection={"selection": selection(either("label", labels)), "condition": "selection"},
+        keys=tuple(labels),
+        strength="running",
+        tables=["launchd"],
+        min_version="4.0.2",
+        blind_spots=(
+            "A copy that is started by hand, or as a login item without a property list",
+            "A property list with another label",
+        ),
+        validate="On a test Mac install {name} with its standard installer and look for this rule",
+        weak=weak,
+    )
+
+
+def es_process_events(tool: Tool) -> Draft | None:
+    """The process, by code signature: a renamed copy too."""
+    (teams, ids), weak = usable(tool.of("macos", "team_ids"), tool.of("macos", "signing_ids"))
+    detection: dict[str, Any] = {}
+    used: list[Key] = []
+    if unshared(teams):
+        detection["selection_team"] = selection(either("team_id", unshared(teams)))
+        used += unshared(teams)
+    if unshared(ids):
+        detection["selection_signing_id"] = selection(either("signing_id", unshared(ids)))
+        used += unshared(ids)
+    if shared(teams) and shared(ids):
+        parts = either("signing_id", shared(ids))
+        team = either("team_id", shared(teams))[0]
+        detection["selection_product"] = selection([{**team, **part} for part in parts])
+        used += [*shared(teams), *shared(ids)]
+    if not detection:
+        return None
+    return Draft(
+        source="es_process_events",
+        slug=f"osquery_es_process_events_{file_part(tool)}",
+        system="macos",
+        title="{name} Started under Any Name on macOS",
+        detects="the start of a macOS program with the code signature of {name}'s maker, whatever "
+        "its bundle is called and from wherever it runs",
+        logsource=osquery("es_process_events"),
+        detection={**detection, "condition": "1 of selection_*"},
+        keys=tuple(used),
+        strength="running",
+        tables=["es_process_events"],
+        min_version="4.9.0",
+        flags=["--disable_endpointsecurity=false"],
+        blind_spots=(
+            "Macs on which osqueryd has no Full Disk Access: the table stays empty",
+            "A copy that was signed anew",
+        ),
+        validate="On a test Mac copy the bundle of {name} under another name, start it, and look "
+        "for this rule",
+        falsepositives=VIEWER if tool.category == "remote_desktop" else (),
+        weak=weak,
+    )
+
+
+def apps(tool: Tool) -> Draft | None:
+    """The inventory, for tools without a launch item, which says more."""
+    (bundles,), weak = usable(unshared(tool.of("macos", "bundle_ids")))
+    if not bundles or tool.of("macos", "launchd"):
+        return None
+    return Draft(
+        source="apps",
+        slug=f"osquery_apps_{file_part(tool)}",
+        system="macos",
+        title="{name} Among Installed macOS Applications",
+        detects="{name} among the applications of a Mac, by the identifier of its bundle",
+        logsource=osquery("apps"),
+        detection={
+            "selection": selection(either("bundle_identifier", bundles)),
+            "condition": "selection",
+        },
+        keys=tuple(bundles),
+        strength="present",
+        tables=["apps"],
+        min_version="4.0.2",
+        blind_spots=("Bundles in folders that osquery does not search, such as a disk image",),
+        validate="On a test Mac copy {name} to /Applications and look for this rule after the next "
+        "hourly run",
+        weak=weak,
+    )
+
+
+def system_extensions(tool: Tool) -> Draft | None:
+    """The system extension that it brings."""
+    (names,), weak = usable(unshared(tool.of("macos", "system_extensions")))
+    if not names:
+        return None
+    return Draft(
+        source="system_extensions",
+        slug=f"osquery_system_extensions_{file_part(tool)}",
+        system="macos",
+        title="{name} System Extension on macOS",
+        detects="the system extension of {name}, which macOS loads once somebody has allowed it",
+        logsource=osquery("system_extensions"),
+        detection={
+            "selection": selection(either("identifier", names)),
+            "filter_main_removed": {"state|startswith": "terminated"},
+            "condition": "selection and not filter_main_removed",
+        },
+        keys=tuple(names),
+        strength="running",
+        tables=["system_extensions"],
+        min_version="4.7.0",
+        blind_spots=("Versions that bring their part as an app extension instead",),
+        validate="On a test Mac install {name}, allow its extension, and look for this rule",
+        weak=weak,
+    )

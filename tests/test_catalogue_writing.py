@@ -1,0 +1,78 @@
+"""Rules as plain values become YAML in the house style, and come back as the same values."""
+
+from datetime import date
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from molehunt.catalogue.writing import Noted, write_rule
+from molehunt.rulefiles import builtin_rules_path, rule_files
+
+RULE = {
+    "title": "Remote Access Tool - Example: A Host",
+    "date": date(2026, 11, 25),
+    "description": "Detects one thing.\nIt matters.\n",
+    "detection": {
+        "selection_name": Noted({"Image|endswith": ["\\a.exe", Noted("\\b.exe", "older")]}, "why"),
+        "selection_either": [{"name": ["x"]}, {"path|contains": ["it's", "y"]}],
+        "condition": "1 of selection_*",
+    },
+    "level": "low",
+    "molehunt": {"identity": [], "platforms": ["linux"], "next_steps": ["Ask", "Read: it"]},
+}
+TEXT = r"""# Made.
+title: 'Remote Access Tool - Example: A Host'
+date: 2026-11-25
+description: |
+    Detects one thing.
+    It matters.
+detection:
+    selection_name: # why
+        Image|endswith:
+            - '\a.exe'
+            - '\b.exe' # older
+    selection_either:
+        - name: 'x'
+        - path|contains:
+              - "it's"
+              - 'y'
+    condition: 1 of selection_*
+level: low
+molehunt:
+    identity: []
+    platforms: [linux]
+    next_steps:
+        - Ask
+        - 'Read: it'
+"""
+
+
+def test_the_house_style() -> None:
+    """Order, quotes, comments and lists as in the rules written by hand."""
+    assert write_rule(RULE, "Made.") == TEXT
+
+
+def test_every_rule_of_the_package_comes_back() -> None:
+    """Reading what was written gives the same values."""
+    for path, name, _ in rule_files([builtin_rules_path()], []):
+        with open(path, encoding="utf-8") as stream:
+            for data in yaml.safe_load_all(stream):
+                assert yaml.safe_load(write_rule(data)) == data, name
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" "))
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.lists(TEXTS, min_size=2), min_size=1))
+def test_any_printable_text_comes_back(lists: dict[str, list[str]]) -> None:
+    """Quoted or not."""
+    assert yaml.safe_load(write_rule({"detection": lists})) == {"detection": lists}
+    assert yaml.safe_load(write_rule({"molehunt": lists})) == {"molehunt": lists}
+
+
+def test_a_value_with_a_control_character_is_refused() -> None:
+    """It would need escapes that no rule should hold."""
+    with pytest.raises(ValueError, match="not printable"):
+        write_rule({"title": "a\tb"})

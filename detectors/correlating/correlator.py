@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import TracebackType
@@ -15,6 +15,7 @@ from molehunt.correlation import NUMERIC, VALUED, Correlation
 from molehunt.problems import Problem, Severity
 from molehunt.rule import RuleSet
 
+from ..findings.organisation import Organisation
 from ..matching.fields import FieldMap
 from ..matching.match import Match
 from ..records import Scalar
@@ -96,10 +97,15 @@ class Correlator:
 
     Use it in a `with` statement, or close it: it may hold a temporary file. Nothing is opened
     before the first event. Where the disk is full, `problems` says so and the rest goes on.
+    `approved` counts the hits that an approval of the correlation covers, as a `Folder` does.
     """
 
-    def __init__(self, ruleset: RuleSet, caps: Caps = CAPS) -> None:
+    def __init__(
+        self, ruleset: RuleSet, organisation: Organisation | None = None, caps: Caps = CAPS
+    ) -> None:
         self._caps = caps
+        self._organisation = organisation
+        self.approved: dict[tuple[str, str], int] = {}
         self.correlations = ruleset.correlations
         self.rules = {rule.id: rule for rule in ruleset.rules}
         self._collector = Collector(ruleset)
@@ -187,11 +193,36 @@ class Correlator:
             self._store.fill()
             for number in range(len(self.correlations)):
                 found = _Evaluation(
-                    self._store, self.correlations, number, self._horizon, self._caps
+                    self._store,
+                    self.correlations,
+                    number,
+                    self._horizon,
+                    self._caps,
+                    self._is_approved,
                 )
                 yield from found.results()
         except sqlite3.Error as error:
             self._failure = error
+
+    def _is_approved(self, one: Correlation, who: Iterable[Who], at: float) -> bool:
+        """Whether each host of a hit is approved for the correlation at its beginning."""
+        if self._organisation is None:
+            return False
+        owner = ""
+        for each in who:
+            names = {each.host, each.host_name or each.host}
+            approval = self._organisation.approval(one.meta.subject, one.id, names, at)
+            if approval is None:
+                return False
+            owner = owner or approval.owner
+        if not owner:
+            return False
+        key = (one.meta.subject or one.id, owner)
+        self.approved[key] = self.approved.get(key, 0) + 1
+        return True
+
+
+_Approves = Callable[[Correlation, Iterable[Who], float], bool]
 
 
 class _Picked:
@@ -243,8 +274,10 @@ class _Evaluation:
         number: int,
         horizon: float,
         caps: Caps,
+        approves: _Approves,
     ) -> None:
         self._caps = caps
+        self._approves = approves
         self._store = store
         self._one = correlations[number]
         self._number = number
@@ -262,6 +295,9 @@ class _Evaluation:
         for group, shown in store.groups(self._number):
             pile, found, after = self._pile(), 0, -inf
             for hit in hits(one, store.content(group), self._horizon):
+                if self._approves(one, self._hosts(group, hit), hit.first):
+                    after = hit.last
+                    continue
                 found += 1
                 self._take(pile, self._parts(store.parts(group, hit, after)))
                 if self._above:
@@ -278,6 +314,11 @@ class _Evaluation:
                     who=tuple(sorted(store.who(number) for number in pile.who)),
                     shown=self._evidence(pile.picked),
                 )
+
+    def _hosts(self, group: int, hit: Hit) -> Iterator[Who]:
+        """Whom a hit is about, only read as far as needed."""
+        for part in self._parts(self._store.parts(group, hit, -inf)):
+            yield from map(self._store.who, self._who(part))
 
     def _pile(self) -> _Pile:
         return _Pile(_Picked(self._caps.evidence))

@@ -58,7 +58,7 @@ def correlate(
     folder, seen = Folder(organisation), dict[str, set[Spot]]()
     logs = {scenario.path(log): log for log in scenario.kinds}
     problems: list[Problem] = []
-    with Correlator(ruleset, EVERYTHING) as correlator:
+    with Correlator(ruleset, organisation, EVERYTHING) as correlator:
         for path, log in logs.items():
             # Broken lines were told when the rules were proven.
             for match in plan.matches(blocks(path, _ignored), _ignored):

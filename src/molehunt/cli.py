@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _test(commands)
     _pack(commands)
     _lock(commands)
+    _members(commands)
     return parser
 
 
@@ -179,6 +180,13 @@ def _lock(commands: argparse._SubParsersAction[_Parser]) -> None:
     _rules(parser)
     parser.add_argument("--file", default="rules/rules.lock", metavar="FILE")
     parser.add_argument("--update", action="store_true", help="write it")
+
+
+def _members(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "check the lists of rules in correlations over many rules, or make them anew"
+    parser = _command(commands, "members", text)
+    _rules(parser)
+    parser.add_argument("--update", action="store_true", help="write them into the files")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

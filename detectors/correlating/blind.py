@@ -7,7 +7,7 @@ from math import ceil, floor
 
 from molehunt.correlation import Correlation
 from molehunt.rule import Rule, RuleSet
-from molehunt.taxonomy import Taxonomy
+from molehunt.taxonomy import SUBJECT, Taxonomy
 
 from ..matching.fields import resolve, why_not
 from ..records import Binding
@@ -25,7 +25,8 @@ def blind_correlations(
         for place, reference in enumerate(one.rules):
             why = found.get(reference, "")
             if reference in rules:
-                fields = [one.field(place, name) for name in (*one.group_by, *one.value_fields)]
+                names = (*one.group_by, *one.value_fields)
+                fields = [f for name in names if (f := one.field(place, name)) != SUBJECT]
                 why = _why_not(rules[reference], fields, bindings, taxonomy)
             if why:
                 dead[place] = f"{titles[reference]} [{reference}]: {why}"

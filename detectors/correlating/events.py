@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from molehunt.correlation import NUMERIC, Correlation
 from molehunt.rule import Rule
+from molehunt.taxonomy import SUBJECT
 
 from ..findings.fold import basis_of
 from ..matching.evaluate import View
@@ -124,7 +125,7 @@ def events_of(match: Match, wanted: Wanted) -> Iterator[Event]:
     kind = _kind(match, basis, wanted)
     entries: tuple[Entry, ...] = ()
     if kind != REMOVED:
-        entries = tuple(_entries(View(record, match.fields), uses, wanted.correlations))
+        entries = tuple(_entries(match, uses, wanted.correlations))
         if not entries:
             return
     yield Event(
@@ -177,11 +178,16 @@ def _seen(match: Match, basis: str) -> Seen:
 
 
 def _entries(
-    view: View, uses: tuple[tuple[int, Use], ...], correlations: Sequence[Correlation]
+    match: Match, uses: tuple[tuple[int, Use], ...], correlations: Sequence[Correlation]
 ) -> Iterator[Entry]:
+    view, subject = View(match.record, match.fields), match.rule.meta.subject
     for number, use in uses:
         one = correlations[use.correlation]
-        found = {name: view.values(one.field(use.place, name)) for name in one.asks}
+        fields = {name: one.field(use.place, name) for name in one.asks}
+        found = {
+            name: ((subject,) if subject else ()) if field == SUBJECT else view.values(field)
+            for name, field in fields.items()
+        }
         yield from entries_for(one, number, found)
 
 

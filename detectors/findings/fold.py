@@ -18,6 +18,7 @@ from molehunt.levels import Level
 from molehunt.rule import Rule
 from molehunt.schema import tables
 
+from ..matching.evaluate import View
 from ..matching.match import Match
 from ..records import Record, Value
 from ..values import as_text, fold
@@ -97,7 +98,7 @@ class Folder:
         closing match ends a state and is no finding of its own, nor is one of a rule that only
         serves correlations."""
         rule, record = match.rule, match.record
-        if self._is_approved(rule, record):
+        if self._is_approved(rule, record) or self._is_at_site(match):
             # That something has ended holds all the same.
             return match.closes
         if rule.silent and not rule.meta.context_only:
@@ -164,7 +165,21 @@ class Folder:
         approval = self.organisation.approval(rule.meta.subject, rule.id, names, record.at)
         if approval is None:
             return False
-        key = (rule.meta.subject or rule.id, approval.owner)
+        return self._note(rule, approval.owner)
+
+    def _is_at_site(self, match: Match) -> bool:
+        """Whether a rule that tells where a host is tells of a site of the organisation's own."""
+        place = match.rule.meta.place
+        if not place or self.organisation is None or not self.organisation.sites:
+            return False
+        for value in View(match.record, match.fields).values(place):
+            site = self.organisation.site(as_text(value))
+            if site is not None:
+                return self._note(match.rule, site.owner)
+        return False
+
+    def _note(self, rule: Rule, owner: str) -> bool:
+        key = (rule.meta.subject or rule.id, owner)
         self.approved[key] = self.approved.get(key, 0) + 1
         return True
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +21,7 @@ from molehunt.problems import Problem, Severity
 
 EVERY_HOST = "*"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_OCTET = re.compile(r"[0-9A-Fa-f]{1,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,38 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """A place of the organisation's own: `marks` are hardware addresses of its routers and access
+    points, as `hardware_address` spells them, `networks` the addresses it is seen with from
+    outside."""
+
+    name: str
+    owner: str
+    marks: frozenset[str]
+    networks: tuple[IPv4Network | IPv6Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Organisation:
     """The organisation's file as far as it was free of errors."""
 
     path: str = ""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     approvals: tuple[Approval, ...] = ()
+    sites: tuple[Site, ...] = ()
+
+    def site(self, mark: str) -> Site | None:
+        """The site that a router, an access point (hardware address) or an address belongs to."""
+        wanted = hardware_address(mark)
+        if wanted:
+            return next((site for site in self.sites if wanted in site.marks), None)
+        try:
+            address = ip_address(mark)
+        except ValueError:
+            return None
+        return next(
+            (site for site in self.sites if any(address in one for one in site.networks)), None
+        )
 
     def approval(
         self, subject: str | None, rule_id: str, host_names: Iterable[str], at: float | None
@@ -89,6 +117,14 @@ class Organisation:
         ]
 
 
+def hardware_address(text: str) -> str:
+    """Six octets in one spelling (`0:1b:..`, `00-1B-..`); "" if it is no hardware address."""
+    parts = text.strip().replace("-", ":").split(":")
+    if len(parts) != 6 or not all(_OCTET.fullmatch(part) for part in parts):
+        return ""
+    return ":".join(part.rjust(2, "0").lower() for part in parts)
+
+
 def _seconds(day: date) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
@@ -105,12 +141,13 @@ def load_organisation(
     root = _composed(Path(path), file)
     if root is None:
         return Organisation(file.path), file.problems
-    top = file.mapping(root, "the file", ("groups", "approved"))
+    top = file.mapping(root, "the file", ("groups", "approved", "sites"))
     top = {name: node for name, node in top.items() if not _is_null(node)}
     groups = _groups(top["groups"], file) if "groups" in top else {}
     approvals = _approvals(top["approved"], groups, file) if "approved" in top else ()
+    sites = _sites(top["sites"], file) if "sites" in top else ()
     problems = sorted(file.problems, key=lambda problem: problem.line or 0)
-    return Organisation(file.path, MappingProxyType(groups), approvals), problems
+    return Organisation(file.path, MappingProxyType(groups), approvals, sites), problems
 
 
 @dataclass(slots=True)
@@ -219,6 +256,49 @@ def _approvals(
         return ()
     found = (_approval(item, groups, file) for item in node.value)
     return tuple(approval for approval in found if approval is not None)
+
+
+def _sites(node: yaml.Node, file: _File) -> tuple[Site, ...]:
+    found = []
+    for name, body in file.mapping(node, "sites", ()).items():
+        before, what = len(file.problems), f"site {name!r}"
+        keys = file.mapping(body, what, ("routers", "addresses", "owner"))
+        owner = file.text(keys["owner"], f"owner of {what}") if "owner" in keys else None
+        if isinstance(body, yaml.MappingNode):
+            if "owner" not in keys:
+                file.error(body, f"{what} without owner", "name who answers for it")
+            if not {"routers", "addresses"} & keys.keys():
+                file.error(body, f"{what} has no mark", "give routers or addresses")
+        marks = [
+            _mark(text, keys["routers"], file)
+            for text in (file.texts(keys["routers"], what, alone=True) if "routers" in keys else ())
+        ]
+        networks = [
+            _network(text, keys["addresses"], file)
+            for text in (
+                file.texts(keys["addresses"], what, alone=True) if "addresses" in keys else ()
+            )
+        ]
+        if len(file.problems) == before and owner:
+            kept = tuple(one for one in networks if one is not None)
+            found.append(Site(name, owner, frozenset(marks), kept))
+    return tuple(found)
+
+
+def _mark(text: str, node: yaml.Node, file: _File) -> str:
+    found = hardware_address(text)
+    if not found:
+        hint = "write it as 00:1b:21:00:00:01, in quotation marks"
+        file.error(node, f"{text!r} is no hardware address of a router", hint)
+    return found
+
+
+def _network(text: str, node: yaml.Node, file: _File) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        file.error(node, f"no address or network: {error}", "write it as 192.0.2.0/24")
+        return None
 
 
 _REQUIRED = ("what", "for", "owner", "reason", "until")

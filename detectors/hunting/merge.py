@@ -11,6 +11,7 @@ from ..correlating.correlator import Correlator
 from ..findings.correlated import correlated_findings
 from ..findings.fold import Folder
 from ..findings.model import Finding
+from ..findings.organisation import Organisation
 from ..matching.plan import Counts
 from ..reading.wrapping import Traps
 from .work import Outcome, Problems
@@ -22,10 +23,12 @@ class Merger:
     An outcome waits for the parts of its file before it, which say on which line it begins.
     """
 
-    def __init__(self, ruleset: RuleSet, problems: Problems) -> None:
+    def __init__(
+        self, ruleset: RuleSet, problems: Problems, organisation: Organisation | None = None
+    ) -> None:
         self.folder = Folder(None, {rule.id: rule for rule in ruleset.rules})
         self.counts = Counts()
-        self._correlator = Correlator(ruleset)
+        self._correlator = Correlator(ruleset, organisation)
         self._problems = problems
         self._traps = Traps()
         self._lines: dict[str, int] = {}
@@ -78,6 +81,8 @@ class Merger:
                     self._take(outcome)
         with self._correlator as correlator:
             found = self.folder.findings(correlated_findings(correlator))
+        for key, number in correlator.approved.items():
+            self.folder.approved[key] = self.folder.approved.get(key, 0) + number
         for problem in (*self._traps.tell(), *self._correlator.problems()):
             self._problems(problem)
         return found

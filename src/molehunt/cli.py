@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _pack(commands)
     _lock(commands)
     _generate(commands)
+    _members(commands)
     return parser
 
 
@@ -192,6 +193,11 @@ def _generate(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--check", action="store_true", help="write nothing; say which rules are not current"
     )
+def _members(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "check the lists of rules in correlations over many rules, or make them anew"
+    parser = _command(commands, "members", text)
+    _rules(parser)
+    parser.add_argument("--update", action="store_true", help="write them into the files")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

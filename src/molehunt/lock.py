@@ -51,6 +51,8 @@ def meaning_of(rule: Rule | Correlation) -> str:
         "removed": rule.meta.removed,
         "platforms": sorted(rule.meta.platforms),
     }
+    if rule.meta.place:
+        parts["place"] = rule.meta.place
     return _digest(parts)
 
 

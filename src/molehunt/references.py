@@ -10,6 +10,7 @@ from uuid import UUID
 
 from .correlation import Correlation
 from .problems import Problem
+from .taxonomy import SUBJECT
 
 if TYPE_CHECKING:
     from .rule import Rule
@@ -178,7 +179,7 @@ def _asked(
     for one in correlations:
         for place, reference in enumerate(one.rules):
             names = (one.field(place, name) for name in one.asks)
-            asked[reference].update(dict.fromkeys(names))
+            asked[reference].update(dict.fromkeys(name for name in names if name != SUBJECT))
     for rule in rules:
         if rule.id in asked:
             yield replace(rule, asked=tuple(asked[rule.id]), silent=rule.id in silent)

@@ -120,6 +120,8 @@ class Taxonomy:
         return FieldSpec(join, column)
 
 
+# What a correlation can ask of the rule that matched, instead of the row.
+SUBJECT = "molehunt.subject"
 PSEUDO_FIELDS = ("osquery.action", "osquery.name", "osquery.host", "osquery.counter")
 PRODUCT_PLATFORM = {"linux": "linux", "macos": "darwin", "windows": "windows"}
 

@@ -45,6 +45,7 @@ class Setup:
     binder: Binder
     plan: Plan
     hunter: Hunter
+    organisation: Organisation | None
     problems: Problems
 
 
@@ -59,7 +60,8 @@ def prepare(options: Namespace) -> Setup:
     for problem in (*ruleset.problems, *configured):
         problems(problem)
     plan = _plan(options, ruleset, key, binder)
-    return Setup(ruleset, binder, plan, Hunter(plan, ruleset, organisation, span), problems)
+    hunter = Hunter(plan, ruleset, organisation, span)
+    return Setup(ruleset, binder, plan, hunter, organisation, problems)
 
 
 def make_hunter(options: Namespace) -> Hunter:
@@ -76,7 +78,7 @@ def run(options: Namespace) -> Exit:
     if isinstance(plan, FastPlan) and plan.scan == "re2" and not options.quiet:
         print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
     files = expand(options.paths, problems)
-    merger, complete = Merger(ruleset, problems), True
+    merger, complete = Merger(ruleset, problems, setup.organisation), True
     try:
         for outcome in _outcomes(options, setup, files):
             merger.add(outcome)
@@ -172,7 +174,7 @@ def _organisation(
     if not Path(path).is_file():
         raise UsageError(f"--organisation: no such file: {path}")
     organisation, found = load_organisation(path)
-    known = [name for rule in ruleset.rules for name in (rule.meta.subject, rule.id)]
+    known = [name for rule in ruleset.both for name in (rule.meta.subject, rule.id)]
     problems += [*found, *organisation.unknown_names(known)]
     return organisation
 

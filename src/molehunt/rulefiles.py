@@ -11,6 +11,8 @@ from .problems import Problem
 
 # Files of the rules folder that are data.
 _NOT_RULES = frozenset(("taxonomy.yml", "pack.yml"))
+# The folder of joins, which are no Sigma rules.
+JOINS = "joins"
 
 
 def builtin_rules_path() -> str:
@@ -27,6 +29,7 @@ def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[
                 for file in Path(path).rglob("*.y*ml")
                 if file.suffix in (".yml", ".yaml")
                 and file.name not in _NOT_RULES
+                and file.parent.name != JOINS
                 and not any(part.startswith(".") for part in file.relative_to(path).parts)
             )
             if not found:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from molehunt.joins import Join
 
+from ..findings.fold import basis_of
 from ..findings.organisation import hardware_address
 from ..matching.evaluate import View
 from ..matching.match import Match
@@ -32,6 +33,7 @@ class Fact(NamedTuple):
     rule: str
     query: str
     column: str
+    basis: str
     values: tuple[tuple[str, Value], ...]
     where: Locator
 
@@ -61,6 +63,7 @@ def facts_of(match: Match, joins: Sequence[Join]) -> Iterator[Fact]:
                     match.rule.id,
                     record.query,
                     match.fields.places[field].name,
+                    basis_of(record),
                     tuple(sorted(record.values.items())),
                     record.locator,
                 )

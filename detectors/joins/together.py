@@ -51,8 +51,14 @@ class Link(NamedTuple):
 class Together:
     """Takes facts in any order; `findings()` gives what they amount to, once."""
 
-    def __init__(self, joins: Sequence[Join], organisation: Organisation | None = None) -> None:
+    def __init__(
+        self,
+        joins: Sequence[Join],
+        organisation: Organisation | None = None,
+        cap: int = EVIDENCE_CAP,
+    ) -> None:
         self._joins = joins
+        self._cap = cap
         self._organisation = organisation
         self._db: sqlite3.Connection | None = None
         self._failure: sqlite3.Error | None = None
@@ -198,7 +204,7 @@ class Together:
             first_seen=first,
             last_seen=last,
             count=len(days),
-            evidence=tuple(map(_evidence, _chosen(facts))),
+            evidence=tuple(map(_evidence, _chosen(facts, self._cap))),
             techniques=tuple(techniques_of(one.techniques)),
             raised_by=(),
             missing_filters=(),
@@ -277,13 +283,13 @@ def _groups(links: Sequence[Link]) -> Iterator[tuple[list[str], list[Link]]]:
             yield sorted(members[root]), inside[root]
 
 
-def _chosen(facts: Sequence[Fact]) -> list[Fact]:
+def _chosen(facts: Sequence[Fact], cap: int) -> list[Fact]:
     """The earliest of each host, then the earliest."""
     each: dict[str, Fact] = {}
     for fact in facts:
         each.setdefault(fold(fact.host), fact)
     ordered = dict.fromkeys([*each.values(), *facts])
-    return sorted(list(ordered)[:EVIDENCE_CAP], key=lambda fact: (fact.at, fact.where, fact.rule))
+    return sorted(list(ordered)[:cap], key=lambda fact: (fact.at, fact.where, fact.rule))
 
 
 def _evidence(fact: Fact) -> Evidence:
@@ -294,7 +300,7 @@ def _evidence(fact: Fact) -> Evidence:
         query=fact.query,
         at=fact.at,
         until=None,
-        basis="present" if fact.action == "snapshot" else "new",
+        basis=fact.basis,
         reasons=(Reason(fact.column, fact.column, value, wanted),),
         values=fact.values,
         host=fact.host,

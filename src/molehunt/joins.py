@@ -43,6 +43,11 @@ class Join:
     uses: Mapping[str, tuple[str, str]]
     path: str
 
+    @property
+    def lines(self) -> Mapping[tuple[str | int, ...], int]:
+        """None are kept: a problem of a join names its file."""
+        return {}
+
     def level(self, hosts: int) -> Level:
         """The level for so many hosts."""
         return max((number, level) for number, level in self.levels if number <= hosts)[1]

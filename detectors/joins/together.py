@@ -232,9 +232,9 @@ class Together:
 
     def _fact(self, number: int, db: sqlite3.Connection) -> Fact:
         (detail,) = db.execute("SELECT detail FROM fact WHERE rowid = ?", (number,)).fetchone()
-        fact = Fact(*json.loads(detail))
-        values = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in fact.values)
-        return fact._replace(values=values, where=Locator(*fact.where))
+        *plain, listed, where = json.loads(detail)
+        values = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in listed)
+        return Fact(*plain, values, Locator(*where))
 
 
 def _spans(sightings: Sequence[tuple[float, str]]) -> Iterator[tuple[float, float]]:

@@ -32,7 +32,7 @@ class Happened(NamedTuple):
 
     group: tuple[str, ...]
     hosts: tuple[str, ...]
-    count: int
+    number: int
     spots: frozenset[Spot]
 
 
@@ -184,8 +184,8 @@ def _wrong(
         hosts = expectation.hosts
         if hosts is not None and set(map(fold, hosts)) != set(map(fold, happened.hosts)):
             yield f"group {group}: the hosts are {', '.join(happened.hosts)}"
-        if expectation.count is not None and expectation.count != happened.count:
-            yield f"group {group}: the count is {happened.count}, not {expectation.count}"
+        if expectation.count is not None and expectation.count != happened.number:
+            yield f"group {group}: the count is {happened.number}, not {expectation.count}"
 
 
 def _missed(

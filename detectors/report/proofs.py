@@ -72,7 +72,7 @@ def happened_yaml(
             yield f"    - rule: {one.id}    # {printable(one.title)}"
             yield f"      group: {json.dumps(found.group)}"
             yield f"      hosts: {json.dumps(found.hosts)}"
-            yield f"      count: {found.count}"
+            yield f"      count: {found.number}"
             yield "      records:"
             for log in sorted({spot.log for spot in found.spots}):
                 yield from _entries(log, sorted(s for s in found.spots if s.log == log))

@@ -105,13 +105,13 @@ def _problems(data: Any, path: str, rules: Sequence[Rule]) -> Iterator[Problem]:
     if "2" not in plain["levels"]:
         yield Problem("levels: 2 is missing", path, hint=hint)
     known = {rule.called: rule for rule in rules}
-    for _, place in _places(plain):
-        rule = known.get(place["rule"])
+    for _, use in _places(plain):
+        rule = known.get(use["rule"])
         if rule is None:
-            what = f"join names a rule that is not loaded: {place['rule']}"
+            what = f"join names a rule that is not loaded: {use['rule']}"
             yield Problem(what, path, rule=plain["id"], hint="a join refers to rules by name")
-        elif place["field"] not in rule.fields:
-            what = f"join asks for a field that is not in rule {place['rule']}: {place['field']}"
+        elif use["field"] not in rule.fields:
+            what = f"join asks for a field that is not in rule {use['rule']}: {use['field']}"
             yield Problem(what, path, rule=plain["id"])
 
 

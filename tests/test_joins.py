@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from molehunt.cli import main
 from molehunt.detectors.joins.facts import Fact
 from molehunt.detectors.joins.together import Together
 from molehunt.detectors.records import Locator
-from molehunt.joins import load_joins
+from molehunt.joins import check_join, load_joins
 from molehunt.levels import Level
 from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
@@ -162,6 +163,12 @@ def test_four_days_are_too_few() -> None:
                 ]
             )
         assert len(together.findings()) == expected
+
+
+def test_the_shipped_join_keeps_to_its_schema() -> None:
+    """It is not checked when it is loaded, so it is here."""
+    data = yaml.safe_load(Path(JOIN.path).read_text(encoding="utf-8"))
+    assert [str(problem) for problem in check_join(data, JOIN.path)] == []
 
 
 PLACES = Path(__file__).parent / "recordings" / "places"

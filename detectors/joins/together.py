@@ -234,7 +234,7 @@ class Together:
         (detail,) = db.execute("SELECT detail FROM fact WHERE rowid = ?", (number,)).fetchone()
         *plain, listed, where = json.loads(detail)
         values = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in listed)
-        return Fact(*plain, values, Locator(*where))
+        return Fact._make((*plain, values, Locator(*where)))
 
 
 def _spans(sightings: Sequence[tuple[float, str]]) -> Iterator[tuple[float, float]]:

@@ -54,11 +54,7 @@ class Join:
 
 
 def load_joins(paths: Sequence[str], rules: Sequence[Rule]) -> tuple[list[Join], list[Problem]]:
-    """The joins below the rule folders, and what is wrong with those left out.
-
-    A join whose rules are not loaded is left out without a word if none of them is: it belongs to
-    other rules.
-    """
+    """The joins below the rule folders, and what is wrong with those left out."""
     joins: list[Join] = []
     problems: list[Problem] = []
     for path in sorted(_files(paths)):

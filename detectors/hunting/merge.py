@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
+from molehunt.joins import Join
 from molehunt.problems import Problem
 from molehunt.rule import RuleSet
 
@@ -12,6 +15,7 @@ from ..findings.correlated import correlated_findings
 from ..findings.fold import Folder
 from ..findings.model import Finding
 from ..findings.organisation import Organisation
+from ..joins.together import Together
 from ..matching.plan import Counts
 from ..reading.wrapping import Traps
 from .work import Outcome, Problems
@@ -24,11 +28,16 @@ class Merger:
     """
 
     def __init__(
-        self, ruleset: RuleSet, problems: Problems, organisation: Organisation | None = None
+        self,
+        ruleset: RuleSet,
+        problems: Problems,
+        organisation: Organisation | None = None,
+        joins: Sequence[Join] = (),
     ) -> None:
         self.folder = Folder(None, {rule.id: rule for rule in ruleset.rules})
         self.counts = Counts()
         self._correlator = Correlator(ruleset, organisation)
+        self._together = Together(joins, organisation)
         self._problems = problems
         self._traps = Traps()
         self._lines: dict[str, int] = {}
@@ -66,6 +75,10 @@ class Merger:
                 for event in events
             ]
         self._correlator.merge(outcome.collected._replace(events=events))
+        self._together.extend(
+            fact._replace(where=fact.where._replace(line=fact.where.line + before))
+            for fact in outcome.facts
+        )
         self.counts.add(outcome.counts)
         for problem in outcome.problems.kept:
             self._problems(_moved(problem, before))
@@ -80,10 +93,16 @@ class Merger:
                 for outcome in parts.pop(start):
                     self._take(outcome)
         with self._correlator as correlator:
-            found = self.folder.findings(correlated_findings(correlator))
-        for key, number in correlator.approved.items():
+            others = chain(correlated_findings(correlator), self._together.findings())
+            found = self.folder.findings(others)
+        approved = chain(correlator.approved.items(), self._together.approved.items())
+        for key, number in approved:
             self.folder.approved[key] = self.folder.approved.get(key, 0) + number
-        for problem in (*self._traps.tell(), *self._correlator.problems()):
+        for problem in (
+            *self._traps.tell(),
+            *self._correlator.problems(),
+            *self._together.problems(),
+        ):
             self._problems(problem)
         return found
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from molehunt.joins import Join
 from molehunt.problems import Problem
 from molehunt.rule import RuleSet
 
 from ..correlating.correlator import Collected, Collector
 from ..findings.fold import Folder, Pile
 from ..findings.organisation import Organisation
+from ..joins.facts import Fact, facts_of
 from ..matching.plan import Counts, Plan
 from ..reading.inputs import Block
 from ..reading.parts import Part, part_blocks
@@ -70,19 +72,27 @@ class Outcome(NamedTuple):
     traps: dict[tuple[str, Trap], tuple[int, int]]
     last: bool = True
     complete: bool = True
+    facts: tuple[Fact, ...] = ()
 
 
 class Hunter:
     """Hunts through parts, one after the other."""
 
     def __init__(
-        self, plan: Plan, ruleset: RuleSet, organisation: Organisation | None, span: Span
+        self,
+        plan: Plan,
+        ruleset: RuleSet,
+        organisation: Organisation | None,
+        span: Span,
+        joins: Sequence[Join] = (),
     ) -> None:
         self.plan = plan
         plan.tells = False
         self._span = span
         self._folder = Folder(organisation)
         self._collector = Collector(ruleset)
+        self._joins = joins
+        self._facts: list[Fact] = []
 
     def hunt(self, part: Part, watch: Callable[[Block], None] | None = None) -> Iterator[Outcome]:
         """The outcome of one part, in pieces so that it need not be held whole. `watch` is told
@@ -94,7 +104,11 @@ class Hunter:
         try:
             for block in part_blocks(part, problems):
                 for match in self.plan.matches([block], problems):
-                    if self._span.holds(match.record) and self._folder.add(match):
+                    if not self._span.holds(match.record):
+                        continue
+                    # A join wants to know also where sites are.
+                    self._facts += facts_of(match, self._joins)
+                    if self._folder.add(match):
                         self._collector.add(match)
                 lines += block.lines()
                 read += 1
@@ -113,4 +127,7 @@ class Hunter:
         self.plan.counts, self._folder.approved = Counts(), {}
         piles, collected = self._folder.take(), self._collector.take()
         traps = self.plan.traps.take()
-        return Outcome(part, lines, counts, piles, approved, collected, problems, traps)
+        facts, self._facts = tuple(self._facts), []
+        return Outcome(
+            part, lines, counts, piles, approved, collected, problems, traps, facts=facts
+        )

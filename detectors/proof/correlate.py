@@ -1,19 +1,24 @@
-"""Prove correlations on recordings: each fires in the groups, and on the records, that the manifest
-lists, and nowhere else."""
+"""Prove correlations and joins on recordings: each fires in the groups, and on the records, that
+the manifest lists, and nowhere else."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from molehunt.correlation import Correlation
+from molehunt.joins import Join
 from molehunt.problems import Problem
 from molehunt.rule import RuleSet
 from molehunt.taxonomy import Taxonomy
 
 from ..correlating.correlator import EVERYTHING, Correlated, Correlator
 from ..findings.fold import Folder
+from ..findings.model import Finding
 from ..findings.organisation import Organisation
+from ..joins.facts import facts_of
+from ..joins.together import Together
 from ..matching.plan import compile_plan
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder
@@ -27,7 +32,7 @@ class Happened(NamedTuple):
 
     group: tuple[str, ...]
     hosts: tuple[str, ...]
-    count: int
+    number: int
     spots: frozenset[Spot]
 
 
@@ -45,31 +50,40 @@ def correlate(
     taxonomy: Taxonomy,
     binder: Binder,
     organisation: Organisation | None,
+    joins: Sequence[Join] = (),
 ) -> Correlations:
-    """Run all correlations over one scenario, by the engine, as a hunt does.
+    """Run all correlations and joins over one scenario, by the engine, as a hunt does.
 
     Approved records take no part, yet are named in `events`, so that an approved one can be a near
     miss.
     """
-    if not scenario.correlate or not ruleset.correlations:
+    if not scenario.correlate:
         return Correlations({}, {})
     referred = {reference for one in ruleset.correlations for reference in one.rules}
+    referred |= {rule for one in joins for rule in one.uses}
     plan = compile_plan([r for r in ruleset.rules if r.id in referred], taxonomy, binder, scan="")
     folder, seen = Folder(organisation), dict[str, set[Spot]]()
     logs = {scenario.path(log): log for log in scenario.kinds}
     problems: list[Problem] = []
+    together = Together(joins, organisation, sys.maxsize)
     with Correlator(ruleset, organisation, EVERYTHING) as correlator:
         for path, log in logs.items():
             # Broken lines were told when the rules were proven.
             for match in plan.matches(blocks(path, _ignored), _ignored):
                 where = match.record.locator
                 seen.setdefault(match.rule.id, set()).add(Spot(log, where.line, where.row))
+                together.extend(facts_of(match, joins))
                 if folder.add(match):
                     correlator.add(match)
         happened: dict[str, list[Happened]] = {}
         for found in correlator.results():
             happened.setdefault(found.correlation.id, []).append(_happened(found, logs))
         problems += correlator.problems()
+    for finding, _ in together.findings():
+        happened.setdefault(finding.rule, []).append(_stood(finding, logs))
+    problems += together.problems()
+    for join in joins:
+        seen[join.id] = set().union(*(seen.get(rule, ()) for rule in join.uses))
     for one in ruleset.correlations:
         seen[one.id] = set().union(*(seen.get(reference, ()) for reference in one.rules))
     return Correlations(
@@ -92,8 +106,19 @@ def _happened(found: Correlated, logs: Mapping[str, str]) -> Happened:
     )
 
 
+def _stood(found: Finding, logs: Mapping[str, str]) -> Happened:
+    return Happened(
+        tuple(str(value) for _, value in found.identity),
+        tuple(host for host, _ in found.all_hosts),
+        found.count,
+        frozenset(
+            Spot(logs[one.where.file], one.where.line, one.where.row) for one in found.evidence
+        ),
+    )
+
+
 def prove_correlations(
-    correlations: Sequence[Correlation], seen: Sequence[tuple[Scenario, Correlations]]
+    correlations: Sequence[Correlation | Join], seen: Sequence[tuple[Scenario, Correlations]]
 ) -> list[RuleProof]:
     """Hold what happened against what the manifests say.
 
@@ -101,7 +126,7 @@ def prove_correlations(
     """
     proofs = []
     for one in correlations:
-        if one.silent and not one.meta.context_only:
+        if isinstance(one, Correlation) and one.silent and not one.meta.context_only:
             continue
         proof = RuleProof(one)
         for scenario, found in seen:
@@ -112,7 +137,9 @@ def prove_correlations(
     return proofs
 
 
-def _hold(proof: RuleProof, one: Correlation, scenario: Scenario, found: Correlations) -> None:
+def _hold(
+    proof: RuleProof, one: Correlation | Join, scenario: Scenario, found: Correlations
+) -> None:
     path = scenario.path("manifest.yml")
     happened = {_key(each.group): each for each in found.happened.get(one.id, ())}
     wanted: dict[tuple[str, ...], list[Expectation]] = {}
@@ -157,12 +184,12 @@ def _wrong(
         hosts = expectation.hosts
         if hosts is not None and set(map(fold, hosts)) != set(map(fold, happened.hosts)):
             yield f"group {group}: the hosts are {', '.join(happened.hosts)}"
-        if expectation.count is not None and expectation.count != happened.count:
-            yield f"group {group}: the count is {happened.count}, not {expectation.count}"
+        if expectation.count is not None and expectation.count != happened.number:
+            yield f"group {group}: the count is {happened.number}, not {expectation.count}"
 
 
 def _missed(
-    scenario: Scenario, expectation: Expectation, one: Correlation, found: Correlations
+    scenario: Scenario, expectation: Expectation, one: Correlation | Join, found: Correlations
 ) -> str:
     """What is wrong with a near miss: records that are events of the correlation and that it must
     not bring together."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from molehunt.correlation import Correlation
+from molehunt.joins import Join
 from molehunt.problems import Problem
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
@@ -27,7 +28,7 @@ Fired = dict[str, set[Spot]]
 class RuleProof:
     """What stands behind a rule or correlation: recorded positives and near misses by kind."""
 
-    rule: Rule | Correlation
+    rule: Rule | Correlation | Join
     positives: dict[str, int] = field(default_factory=dict)
     near_misses: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -76,7 +77,7 @@ def observe(
 def prove(
     rules: Sequence[Rule],
     observed: Sequence[tuple[Scenario, Observed]],
-    known: Mapping[str, Rule | Correlation],
+    known: Mapping[str, Rule | Correlation | Join],
 ) -> tuple[list[RuleProof], list[Problem]]:
     """Hold what happened against what the manifests say.
 
@@ -97,7 +98,9 @@ def prove(
     return list(proofs.values()), others
 
 
-def _unknown(scenario: Scenario, known: Mapping[str, Rule | Correlation]) -> Iterator[Problem]:
+def _unknown(
+    scenario: Scenario, known: Mapping[str, Rule | Correlation | Join]
+) -> Iterator[Problem]:
     for expectation in (*scenario.fires, *scenario.near_misses):
         if expectation.rule not in known:
             yield Problem(

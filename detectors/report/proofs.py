@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from molehunt.correlation import Correlation
+from molehunt.joins import Join
 from molehunt.rule import Rule
 
 from ..proof.correlate import Happened
@@ -25,8 +26,9 @@ def proof_lines(proofs: Sequence[RuleProof]) -> Iterator[str]:
         near = sum(proof.near_misses.values())
         yield f"{state} {printable(proof.rule.title):<{width}}  {counts}  {near or '-':>11}"
     rules = [proof for proof in proofs if isinstance(proof.rule, Rule)]
-    others = [proof for proof in proofs if not isinstance(proof.rule, Rule)]
-    for what, some in (("rules", rules), ("correlations", others)):
+    others = [proof for proof in proofs if isinstance(proof.rule, Correlation)]
+    joins = [proof for proof in proofs if isinstance(proof.rule, Join)]
+    for what, some in (("rules", rules), ("correlations", others), ("joins", joins)):
         if some:
             proven = sum(1 for proof in some if not proof.problems)
             best = f"strongest kind of proof: {_best(some)}"
@@ -60,17 +62,17 @@ def _entries(log: str, spots: list[Spot]) -> Iterator[str]:
 
 
 def happened_yaml(
-    happened: Mapping[str, Sequence[Happened]], correlations: Sequence[Correlation]
+    happened: Mapping[str, Sequence[Happened]], correlations: Sequence[Correlation | Join]
 ) -> Iterator[str]:
-    """What correlations fired, as further entries under `fires`."""
+    """What correlations and joins fired, as further entries under `fires`."""
     for one in correlations:
-        if one.silent and not one.meta.context_only:
+        if isinstance(one, Correlation) and one.silent and not one.meta.context_only:
             continue
         for found in happened.get(one.id, ()):
-            yield f"    - rule: {one.id}    # {printable(one.title)} ({one.level})"
+            yield f"    - rule: {one.id}    # {printable(one.title)}"
             yield f"      group: {json.dumps(found.group)}"
             yield f"      hosts: {json.dumps(found.hosts)}"
-            yield f"      count: {found.count}"
+            yield f"      count: {found.number}"
             yield "      records:"
             for log in sorted({spot.log for spot in found.spots}):
                 yield from _entries(log, sorted(s for s in found.spots if s.log == log))

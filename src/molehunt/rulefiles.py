@@ -13,6 +13,8 @@ from .problems import Problem
 _NOT_RULES = frozenset(("taxonomy.yml", "pack.yml"))
 # The folder of tools that rules are made from, told by the schema beside it.
 _CATALOGUE = "catalogue"
+# The folder of joins, which are no Sigma rules.
+JOINS = "joins"
 
 
 def builtin_rules_path() -> str:
@@ -30,6 +32,7 @@ def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[
                 for file in Path(path).rglob("*.y*ml")
                 if file.suffix in (".yml", ".yaml")
                 and file.name not in _NOT_RULES
+                and file.parent.name != JOINS
                 and not any(part.startswith(".") for part in file.relative_to(path).parts)
                 and not (catalogue and file.relative_to(path).parts[0] == _CATALOGUE)
             )

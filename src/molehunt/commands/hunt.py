@@ -23,6 +23,7 @@ from molehunt.detectors.schedule.binding import Binder
 
 from .. import __version__
 from ..exits import Exit
+from ..joins import Join, load_joins, silenced
 from ..levels import Level
 from ..problems import Problem, UsageError
 from ..rule import RuleSet
@@ -46,6 +47,7 @@ class Setup:
     plan: Plan
     hunter: Hunter
     organisation: Organisation | None
+    joins: list[Join]
     problems: Problems
 
 
@@ -54,14 +56,15 @@ def prepare(options: Namespace) -> Setup:
     span = Span(_moment(options.since, "--since"), _moment(options.until, "--until"))
     ruleset, key = cached_rules(named(options.rules))
     problems = Problems()
-    configured: list[Problem] = []
-    organisation = _organisation(options.organisation, ruleset, configured)
+    joins, configured = load_joins(named(options.rules), ruleset.rules)
+    ruleset = silenced(ruleset, joins)
+    organisation = _organisation(options.organisation, ruleset, joins, configured)
     binder = make_binder(options.config, configured)
     for problem in (*ruleset.problems, *configured):
         problems(problem)
     plan = _plan(options, ruleset, key, binder)
-    hunter = Hunter(plan, ruleset, organisation, span)
-    return Setup(ruleset, binder, plan, hunter, organisation, problems)
+    hunter = Hunter(plan, ruleset, organisation, span, joins)
+    return Setup(ruleset, binder, plan, hunter, organisation, joins, problems)
 
 
 def make_hunter(options: Namespace) -> Hunter:
@@ -78,7 +81,7 @@ def run(options: Namespace) -> Exit:
     if isinstance(plan, FastPlan) and plan.scan == "re2" and not options.quiet:
         print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
     files = expand(options.paths, problems)
-    merger, complete = Merger(ruleset, problems, setup.organisation), True
+    merger, complete = Merger(ruleset, problems, setup.organisation, setup.joins), True
     try:
         for outcome in _outcomes(options, setup, files):
             merger.add(outcome)
@@ -167,7 +170,7 @@ def _moment(text: str | None, option: str) -> float | None:
 
 
 def _organisation(
-    path: str | None, ruleset: RuleSet, problems: list[Problem]
+    path: str | None, ruleset: RuleSet, joins: list[Join], problems: list[Problem]
 ) -> Organisation | None:
     if path is None:
         return None
@@ -175,6 +178,7 @@ def _organisation(
         raise UsageError(f"--organisation: no such file: {path}")
     organisation, found = load_organisation(path)
     known = [name for rule in ruleset.both for name in (rule.meta.subject, rule.id)]
+    known += [name for one in joins for name in (one.subject, one.id)]
     problems += [*found, *organisation.unknown_names(known)]
     return organisation
 

@@ -13,10 +13,11 @@ from molehunt.detectors.report.proofs import happened_yaml, manifest_yaml, proof
 
 from ..correlation import Correlation
 from ..exits import Exit
+from ..joins import Join, load_joins
 from ..problems import Problem, Severity, UsageError
 from ..rule import Rule, RuleSet
 from ..taxonomy import taxonomy
-from .common import load, make_binder, pick, pick_correlations, show
+from .common import load, make_binder, named, pick, pick_correlations, show
 
 
 def run(options: Namespace) -> Exit:
@@ -26,13 +27,15 @@ def run(options: Namespace) -> Exit:
     scenarios, found = load_scenarios(options.recordings)
     problems += found
     rules = list(ruleset.rules)
-    chosen, correlations = _chosen(ruleset, options.only)
+    joins, found = load_joins(named(options.rules), rules)
+    problems += found
+    chosen, correlations = _chosen(ruleset, joins, options.only)
     if options.show:
-        return _show_scenario(options.show, scenarios, ruleset)
+        return _show_scenario(options.show, scenarios, ruleset, joins)
     observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
-    proofs, others = prove(chosen, observed, {one.id: one for one in ruleset.both})
+    proofs, others = prove(chosen, observed, {one.id: one for one in (*ruleset.both, *joins)})
     if correlations:
-        together = [(each, _correlate(each, ruleset, problems)) for each in scenarios]
+        together = [(each, _correlate(each, ruleset, joins, problems)) for each in scenarios]
         proofs += prove_correlations(correlations, together)
     for line in proof_lines(proofs):
         print(line)
@@ -43,13 +46,17 @@ def run(options: Namespace) -> Exit:
     return show(problems)
 
 
-def _chosen(ruleset: RuleSet, wanted: list[str]) -> tuple[list[Rule], list[Correlation]]:
+def _chosen(
+    ruleset: RuleSet, joins: list[Join], wanted: list[str]
+) -> tuple[list[Rule], list[Correlation | Join]]:
     if not wanted:
-        return list(ruleset.rules), list(ruleset.correlations)
+        return list(ruleset.rules), [*ruleset.correlations, *joins]
     rules: dict[str, Rule] = {}
-    correlations: dict[str, Correlation] = {}
+    correlations: dict[str, Correlation | Join] = {}
     for word in wanted:
-        found, others = pick(ruleset.rules, word), pick_correlations(ruleset.correlations, word)
+        found = pick(ruleset.rules, word)
+        others: list[Correlation | Join] = [*pick_correlations(ruleset.correlations, word)]
+        others += [one for one in joins if word in (one.id, one.title)]
         if not found and not others:
             raise UsageError(f"no rule with id, title or file '{word}'")
         rules |= {rule.id: rule for rule in found}
@@ -65,25 +72,29 @@ def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> 
     return observe(scenario, rules, taxonomy(), binder)
 
 
-def _correlate(scenario: Scenario, ruleset: RuleSet, problems: list[Problem]) -> Correlations:
+def _correlate(
+    scenario: Scenario, ruleset: RuleSet, joins: list[Join], problems: list[Problem]
+) -> Correlations:
     organisation = None
     if scenario.organisation:
         organisation, found = load_organisation(scenario.organisation)
         problems += [problem for problem in found if problem.severity is Severity.ERROR]
     # What is wrong with its configuration was told when the rules were proven.
     binder = make_binder(scenario.config, [])
-    return correlate(scenario, ruleset, taxonomy(), binder, organisation)
+    return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins)
 
 
-def _show_scenario(name: str, scenarios: list[Scenario], ruleset: RuleSet) -> Exit:
+def _show_scenario(
+    name: str, scenarios: list[Scenario], ruleset: RuleSet, joins: list[Join]
+) -> Exit:
     for scenario in scenarios:
         if name in (scenario.name, scenario.folder):
             problems: list[Problem] = []
             seen = _observe(scenario, list(ruleset.rules), problems)
-            together = _correlate(scenario, ruleset, problems)
+            together = _correlate(scenario, ruleset, joins, problems)
             for line in manifest_yaml(seen.fired, ruleset.rules):
                 print(line)
-            for line in happened_yaml(together.happened, ruleset.correlations):
+            for line in happened_yaml(together.happened, [*ruleset.correlations, *joins]):
                 print(line)
             return show([*problems, *seen.problems, *together.problems])
     print(f"scenarios: {', '.join(scenario.name for scenario in scenarios)}", file=sys.stderr)

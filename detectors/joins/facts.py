@@ -1,0 +1,69 @@
+"""From a match to what a join wants to know: a plain tuple, fit to go between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from molehunt.joins import Join
+
+from ..findings.fold import basis_of
+from ..findings.organisation import hardware_address
+from ..matching.evaluate import View
+from ..matching.match import Match
+from ..records import Locator, Value
+from ..values import as_text
+
+
+class Fact(NamedTuple):
+    """A host told a hardware address: its `own`, one `near` it, or its `router`.
+
+    `join` is the number of the join. `kind` is the record's `action`; `at` is in seconds since 1970
+    UTC. `row` tells its row from others of the host's query.
+    """
+
+    join: int
+    what: str
+    host: str
+    host_name: str
+    mark: str
+    action: str
+    at: float
+    row: str
+    rule: str
+    query: str
+    column: str
+    basis: str
+    values: tuple[tuple[str, Value], ...]
+    where: Locator
+
+
+def facts_of(match: Match, joins: Sequence[Join]) -> Iterator[Fact]:
+    """What a match tells the joins; nothing without a time."""
+    record = match.record
+    if record.at is None:
+        return
+    for number, one in enumerate(joins):
+        use = one.uses.get(match.rule.id)
+        if use is None:
+            continue
+        what, field = use
+        for value in View(record, match.fields).values(field):
+            mark = hardware_address(as_text(value))
+            if mark:
+                yield Fact(
+                    number,
+                    what,
+                    record.host,
+                    record.decorations.get("hostname", ""),
+                    mark,
+                    "removed" if match.closes else record.action,
+                    record.at,
+                    repr((record.query, sorted(record.values.items()))),
+                    match.rule.id,
+                    record.query,
+                    match.fields.places[field].name,
+                    basis_of(record),
+                    tuple(sorted(record.values.items())),
+                    record.locator,
+                )

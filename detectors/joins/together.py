@@ -1,0 +1,308 @@
+"""Which hosts stood together: facts in any order, findings when all are in.
+
+Facts lie in a SQLite database without a name, which spills to a private temporary file. In memory
+are the hosts, their network cards and the links between them.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from math import inf
+from operator import itemgetter
+from typing import NamedTuple
+
+from molehunt.joins import NEAR, OWN, ROUTER, Join
+from molehunt.problems import Problem
+
+from ..findings.fold import finding_id, techniques_of
+from ..findings.model import Evidence, Finding
+from ..findings.organisation import Organisation
+from ..records import Locator, Reason
+from ..values import fold
+from .facts import Fact
+
+DAY = 86400.0
+# Snapshots further apart do not show that a row was there in between.
+_GAP = 2 * DAY
+EVIDENCE_CAP = 6
+_TABLE = """
+CREATE TABLE fact (join_ INT, what TEXT, host TEXT, mark TEXT, row_ TEXT, at REAL, rank INT,
+    detail TEXT);
+"""
+# Of one time: what ends before what begins.
+_RANKS = ("removed", "added", "snapshot", "event")
+
+
+class Link(NamedTuple):
+    """A host stood where `other` was, a host or (`kind`) a router, on these days; `fact` is the
+    number of the row that first told so."""
+
+    kind: str
+    host: str
+    other: str
+    days: frozenset[int]
+    fact: int
+
+
+class Together:
+    """Takes facts in any order; `findings()` gives what they amount to, once."""
+
+    def __init__(
+        self,
+        joins: Sequence[Join],
+        organisation: Organisation | None = None,
+        cap: int = EVIDENCE_CAP,
+    ) -> None:
+        self._joins = joins
+        self._cap = cap
+        self._organisation = organisation
+        self._db: sqlite3.Connection | None = None
+        self._failure: sqlite3.Error | None = None
+        self._horizon = -inf
+        self._names: dict[str, set[str]] = defaultdict(set)
+        self._spelled: dict[str, str] = {}
+        self.approved: dict[tuple[str, str], int] = {}
+
+    def extend(self, facts: Iterable[Fact]) -> None:
+        """Take facts in."""
+        if self._failure is not None:
+            return
+        try:
+            for fact in facts:
+                self._add(fact)
+        except sqlite3.Error as error:
+            self._failure = error
+
+    def _add(self, fact: Fact) -> None:
+        if self._db is None:
+            self._db = sqlite3.connect("", isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = OFF")
+            self._db.executescript(_TABLE)
+            self._db.execute("BEGIN")
+        host = fold(fact.host)
+        self._spelled[host] = min(self._spelled.get(host, fact.host), fact.host)
+        if fact.host_name:
+            self._names[host].add(fact.host_name)
+        self._horizon = max(self._horizon, fact.at)
+        rank = _RANKS.index(fact.action) if fact.action in _RANKS else _RANKS.index("event")
+        self._db.execute(
+            "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?)",
+            (fact.join, fact.what, host, fact.mark, fact.row, fact.at, rank, json.dumps(fact)),
+        )
+
+    def problems(self) -> Iterator[Problem]:
+        """What was left out, once the findings were read."""
+        if self._failure is not None:
+            hint = "name a directory with room in TMPDIR"
+            yield Problem(f"joins are not complete: {self._failure}", hint=hint)
+
+    def findings(self) -> list[tuple[Finding, bool]]:
+        """The findings of all joins, each with False: none is only context."""
+        if self._db is None or self._failure is not None:
+            return []
+        try:
+            found = [
+                finding
+                for number in range(len(self._joins))
+                for finding in self._found(number, self._db)
+            ]
+        except sqlite3.Error as error:
+            self._failure = error
+            return []
+        finally:
+            self._db.close()
+            self._db = None
+        return [(finding, False) for finding in found]
+
+    def _found(self, number: int, db: sqlite3.Connection) -> Iterator[Finding]:
+        one = self._joins[number]
+        links = [link for link in self._links(number, db) if len(link.days) >= one.days]
+        for hosts, inside in _groups(links):
+            finding = self._finding(one, hosts, inside, db)
+            if finding is not None:
+                yield finding
+
+    def _links(self, number: int, db: sqlite3.Connection) -> Iterator[Link]:
+        """What ties hosts together; a router only where another host was on the same days."""
+        away: dict[str, set[int]] = defaultdict(set)
+        routers: dict[str, list[Link]] = defaultdict(list)
+        for host, mark, days, fact in self._seen(number, ROUTER, db):
+            if self._organisation is not None and self._organisation.site(mark):
+                away[host] |= days
+            else:
+                routers[mark].append(Link(ROUTER, host, mark, frozenset(days), fact))
+        owners: dict[str, set[str]] = defaultdict(set)
+        query = "SELECT DISTINCT mark, host FROM fact WHERE join_ = ? AND what = ?"
+        for mark, host in db.execute(query, (number, OWN)):
+            owners[mark].add(host)
+        for host, mark, days, fact in self._seen(number, NEAR, db):
+            # A card of two hosts is a docking station's, or cloned: it names nobody.
+            if len(owners.get(mark, ())) == 1 and host not in owners[mark]:
+                (other,) = owners[mark]
+                yield Link(NEAR, host, other, frozenset(days - away[host] - away[other]), fact)
+        for links in routers.values():
+            on_day: dict[int, int] = defaultdict(int)
+            for link in links:
+                for day in link.days - away[link.host]:
+                    on_day[day] += 1
+            for link in links:
+                days = {day for day in link.days - away[link.host] if on_day[day] > 1}
+                yield link._replace(days=frozenset(days))
+
+    def _seen(
+        self, number: int, what: str, db: sqlite3.Connection
+    ) -> Iterator[tuple[str, str, set[int], int]]:
+        """Host, mark, the days (since 1970 UTC) on which it was there, and the first row."""
+        rows = db.execute(
+            "SELECT host, mark, row_, at, rank, rowid, detail FROM fact WHERE join_ = ? AND"
+            " what = ? ORDER BY host, mark, row_, at, rank, detail",
+            (number, what),
+        )
+        for (host, mark), same in groupby(rows, key=itemgetter(0, 1)):
+            days: set[int] = set()
+            first: tuple[float, str, int] | None = None
+            for _, sightings in groupby(same, key=itemgetter(2)):
+                listed = [row[3:] for row in sightings]
+                for start, end in _spans([(at, _RANKS[rank]) for at, rank, _, _ in listed]):
+                    last = min(end, self._horizon)
+                    days.update(range(int(start // DAY), int(last // DAY) + 1))
+                begun = [(at, detail, i) for at, rank, i, detail in listed if rank]
+                first = min([*begun, *([first] if first else [])], default=None)
+            if first is not None:
+                yield host, mark, days, first[2]
+
+    def _finding(
+        self, one: Join, hosts: Sequence[str], links: Sequence[Link], db: sqlite3.Connection
+    ) -> Finding | None:
+        days = sorted({day for link in links for day in link.days})
+        first, last = days[0] * DAY, min((days[-1] + 1) * DAY, self._horizon)
+        named = tuple(
+            sorted((self._spelled[h], min(self._names[h], default=self._spelled[h])) for h in hosts)
+        )
+        if self._is_approved(one, named, first, last):
+            return None
+        facts = [self._fact(link.fact, db) for link in links]
+        facts.sort(key=lambda fact: (fact.at, fact.where, fact.rule))
+        first = max(first, facts[0].at)
+        identity = (("first host", named[0][0]),)
+        return Finding(
+            id=finding_id(one.id, "", identity),
+            rule=one.id,
+            title=one.title,
+            description=one.description,
+            rule_level=one.level(len(hosts)),
+            level=one.level(len(hosts)),
+            status=one.status,
+            host=named[0][0],
+            host_name=named[0][1],
+            users=(),
+            identity=identity,
+            first_seen=first,
+            last_seen=last,
+            count=len(days),
+            evidence=tuple(map(_evidence, _chosen(facts, self._cap))),
+            techniques=tuple(techniques_of(one.techniques)),
+            raised_by=(),
+            missing_filters=(),
+            false_positives=one.false_positives,
+            next_steps=one.next_steps,
+            references=one.references,
+            hosts=named,
+        )
+
+    def _is_approved(
+        self, one: Join, hosts: Sequence[tuple[str, str]], first: float, last: float
+    ) -> bool:
+        """Whether every host is approved from the first day to the last."""
+        if self._organisation is None:
+            return False
+        owner = ""
+        for names in hosts:
+            for at in (first, last):
+                approval = self._organisation.approval(one.subject, one.id, names, at)
+                if approval is None:
+                    return False
+                owner = owner or approval.owner
+        self.approved[(one.subject, owner)] = self.approved.get((one.subject, owner), 0) + 1
+        return True
+
+    def _fact(self, number: int, db: sqlite3.Connection) -> Fact:
+        (detail,) = db.execute("SELECT detail FROM fact WHERE rowid = ?", (number,)).fetchone()
+        *plain, listed, where = json.loads(detail)
+        values = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in listed)
+        return Fact._make((*plain, values, Locator(*where)))
+
+
+def _spans(sightings: Sequence[tuple[float, str]]) -> Iterator[tuple[float, float]]:
+    """From when to when a row was there; without an end, for ever (docs/correlations.md)."""
+    start: float | None = None
+    end = inf
+    for at, action in sightings:
+        if action == "removed":
+            if start is not None:
+                yield start, min(end, at)
+            start = None
+        elif action == "added":
+            start, end = (at if start is None else start), inf
+        elif start is not None and at <= end + _GAP:
+            end = max(end, at)
+        else:
+            if start is not None:
+                yield start, end
+            start, end = at, at
+    if start is not None:
+        yield start, end
+
+
+def _groups(links: Sequence[Link]) -> Iterator[tuple[list[str], list[Link]]]:
+    """The hosts that links tie together, directly or through others; smallest host first."""
+    leader: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def find(node: tuple[str, str]) -> tuple[str, str]:
+        while leader.setdefault(node, node) != node:
+            leader[node] = node = leader[leader[node]]
+        return node
+
+    for link in links:
+        other = find((link.kind, link.other))
+        leader[find((NEAR, link.host))] = other
+    members: dict[tuple[str, str], set[str]] = defaultdict(set)
+    inside: dict[tuple[str, str], list[Link]] = defaultdict(list)
+    for link in links:
+        root = find((NEAR, link.host))
+        members[root].add(link.host)
+        if link.kind == NEAR:
+            members[root].add(link.other)
+        inside[root].append(link)
+    for root in sorted(members, key=lambda root: min(members[root])):
+        if len(members[root]) > 1:
+            yield sorted(members[root]), inside[root]
+
+
+def _chosen(facts: Sequence[Fact], cap: int) -> list[Fact]:
+    """The earliest of each host, then the earliest."""
+    each: dict[str, Fact] = {}
+    for fact in facts:
+        each.setdefault(fold(fact.host), fact)
+    ordered = dict.fromkeys([*each.values(), *facts])
+    return sorted(list(ordered)[:cap], key=lambda fact: (fact.at, fact.where, fact.rule))
+
+
+def _evidence(fact: Fact) -> Evidence:
+    wanted = "the same router as another host" if fact.what == ROUTER else "another host's card"
+    value = dict(fact.values).get(fact.column)
+    return Evidence(
+        where=fact.where,
+        query=fact.query,
+        at=fact.at,
+        until=None,
+        basis=fact.basis,
+        reasons=(Reason(fact.column, fact.column, value, wanted),),
+        values=fact.values,
+        host=fact.host,
+        rule=fact.rule,
+    )

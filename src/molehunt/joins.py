@@ -1,0 +1,150 @@
+"""Joins as plain values: rules tied together across hosts, in `rules/joins/*.yml`.
+
+What Sigma's correlations cannot say stands here and not in a file that looks like Sigma.
+docs/joins.md says what a join means, `rules/join.schema.json` what its file may hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .data import SAFE_LOADER, read_bytes
+from .levels import Level
+from .problems import Problem
+from .rule import Rule, RuleSet
+from .rulefiles import JOINS, builtin_rules_path
+
+OWN, NEAR, ROUTER = "own", "near", "router"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """One join. `uses` maps a rule id to what its rows tell (`own`, `near`, `router`) and the
+    field that tells it; `levels` are (number of hosts, level), ascending; `days` how many days
+    together it takes."""
+
+    id: str
+    title: str
+    description: str
+    status: str
+    references: tuple[str, ...]
+    techniques: tuple[str, ...]
+    false_positives: tuple[str, ...]
+    subject: str
+    next_steps: tuple[str, ...]
+    levels: tuple[tuple[int, Level], ...]
+    days: int
+    uses: Mapping[str, tuple[str, str]]
+    path: str
+
+    @property
+    def lines(self) -> Mapping[tuple[str | int, ...], int]:
+        """None are kept: a problem of a join names its file."""
+        return {}
+
+    def level(self, hosts: int) -> Level:
+        """The level for so many hosts."""
+        return max((number, level) for number, level in self.levels if number <= hosts)[1]
+
+
+def load_joins(paths: Sequence[str], rules: Sequence[Rule]) -> tuple[list[Join], list[Problem]]:
+    """The joins below the rule folders, and what is wrong with those left out."""
+    joins: list[Join] = []
+    problems: list[Problem] = []
+    for path in sorted(_files(paths)):
+        try:
+            data = yaml.load(path.read_text(encoding="utf-8"), SAFE_LOADER)  # noqa: S506
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            problems.append(Problem(f"cannot be read: {error}", str(path)))
+            continue
+        found = list(_problems(data, str(path), rules))
+        problems += found
+        if not found:
+            joins.append(_join(data, str(path), rules))
+    return joins, problems
+
+
+def silenced(ruleset: RuleSet, joins: Sequence[Join]) -> RuleSet:
+    """The rules, those that serve a join silent: they make no finding of their own."""
+    used = {rule for one in joins for rule in one.uses}
+    return replace(
+        ruleset,
+        rules=tuple(replace(r, silent=True) if r.id in used else r for r in ruleset.rules),
+    )
+
+
+def _files(paths: Sequence[str]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if path.is_dir():
+            yield from (p for p in path.rglob("*.y*ml") if p.parent.name == JOINS)
+
+
+def _problems(data: Any, path: str, rules: Sequence[Rule]) -> Iterator[Problem]:
+    # Our own files are checked by the tests; the checker takes long to import.
+    if not Path(path).resolve().is_relative_to(Path(builtin_rules_path()).resolve()):
+        found = list(check_join(data, path))
+        yield from found
+        if found:
+            return
+    known = {rule.called: rule for rule in rules}
+    for _, use in _places(data):
+        rule = known.get(use["rule"])
+        if rule is None:
+            what = f"join names a rule that is not loaded: {use['rule']}"
+            yield Problem(what, path, rule=data["id"], hint="a join refers to rules by name")
+        elif use["field"] not in rule.fields:
+            what = f"join asks for a field that is not in rule {use['rule']}: {use['field']}"
+            yield Problem(what, path, rule=data["id"])
+
+
+def check_join(data: Any, path: str) -> Iterator[Problem]:
+    """How the parsed file breaks the schema."""
+    import jsonschema
+
+    schema = json.loads(read_bytes("join.schema.json"))
+    plain = json.loads(json.dumps(data, default=str))
+    hint = "see docs/joins.md"
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(plain):
+        place = ".".join(map(str, error.path))
+        yield Problem(f"{place}: {error.message}" if place else error.message, path, hint=hint)
+        return
+    for key in plain["levels"]:
+        if not key.isdigit():
+            yield Problem(f"levels: '{key}' is no number of hosts", path, hint=hint)
+    if "2" not in plain["levels"]:
+        yield Problem("levels: 2 is missing", path, hint=hint)
+
+
+def _places(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    join = data["join"]
+    yield OWN, join[OWN]
+    yield NEAR, join[NEAR]
+    for place in join[ROUTER]:
+        yield ROUTER, place
+
+
+def _join(data: Mapping[str, Any], path: str, rules: Sequence[Rule]) -> Join:
+    known = {rule.called: rule.id for rule in rules if rule.called}
+    tags = [str(tag) for tag in data.get("tags") or ()]
+    levels = sorted((int(n), Level[str(level).upper()]) for n, level in data["levels"].items())
+    return Join(
+        id=str(data["id"]),
+        title=data["title"],
+        description=data["description"],
+        status=data["status"],
+        references=tuple(data.get("references") or ()),
+        techniques=tuple(t[7:].upper() for t in tags if t.startswith("attack.t")),
+        false_positives=tuple(data.get("falsepositives") or ()),
+        subject=data["molehunt"]["subject"],
+        next_steps=tuple(data["molehunt"].get("next_steps") or ()),
+        levels=tuple(levels),
+        days=data["join"]["days"],
+        uses={known[p["rule"]]: (kind, p["field"]) for kind, p in _places(data)},
+        path=path,
+    )

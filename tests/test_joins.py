@@ -1,0 +1,254 @@
+"""Hosts in one place: what ties them together, what does not, in any split of the input."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from molehunt.cli import main
+from molehunt.detectors.joins.facts import Fact
+from molehunt.detectors.joins.together import Together
+from molehunt.detectors.records import Locator
+from molehunt.joins import check_join, load_joins
+from molehunt.levels import Level
+from molehunt.rulefiles import builtin_rules_path
+from molehunt.ruleset import load_rules
+
+RULES = builtin_rules_path()
+(JOIN,), _ = load_joins([RULES], load_rules([RULES]).rules)
+DAY = 86400
+START = 20500 * DAY + 3600
+
+
+def fact(what: str, host: str, mark: str, at: int, action: str = "added", line: int = 1) -> Fact:
+    """One fact as `facts_of` makes it."""
+    values = (("mac", mark),)
+    where = Locator("a.log", line * 100, line, 0)
+    rule = next(rule for rule, use in JOIN.uses.items() if use[0] == what)
+    return Fact(
+        0, what, host, "", mark, action, float(at), mark, rule, what, "mac", "new", values, where
+    )
+
+
+def slow(facts: Sequence[Fact], days: int) -> set[frozenset[str]]:
+    """The groups of hosts by looking at every day and every pair of hosts."""
+    horizon = max(fact.at for fact in facts)
+
+    def there(host: str, what: str, mark: str) -> set[int]:
+        found: set[int] = set()
+        mine = [f for f in facts if (f.host, f.what, f.mark) == (host, what, mark)]
+        for begin in (f.at for f in mine if f.action == "added"):
+            ends = [f.at for f in mine if f.action == "removed" and f.at > begin]
+            end = min([*ends, horizon])
+            found |= {day for day in range(20490, 20530) if begin // DAY <= day <= end // DAY}
+        return found
+
+    hosts = {fact.host for fact in facts}
+    owners = {
+        mark: {f.host for f in facts if (f.what, f.mark) == ("own", mark)}
+        for mark in {f.mark for f in facts}
+    }
+    linked: set[frozenset[str]] = set()
+    for mark, own in owners.items():
+        for host in hosts:
+            if len(own) == 1 and host not in own and len(there(host, "near", mark)) >= days:
+                linked.add(frozenset({host, *own}))
+        present = {host: there(host, "router", mark) for host in hosts}
+        behind = set()
+        for host in hosts:
+            others = set().union(*(present[other] for other in hosts if other != host))
+            if len(present[host] & others) >= days:
+                behind.add(host)
+        linked.add(frozenset(behind))
+    groups = [set(link) for link in linked if len(link) > 1]
+    merged = True
+    while merged:
+        merged = False
+        for one in groups:
+            other = next((g for g in groups if g is not one and g & one), None)
+            if other is not None:
+                groups.remove(other)
+                one.update(other)
+                merged = True
+                break
+    return {frozenset(group) for group in groups}
+
+
+MARKS = [f"00:00:5e:00:53:{n:02x}" for n in range(4)]
+FACTS = st.lists(
+    st.builds(
+        lambda what, host, mark, day, length: (
+            [fact(what, host, mark, START + day * DAY)]
+            + ([fact(what, host, mark, START + (day + length) * DAY, "removed")] if length else [])
+        ),
+        st.sampled_from(["own", "near", "router"]),
+        st.sampled_from(["a", "b", "c", "d"]),
+        st.sampled_from(MARKS),
+        st.integers(0, 9),
+        st.integers(0, 7),
+    ),
+    min_size=1,
+    max_size=8,
+    # A row is once there and once gone.
+    unique_by=lambda pair: (pair[0].what, pair[0].host, pair[0].mark),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(FACTS, st.randoms(use_true_random=False))
+def test_the_groups_are_those_of_a_slow_look_in_any_order(
+    pairs: list[list[Fact]], chance: random.Random
+) -> None:
+    """Order and batches of the facts change nothing; an oracle finds the same groups."""
+    facts = [
+        one._replace(where=Locator("a.log", n, n, 0))
+        for n, one in enumerate(chain.from_iterable(pairs))
+    ]
+    found = []
+    for _ in range(2):
+        together = Together([JOIN])
+        shuffled = list(facts)
+        chance.shuffle(shuffled)
+        cut = chance.randint(0, len(facts))
+        together.extend(shuffled[:cut])
+        together.extend(shuffled[cut:])
+        found.append(together.findings())
+    assert found[0] == found[1]
+    groups = {frozenset(host for host, _ in finding.all_hosts) for finding, _ in found[0]}
+    assert groups == slow(facts, JOIN.days)
+
+
+def test_a_card_of_two_hosts_names_nobody() -> None:
+    """A docking station's card, or one that was cloned, ties no host to a third."""
+    mark = MARKS[0]
+    facts = [fact("own", "a", mark, START), fact("near", "c", mark, START)]
+    facts.append(fact("router", "z", MARKS[3], START + 9 * DAY))
+    for more, expected in (([], 1), ([fact("own", "b", mark, START + DAY)], 0)):
+        together = Together([JOIN])
+        together.extend([*facts, *more])
+        assert len(together.findings()) == expected
+
+
+@pytest.mark.parametrize(
+    ("hosts", "level"),
+    [(2, Level.MEDIUM), (3, Level.HIGH), (12, Level.HIGH), (13, Level.LOW), (40, Level.LOW)],
+)
+def test_the_level_is_that_of_the_number_of_hosts(hosts: int, level: Level) -> None:
+    """Two may be a household, a few a farm, many are an office."""
+    together = Together([JOIN])
+    together.extend(fact("router", f"h{n:02}", MARKS[0], START + n) for n in range(hosts))
+    together.extend([fact("router", "elsewhere", MARKS[1], START + 6 * DAY)])
+    ((finding, only_context),) = together.findings()
+    assert (finding.level, only_context, len(finding.all_hosts)) == (level, False, hosts)
+
+
+def test_four_days_are_too_few() -> None:
+    """Five days together, not four."""
+    for length, expected in ((3, 0), (4, 1)):
+        together = Together([JOIN])
+        for host in ("a", "b"):
+            together.extend(
+                [
+                    fact("router", host, MARKS[0], START),
+                    fact("router", host, MARKS[0], START + length * DAY, "removed"),
+                ]
+            )
+        assert len(together.findings()) == expected
+
+
+def test_the_shipped_join_keeps_to_its_schema() -> None:
+    """It is not checked when it is loaded, so it is here."""
+    data = yaml.safe_load(Path(JOIN.path).read_text(encoding="utf-8"))
+    assert [str(problem) for problem in check_join(data, JOIN.path)] == []
+
+
+PLACES = Path(__file__).parent / "recordings" / "places"
+
+
+@pytest.fixture
+def hunt(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, Any]]]:
+    """Hunt and give the findings of the join."""
+
+    def run(*arguments: str) -> list[dict[str, Any]]:
+        main(["hunt", *arguments, "--format", "ndjson", "--quiet"])
+        lines = capsys.readouterr().out.splitlines()
+        return [one for line in lines if (one := json.loads(line))["rule"]["id"] == JOIN.id]
+
+    return run
+
+
+def test_an_office_is_one_finding_until_it_is_named(
+    hunt: Callable[..., list[dict[str, Any]]],
+) -> None:
+    """Thirty laptops in an unnamed office are one low finding; named under sites, none."""
+    unnamed = hunt(str(PLACES))
+    assert [len(one["hosts"]) for one in unnamed if one["level"] == "low"] == [30]
+    named = hunt(str(PLACES), "--organisation", str(PLACES / "organisation.yml"))
+    assert [(one["level"], len(one["hosts"])) for one in named] == [
+        ("high", 3),
+        ("medium", 2),
+        ("medium", 2),
+    ]
+
+
+def test_a_household_can_be_approved(
+    hunt: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """An approval for all hosts of a household silences it; one for a part does not."""
+    for hosts, expected in (("[mac-home-31, win-home-32]", 2), ("[mac-home-31]", 3)):
+        file = tmp_path / "organisation.yml"
+        file.write_text(
+            "sites: {office: {owner: it, routers: '00-00-5E-00-53-01'}}\n"
+            f"groups: {{home: {{hosts: {hosts}}}}}\n"
+            "approved: [{what: hosts-in-one-place, for: home, owner: hr, reason: married,"
+            " until: 2126-01-01}]\n",
+            encoding="utf-8",
+        )
+        assert len(hunt(str(PLACES), "--organisation", str(file))) == expected
+
+
+def test_several_files_in_any_order_give_the_same(
+    hunt: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Each host's log in a file of its own."""
+    lines = (PLACES / "places.results.log").read_text(encoding="utf-8").splitlines(keepends=True)
+    for line in lines:
+        host = json.loads(line)["hostIdentifier"]
+        with (tmp_path / f"{host}.results.log").open("a", encoding="utf-8") as stream:
+            stream.write(line)
+    files = sorted(map(str, tmp_path.iterdir()))
+    one, two = hunt(*files), hunt(*reversed(files))
+    assert one == two
+    whole = hunt(str(PLACES / "places.results.log"))
+    assert [x["id"] for x in one] == [x["id"] for x in whole]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("rule: own_address", "rule: nobody"), "is not loaded: nobody"),
+        (("field: bssid", "field: nothing"), "field that is not in rule access_point"),
+        (("days: 5", "days: 0"), "join.days"),
+        (("    2: medium", "    1: medium"), "2 is missing"),
+        (("own:", "mine:"), "join"),
+    ],
+)
+def test_a_broken_join_is_told(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    """What is wrong in a join's file is named; the join is left out."""
+    text = Path(JOIN.path).read_text(encoding="utf-8")
+    assert change[0] in text
+    folder = tmp_path / "joins"
+    folder.mkdir()
+    (folder / "one.yml").write_text(text.replace(*change, 1), encoding="utf-8")
+    joins, problems = load_joins([str(tmp_path)], load_rules([RULES]).rules)
+    assert not joins
+    assert said in " ".join(map(str, problems))

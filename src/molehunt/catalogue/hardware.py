@@ -56,7 +56,12 @@ def _texts(found: Iterable[tuple[str, str]]) -> list[Any]:
     notes: dict[str, list[str]] = {}
     for value, note in found:
         notes.setdefault(value, []).append(note)
-    return [Noted(value, ", ".join(dict.fromkeys(all_of))) for value, all_of in notes.items()]
+    return [_noted(value, dict.fromkeys(all_of)) for value, all_of in notes.items()]
+
+
+def _noted(value: str, notes: Iterable[str]) -> Noted:
+    """A name that the value itself says again says nothing."""
+    return Noted(value, ", ".join(note for note in notes if note.lower() not in value.lower()))
 
 
 def _put(target: Detection, name: str, field: str, values: list[Any]) -> None:

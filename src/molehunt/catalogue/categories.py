@@ -1,5 +1,5 @@
-"""What the tools of one category have in common: where their rules lie, how much they weigh, and why
-they matter. Levels follow docs/rule_style.md: honest firms use most of these tools."""
+"""What the tools of one category have in common: where their rules lie, how much they weigh, and
+why they matter. Levels follow docs/rule_style.md: honest firms use most of these tools."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Category:
 
 
 _NOBODY = (
-    "If nobody can explain it, keep the machine running and undisturbed, preserve its logs, and "
-    "involve HR and legal before talking to the user"
+    "If nobody can explain it, keep the machine running and undisturbed, preserve its logs,"
+    " and involve HR and legal before talking to the user"
 )
 _SECOND = (
-    "Look for a second remote tool, a VPN client, a KVM and foreign sign-ins of the same person: "
-    "published cases combine them"
+    "Look for a second remote tool, a VPN client, a KVM and foreign sign-ins of the same "
+    "person: published cases combine them"
 )
 _ASK = (
-    "Ask the help desk whether {name} is in use for this host, and for whom; if it is approved, "
-    "approve it by subject"
+    "Ask the help desk whether {name} is in use for this host, and for whom; if it is "
+    "approved, approve it by subject"
 )
 _CONTEXT = "Nothing by itself; read it beside the finding that it raises"
 
@@ -54,16 +54,26 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_REMOTE,
             running="medium",
             present="low",
-            why="It lets a second person see and drive the desktop. In published cases of fraudulent "
-            "remote workers such software carries the work from the laptop in the house it was "
-            "shipped to, to somebody abroad.",
-            falsepositives=(
-                "The help desk or a managed service provider uses {name} (approve {id} for those "
-                "hosts)",
-                "A vendor's support session, or an employee who reaches the office from home, with "
-                "{name}",
+            why=(
+                "{name} lets a second person see and drive the desktop. In published cases "
+                "of fraudulent remote workers such software carries the work from the "
+                "laptop in the house it was shipped to, to somebody abroad."
             ),
-            next_steps=(_ASK, _SECOND, _NOBODY),
+            falsepositives=(
+                (
+                    "The help desk or a managed service provider uses {name} (approve {id} "
+                    "for those hosts)"
+                ),
+                (
+                    "A vendor's support session, or an employee who reaches the office from"
+                    " home, with {name}"
+                ),
+            ),
+            next_steps=(
+                _ASK,
+                _SECOND,
+                _NOBODY,
+            ),
         ),
         "rmm": Category(
             folder="remote_desktop",
@@ -72,18 +82,30 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.command-and-control", "attack.t1219"),
             running="medium",
             present="low",
-            why="Such an agent runs commands and opens the desktop for whoever owns its console. On a "
-            "laptop that your own IT did not enrol, somebody else administers it.",
+            why=(
+                "Such an agent runs commands and opens the desktop for whoever owns its "
+                "console. On a laptop that your own IT did not enrol, somebody else "
+                "administers it."
+            ),
             falsepositives=(
-                "Your own IT or its service provider manages the machine with {name} (approve {id} "
-                "for those hosts)",
-                "A machine that came with the agent of an acquired company or of the provider before",
+                (
+                    "Your own IT or its service provider manages the machine with {name} "
+                    "(approve {id} for those hosts)"
+                ),
+                (
+                    "A machine that came with the agent of an acquired company or of the "
+                    "provider before"
+                ),
             ),
             next_steps=(
-                "Ask IT whether {name} is yours, and whether this host belongs to your account; if so, "
-                "approve it by subject",
-                "Find out which account or server the agent reports to; an agent of somebody else's "
-                "account is the finding",
+                (
+                    "Ask IT whether {name} is yours, and whether this host belongs to your "
+                    "account; if so, approve it by subject"
+                ),
+                (
+                    "Find out which account or server the agent reports to; an agent of "
+                    "somebody else's account is the finding"
+                ),
                 _SECOND,
                 _NOBODY,
             ),
@@ -95,16 +117,20 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.command-and-control", "attack.t1219.001"),
             running="low",
             present="low",
-            why="It hands an editor or a terminal of this machine to whoever holds the account or the "
-            "link, from anywhere, through servers that no firewall rule singles out. Developers use "
-            "it honestly; it matters beside other signs.",
+            why=(
+                "{name} hands an editor or a terminal of this machine to whoever holds the "
+                "account or the link, from anywhere, through servers that no firewall rule "
+                "singles out. Developers use it honestly; it matters beside other signs."
+            ),
             falsepositives=(
-                "Developers who reach their machine from a second one, or pair with colleagues "
-                "(approve {id} for them)",
+                (
+                    "Developers who reach their machine from a second one, or pair with "
+                    "colleagues (approve {id} for them)"
+                ),
             ),
             next_steps=(
                 "Ask the user what the session is for and who joins it",
-                "Look which account the tool is signed in with: the company's or a private one",
+                ("Look which account the tool is signed in with: the company's or a private one"),
                 _SECOND,
             ),
         ),
@@ -115,18 +141,24 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PROXY,
             running="low",
             present="low",
-            why="A private VPN on a company laptop hides from where it is used. By itself it says "
-            "little; beside a remote tool, a sign-in from a VPN provider or a place that does not "
-            "fit it is part of the published pattern.",
+            why=(
+                "A private VPN on a company laptop hides from where it is used. By itself "
+                "it says little; beside a remote tool, a sign-in from a VPN provider or a "
+                "place that does not fit it is part of the published pattern."
+            ),
             falsepositives=(
-                "Employees who use {name} for privacy or travel where company policy allows it "
-                "(approve {id})",
+                (
+                    "Employees who use {name} for privacy or travel where company policy "
+                    "allows it (approve {id})"
+                ),
                 "Teams that test from other countries",
             ),
             next_steps=(
                 "Ask whether company policy allows {name}; if so, approve it by subject",
-                "Compare the place HR has with the addresses, time zone and Wi-Fi country of the host "
-                "while {name} is off",
+                (
+                    "Compare the place HR has with the addresses, time zone and Wi-Fi "
+                    "country of the host while {name} is off"
+                ),
                 _SECOND,
             ),
         ),
@@ -137,16 +169,22 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.command-and-control", "attack.t1572"),
             running="low",
             present="low",
-            why="It joins the laptop to a private network whose other members are reached as if they "
-            "stood beside it: one of them may be a person who works here, or an exit for the laptop's "
-            "traffic. Many firms run such a network themselves.",
+            why=(
+                "{name} joins the laptop to a private network whose other members are "
+                "reached as if they stood beside it: one of them may be a person who works "
+                "here, or an exit for the laptop's traffic. Many firms run such a network "
+                "themselves."
+            ),
             falsepositives=(
                 "The company's own network is built with {name} (approve {id})",
                 "Engineers who reach their machines at home",
             ),
             next_steps=(
-                "Find out which account or network the client is joined to: the company's or another",
-                "See whether it offers its screen or SSH to the network, or uses an exit node",
+                (
+                    "Find out which account or network the client is joined to: the "
+                    "company's or another"
+                ),
+                ("See whether it offers its screen or SSH to the network, or uses an exit node"),
                 _SECOND,
             ),
         ),
@@ -157,18 +195,22 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PROXY,
             running="low",
             present="low",
-            why="It sends chosen traffic out through a server of the user's choice, so that sites and "
-            "sign-in logs see that server's address. Such tools are everyday software where networks "
-            "are filtered; only a place that contradicts the record, or a remote tool beside it, "
-            "makes it matter.",
+            why=(
+                "{name} sends chosen traffic out through a server of the user's choice, so "
+                "that sites and sign-in logs see that server's address. Such tools are "
+                "everyday software where networks are filtered; only a place that "
+                "contradicts the record, or a remote tool beside it, makes it matter."
+            ),
             falsepositives=(
-                "Staff who need a proxy to work at all on the network they sit on (approve {id} for "
-                "them)",
+                (
+                    "Staff who need a proxy to work at all on the network they sit on "
+                    "(approve {id} for them)"
+                ),
                 "Developers who test with a proxy",
             ),
             next_steps=(
                 "Ask what {name} is used for before reading anything into it",
-                "Compare the place HR has with sign-in addresses, with and without the proxy",
+                ("Compare the place HR has with sign-in addresses, with and without the proxy"),
                 _SECOND,
             ),
         ),
@@ -179,15 +221,19 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.command-and-control", "attack.t1572"),
             running="low",
             present="low",
-            why="It makes a port of this machine reachable from outside through a server that it calls "
-            "itself, past firewall and NAT. A remote desktop or SSH behind it can be used from "
-            "anywhere.",
+            why=(
+                "{name} makes a port of this machine reachable from outside through a "
+                "server that it calls itself, past firewall and NAT. A remote desktop or "
+                "SSH behind it can be used from anywhere."
+            ),
             falsepositives=(
-                "Developers who show a web page or receive webhooks on their laptop (approve {id} for "
-                "them)",
+                (
+                    "Developers who show a web page or receive webhooks on their laptop "
+                    "(approve {id} for them)"
+                ),
             ),
             next_steps=(
-                "Read command line and configuration: which port is published, and to whom",
+                ("Read command line and configuration: which port is published, and to whom"),
                 "Look for a remote-desktop or SSH server on that port",
                 _SECOND,
                 _NOBODY,
@@ -200,15 +246,19 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=("attack.impact", "attack.t1496.002"),
             running="medium",
             present="low",
-            why="It rents the line of this machine out, or rents lines of strangers, so that traffic "
-            "appears to come from somebody's home. On a company laptop neither is expected; workers "
-            "who hide their place buy such exits.",
+            why=(
+                "{name} rents the line of this machine out, or rents lines of strangers, so"
+                " that traffic appears to come from somebody's home. On a company laptop "
+                "neither is expected; workers who hide their place buy such exits."
+            ),
             falsepositives=(
-                "An employee who earns pocket money with {name} on the company's laptop: a matter for "
-                "policy, not for this case",
+                (
+                    "An employee who earns pocket money with {name} on the company's "
+                    "laptop: a matter for policy, not for this case"
+                ),
             ),
             next_steps=(
-                "Look whether the machine sells its line or buys others, and for how long",
+                ("Look whether the machine sells its line or buys others, and for how long"),
                 "Compare the place HR has with the addresses of the user's sign-ins",
                 _SECOND,
             ),
@@ -220,14 +270,22 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="low",
             present="informational",
-            why="It moves the pointer so that a person seems to be there. Plenty of honest employees "
-            "do this too, so it never alerts alone; with a remote tool or a KVM it suits one operator "
-            "who minds several laptops.",
+            why=(
+                "{name} moves the pointer so that a person seems to be there. Plenty of "
+                "honest employees do this too, so it never alerts alone; with a remote tool"
+                " or a KVM it suits one operator who minds several laptops."
+            ),
             falsepositives=(
-                "Employees who keep their status green during breaks, presentations or long downloads",
+                (
+                    "Employees who keep their status green during breaks, presentations or "
+                    "long downloads"
+                ),
                 "People who need it because of a disability: treat it as protected use",
             ),
-            next_steps=(_CONTEXT, "See whether it runs at hours when nobody could be at work"),
+            next_steps=(
+                _CONTEXT,
+                "See whether it runs at hours when nobody could be at work",
+            ),
             context_only=True,
         ),
         "keep_awake": Category(
@@ -237,12 +295,18 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="informational",
             present="informational",
-            why="It keeps the machine from sleeping or locking, which whoever works on it from afar "
-            "needs, and which presenters and developers need as well. It never alerts alone.",
+            why=(
+                "{name} keeps the machine from sleeping or locking, which whoever works on "
+                "it from afar needs, and which presenters and developers need as well. It "
+                "never alerts alone."
+            ),
             falsepositives=(
                 "Presentations, builds, long downloads; most users of {name} are honest",
             ),
-            next_steps=(_CONTEXT, "See how long it stays on, and at which hours"),
+            next_steps=(
+                _CONTEXT,
+                "See how long it stays on, and at which hours",
+            ),
             context_only=True,
         ),
         "virtual_camera": Category(
@@ -252,14 +316,17 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="informational",
             present="informational",
-            why="It puts another picture in the place of the camera's: a background, a recording, a "
-            "face. Streamers, trainers and video teams use it, so it never alerts alone.",
+            why=(
+                "{name} puts another picture in the place of the camera's: a background, a "
+                "recording, a face. Streamers, trainers and video teams use it, so it never"
+                " alerts alone."
+            ),
             falsepositives=(
-                "Video, training and marketing teams; anyone who likes a better background",
+                ("Video, training and marketing teams; anyone who likes a better background"),
             ),
             next_steps=(
                 _CONTEXT,
-                "Look whether it ran during interviews or identity checks of this person",
+                ("Look whether it ran during interviews or identity checks of this person"),
             ),
             context_only=True,
         ),
@@ -270,15 +337,20 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="medium",
             present="low",
-            why="It lets somebody sit in a video call with another person's face. Published cases of "
-            "fraudulent applicants describe such interviews; on a company laptop there is little other "
-            "use for it.",
+            why=(
+                "{name} lets somebody sit in a video call with another person's face. "
+                "Published cases of fraudulent applicants describe such interviews; on a "
+                "company laptop there is little other use for it."
+            ),
             falsepositives=(
-                "Research on face synthesis and its detection (approve {id} for that team)",
+                ("Research on face synthesis and its detection (approve {id} for that team)"),
             ),
             next_steps=(
                 "Look whether it ran during meetings of this person, and since when",
-                "Compare the face in meetings with the identity check at hiring; involve HR first",
+                (
+                    "Compare the face in meetings with the identity check at hiring; "
+                    "involve HR first"
+                ),
                 _SECOND,
                 _NOBODY,
             ),
@@ -290,12 +362,14 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             tags=_PERSONA,
             running="low",
             present="informational",
-            why="It makes the speaker in a call sound like somebody else. Gamers and streamers use it, "
-            "so it never alerts alone; together with a virtual camera or a remote tool it suits a "
-            "person who must not be recognised.",
+            why=(
+                "{name} makes the speaker in a call sound like somebody else. Gamers and "
+                "streamers use it, so it never alerts alone; together with a virtual camera"
+                " or a remote tool it suits a person who must not be recognised."
+            ),
             falsepositives=(
                 "Games and streaming on a laptop that may be used privately",
-                "People who feel safer with another voice: not a matter for security alone",
+                ("People who feel safer with another voice: not a matter for security alone"),
             ),
             next_steps=(
                 _CONTEXT,

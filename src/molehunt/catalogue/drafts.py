@@ -26,6 +26,7 @@ _BROWSERS = (
     "\\opera.exe",
     "\\vivaldi.exe",
 )
+_VIEWER = ("Whoever helps others with the viewer of {name}, which bears the same signature",)
 OSQUERY = {"windows": "windows", "macos": "darwin", "linux": "linux"}
 
 
@@ -50,6 +51,7 @@ class Draft:
     validate: str
     flags: Sequence[str] = ()
     weak: bool = False
+    falsepositives: Sequence[str] = ()
     set_up: SetUp | None = None
 
 
@@ -86,7 +88,8 @@ def _services(tool: Tool) -> Draft | None:
     names, files = tool.of("windows", "services"), tool.of("windows", "service_files")
     (own, paths), weak = _usable(_own(names), files)
     found = either("name", own) + [
-        {"path|contains": [_noted("\\" + key.value, key) for key in paths]} for _ in paths[:1]
+        {"path|contains": [_noted("\\" + key.value.removeprefix("\\"), key) for key in paths]}
+        for _ in paths[:1]
     ]
     if not found:
         return None
@@ -95,8 +98,8 @@ def _services(tool: Tool) -> Draft | None:
         slug=f"osquery_services_{_file(tool)}",
         system="windows",
         title="{name} Installed as Windows Service",
-        detects="the Windows service of {name}, which waits for its console or for connections from "
-        "the start of the machine, with or without anybody at the keyboard",
+        detects="the Windows service of {name}, which waits for its console or for connections "
+        "from the start of the machine, with or without anybody at the keyboard",
         logsource=_osquery("services"),
         detection={
             "selection": selection(found),
@@ -207,8 +210,8 @@ def _authenticode(tool: Tool) -> Draft | None:
         slug=f"osquery_authenticode_{_file(tool)}",
         system="windows",
         title="{name} Running under Any Name on Windows",
-        detects="a running Windows program that {name}'s maker signed or named, whatever the file is "
-        "called now and wherever it lies"
+        detects="a running Windows program that {name}'s maker signed or named, whatever the file "
+        "is called now and wherever it lies"
         if _own(names) or _common(names)
         else "a running Windows program with the signature of {name}'s maker, whatever the file is "
         "called and wherever it lies",
@@ -223,8 +226,9 @@ def _authenticode(tool: Tool) -> Draft | None:
             "A copy whose signature and version information were stripped",
             "A viewer or another product of the same maker looks the same",
         ),
-        validate="On a test host copy a program of {name} to the desktop as notes.exe, start it, wait "
-        "for the next run of the query, and look for this rule",
+        validate="On a test host copy a program of {name} to the desktop as notes.exe, start it, "
+        "wait for the next run of the query, and look for this rule",
+        falsepositives=_VIEWER if tool.category == "remote_desktop" else (),
         weak=weak,
     )
 
@@ -252,8 +256,9 @@ def _programs(tool: Tool) -> Draft | None:
 
 
 def _dns(tool: Tool) -> Draft | None:
+    """Names of servers, for tools without a signature, which tells a renamed copy more surely."""
     (names,), weak = _usable(_own(tool.of("windows", "domains")))
-    if not names:
+    if not names or _authenticode(tool) is not None:
         return None
     return Draft(
         source="dns",
@@ -278,8 +283,10 @@ def _dns(tool: Tool) -> Draft | None:
         min_version="5.17.0",
         flags=["--enable_dns_lookup_events=true"],
         blind_spots=(
-            "Servers of one's own, direct connections, and names resolved by the program itself over "
-            "HTTPS",
+            (
+                "Servers of one's own, direct connections, and names resolved by the program "
+                "itself over HTTPS"
+            ),
         ),
         validate="On a test host start {name}, let it connect, and look for this rule",
         weak=weak,
@@ -334,8 +341,8 @@ def _es_process_events(tool: Tool) -> Draft | None:
         slug=f"osquery_es_process_events_{_file(tool)}",
         system="macos",
         title="{name} Started under Any Name on macOS",
-        detects="the start of a macOS program with the code signature of {name}'s maker, whatever its "
-        "bundle is called and from wherever it runs",
+        detects="the start of a macOS program with the code signature of {name}'s maker, whatever "
+        "its bundle is called and from wherever it runs",
         logsource=_osquery("es_process_events"),
         detection={**detection, "condition": "1 of selection_*"},
         keys=tuple(used),
@@ -347,15 +354,17 @@ def _es_process_events(tool: Tool) -> Draft | None:
             "Macs on which osqueryd has no Full Disk Access: the table stays empty",
             "A copy that was signed anew",
         ),
-        validate="On a test Mac copy the bundle of {name} under another name, start it, and look for "
-        "this rule",
+        validate="On a test Mac copy the bundle of {name} under another name, start it, and look "
+        "for this rule",
+        falsepositives=_VIEWER if tool.category == "remote_desktop" else (),
         weak=weak,
     )
 
 
 def _apps(tool: Tool) -> Draft | None:
+    """The inventory, for tools without a launch item, which says more."""
     (bundles,), weak = _usable(_own(tool.of("macos", "bundle_ids")))
-    if not bundles:
+    if not bundles or tool.of("macos", "launchd"):
         return None
     return Draft(
         source="apps",
@@ -436,8 +445,9 @@ def _systemd_units(tool: Tool) -> Draft | None:
 
 
 def _packages(tool: Tool, table: str, kind: str, manager: str) -> Draft | None:
+    """The inventory, for tools without a systemd unit, which says more."""
     (names,), weak = _usable(_own(tool.of("linux", "packages")))
-    if not names:
+    if not names or tool.of("linux", "units"):
         return None
     detection: dict[str, Any] = {"selection": selection(either("name", names))}
     if table == "deb_packages":
@@ -458,8 +468,8 @@ def _packages(tool: Tool, table: str, kind: str, manager: str) -> Draft | None:
         tables=[table],
         min_version="4.3.0" if table == "deb_packages" else "4.0.2",
         blind_spots=("Software unpacked by hand, AppImages, snaps, Flatpaks and containers",),
-        validate="On a test host install the package of {name} and look for this rule after the next "
-        "hourly run",
+        validate="On a test host install the package of {name} and look for this rule after the "
+        "next hourly run",
         weak=weak,
     )
 
@@ -517,6 +527,8 @@ def _set_up(system: str, entry: SetUp) -> Draft:
         detection["selection_with"] = {
             "CommandLine|contains|all": [escaped(t) for t in entry.all_of]
         }
+    if entry.matching:
+        detection["selection_matching"] = {"CommandLine|re|i": list(entry.matching)}
     detection["filter_main_reader"] = Noted(
         {"Image|endswith": list(_READERS[system])}, "somebody looks these words up"
     )

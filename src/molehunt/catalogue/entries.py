@@ -15,7 +15,7 @@ from ..yamlfile import Document, KeyPath, read_file
 
 SYSTEMS = ("windows", "macos", "linux")
 COMPARISONS = ("is", "starts", "ends", "contains")
-SEEN = "seen"
+SEEN, RECALLED = "seen", "recalled"
 SCHEMA = "catalogue.schema.json"
 
 
@@ -42,6 +42,7 @@ class SetUp:
     program: tuple[str, ...]
     any_of: tuple[str, ...]
     all_of: tuple[str, ...]
+    matching: tuple[str, ...]
     sources: tuple[str, ...]
     level: str
     validate: str = ""
@@ -119,13 +120,18 @@ def _wrong(document: Document, path: str, check: Any) -> Iterator[Problem]:
 def _unfit(document: Document, path: str) -> Iterator[Problem]:
     """What a schema cannot say."""
     data = document.data
+    if not isinstance(data["added"], date):
+        yield Problem("added must be a day", path, document.near(("added",)), hint="YYYY-MM-DD")
     if Path(path).stem != data["id"]:
         what = f"the file of {data['id']} must be called {data['id']}.yml"
         yield Problem(what, path, document.near(("id",)))
-    known = {SEEN, *data["sources"]}
+    known = {SEEN, RECALLED, *data["sources"]}
     used: set[str] = set()
     for place, entry in _entries(data):
         used.update(entry["source"])
+        if RECALLED in entry["source"] and entry.get("status") != "uncertain":
+            what = "a value that is only recalled must be uncertain"
+            yield Problem(what, path, document.near((*place, "status")))
         for name in entry["source"]:
             if name not in known:
                 yield Problem(
@@ -155,14 +161,13 @@ def _tool(data: Mapping[str, Any], path: str) -> Tool:
                 set_up[system] = tuple(_set_up(entry) for entry in entries)
             else:
                 keys[system, kind] = tuple(_key(entry) for entry in entries)
-    added = data["added"]
     return Tool(
         id=data["id"],
         name=data["name"],
         category=data["category"],
         vendor=data["vendor"],
         benign=data["benign"],
-        added=added if isinstance(added, date) else date.fromisoformat(added),
+        added=data["added"],
         sources=MappingProxyType(dict(data["sources"])),
         path=path,
         cases=_texts(data, "cases"),
@@ -198,6 +203,7 @@ def _set_up(entry: Mapping[str, Any]) -> SetUp:
         program=tuple(entry["program"]),
         any_of=_texts(entry, "any"),
         all_of=_texts(entry, "all"),
+        matching=_texts(entry, "matching"),
         sources=tuple(entry["source"]),
         level=entry["level"],
         validate=entry.get("validate", ""),

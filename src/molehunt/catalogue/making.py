@@ -58,11 +58,21 @@ def make_rule(tool: Tool, draft: Draft) -> dict[str, Any]:
         "date": tool.added,
         "tags": list(category.tags),
         "logsource": dict(draft.logsource),
-        "detection": dict(draft.detection),
+        "detection": _plain(draft.detection),
         "falsepositives": _falsepositives(tool, category, draft, names),
         "level": level,
         "molehunt": block,
     }
+
+
+def _plain(detection: Mapping[str, Any]) -> dict[str, Any]:
+    """A single selection is called just that."""
+    names = [name for name in detection if name.startswith("selection_")]
+    if len(names) != 1 or "1 of selection_*" not in detection["condition"]:
+        return dict(detection)
+    plain = {("selection" if name == names[0] else name): detection[name] for name in detection}
+    plain["condition"] = detection["condition"].replace("1 of selection_*", "selection")
+    return plain
 
 
 def _level(tool: Tool, category: Category, draft: Draft) -> str:
@@ -103,7 +113,8 @@ def _falsepositives(
     if draft.set_up is not None:
         own = draft.set_up.falsepositives
         return list(own) or [f"IT that rolls {tool.name} out this way (approve {tool.id})"]
-    return [text.format(**names) for text in tool.falsepositives or category.falsepositives]
+    texts = (*(tool.falsepositives or category.falsepositives), *draft.falsepositives)
+    return [text.format(**names) for text in texts]
 
 
 def _next_steps(

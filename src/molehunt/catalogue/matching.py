@@ -20,9 +20,9 @@ _BEHIND: Mapping[str, str] = {"is": "ends", "starts": "contains"}
 
 
 def either(field: str, keys: Iterable[Key], prefix: str = "") -> list[dict[str, Any]]:
-    """One mapping for each way of comparing, to be joined by OR; `prefix` goes before values.
+    r"""One mapping for each way of comparing, to be joined by OR; `prefix` goes before values.
 
-    An exact value with a prefix ends the field: `AnyDesk.exe` with `\\` is `|endswith: '\\AnyDesk.exe'`.
+    Behind a prefix an exact value ends the field: it is the whole name of a file.
     """
     found: dict[str, list[Any]] = {}
     for key in keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -21,9 +22,19 @@ from .events import Entry, Event, entries_for, events_of, uses_of, wanted_by
 from .store import Part, Shown, Store, Who
 from .windows import Hit, hits, needed_places
 
-EVIDENCE_CAP = 5
-# Evidence that a hit of another correlation hands on, and the most that a finding then shows.
-HANDED_ON, CHAINED_CAP = 3, 12
+
+class Caps(NamedTuple):
+    """How many records are shown: of a finding, of a hit that another correlation counts, and of a
+    finding that counts such hits."""
+
+    evidence: int = 5
+    handed_on: int = 3
+    chained: int = 12
+
+
+CAPS = Caps()
+# All that contributed: for proofs, on logs that are short.
+EVERYTHING = Caps(sys.maxsize, sys.maxsize, sys.maxsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,8 @@ class Correlator:
     before the first event. Where the disk is full, `problems` says so and the rest goes on.
     """
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: RuleSet, caps: Caps = CAPS) -> None:
+        self._caps = caps
         self.correlations = ruleset.correlations
         self.rules = {rule.id: rule for rule in ruleset.rules}
         self._collector = Collector(ruleset)
@@ -174,7 +186,9 @@ class Correlator:
         try:
             self._store.fill()
             for number in range(len(self.correlations)):
-                found = _Evaluation(self._store, self.correlations, number, self._horizon)
+                found = _Evaluation(
+                    self._store, self.correlations, number, self._horizon, self._caps
+                )
                 yield from found.results()
         except sqlite3.Error as error:
             self._failure = error
@@ -183,9 +197,10 @@ class Correlator:
 class _Picked:
     """The parts to show: the first of each rule, the first of each value, then the earliest."""
 
-    __slots__ = ("_earliest", "_rules", "_values")
+    __slots__ = ("_cap", "_earliest", "_rules", "_values")
 
-    def __init__(self) -> None:
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
         self._rules: dict[int, Part] = {}
         self._values: dict[tuple[int, object], Part] = {}
         self._earliest: list[Part] = []
@@ -193,15 +208,15 @@ class _Picked:
     def add(self, part: Part, value: object) -> None:
         """Look at the next part, in order of time."""
         self._rules.setdefault(part.place, part)
-        if len(self._values) < EVIDENCE_CAP:
+        if len(self._values) < self._cap:
             self._values.setdefault((part.place, value), part)
-        if len(self._earliest) < EVIDENCE_CAP:
+        if len(self._earliest) < self._cap:
             self._earliest.append(part)
 
     def chosen(self) -> list[Part]:
-        """At most `EVIDENCE_CAP`, or one of each rule if these are more."""
+        """At most the cap, or one of each rule if these are more."""
         parts = [*self._rules.values(), *self._values.values(), *self._earliest]
-        cap = max(EVIDENCE_CAP, len(self._rules))
+        cap = max(self._cap, len(self._rules))
         distinct = {(part.seen, part.id, part.place): part for part in reversed(parts)}
         ordered = [distinct[key] for key in dict.fromkeys((p.seen, p.id, p.place) for p in parts)]
         return ordered[:cap]
@@ -211,19 +226,25 @@ class _Picked:
 class _Pile:
     """What is kept of one group's hits."""
 
+    picked: _Picked
     first: float = inf
     last: float = -inf
     count: int = 0
     who: set[int] = field(default_factory=set)
-    picked: _Picked = field(default_factory=_Picked)
 
 
 class _Evaluation:
     """One correlation over its groups."""
 
     def __init__(
-        self, store: Store, correlations: Sequence[Correlation], number: int, horizon: float
+        self,
+        store: Store,
+        correlations: Sequence[Correlation],
+        number: int,
+        horizon: float,
+        caps: Caps,
     ) -> None:
+        self._caps = caps
         self._store = store
         self._one = correlations[number]
         self._number = number
@@ -239,7 +260,7 @@ class _Evaluation:
     def results(self) -> Iterator[Correlated]:
         one, store = self._one, self._store
         for group, shown in store.groups(self._number):
-            pile, found, after = _Pile(), 0, -inf
+            pile, found, after = self._pile(), 0, -inf
             for hit in hits(one, store.content(group), self._horizon):
                 found += 1
                 self._take(pile, self._parts(store.parts(group, hit, after)))
@@ -257,6 +278,9 @@ class _Evaluation:
                     who=tuple(sorted(store.who(number) for number in pile.who)),
                     shown=self._evidence(pile.picked),
                 )
+
+    def _pile(self) -> _Pile:
+        return _Pile(_Picked(self._caps.evidence))
 
     def _parts(self, parts: Iterable[Part]) -> Iterator[Part]:
         """Without what the condition does not count."""
@@ -296,13 +320,13 @@ class _Evaluation:
             if part.seen is not None:
                 found[part.seen] = None
             else:
-                handed = list(self._store.seen_of_hit(part.id))[:HANDED_ON]
+                handed = list(self._store.seen_of_hit(part.id))[: self._caps.handed_on]
                 found.update(dict.fromkeys(handed))
-        return list(found)[:CHAINED_CAP]
+        return list(found)[: self._caps.chained]
 
     def _hand_up(self, group: int, shown: tuple[str, ...], hit: Hit, after: float) -> None:
         """The hit as an event for the correlations above, with all that contributed."""
-        store, pile = self._store, _Pile()
+        store, pile = self._store, self._pile()
         carried: dict[str, None] = {}
         for parts in (store.older_parts(group, hit, after), store.parts(group, hit, after)):
             for part in self._parts(parts):

@@ -19,7 +19,10 @@ from molehunt.problems import Problem
 # From strongest to weakest: what stands behind the rows of a recording.
 KINDS = ("real", "published", "ordered", "invented")
 MANIFEST = "manifest.yml"
-_KEYS = {"title", "kind", "provenance", "config", "logs", "fires", "near_misses", "timeline"}
+_KEYS = {
+    *("title", "kind", "provenance", "config", "logs", "fires", "near_misses", "timeline"),
+    *("organisation", "correlate"),
+}
 
 
 class Spot(NamedTuple):
@@ -32,16 +35,26 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A rule and the records on which it must (or must not) fire."""
+    """A rule and the records on which it must (or must not) fire.
+
+    A correlation fires on all of them together, in the group with the values `group` (None for a
+    rule); `hosts` (any order) and `count` are what its finding says, None where it is left open.
+    """
 
     rule: str
     spots: tuple[Spot, ...]
     why: str = ""
+    group: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One folder of recordings. `kinds` has each log's kind; `config` paths are joined to it."""
+    """One folder of recordings. `kinds` has each log's kind; `config` paths are joined to it, and
+    so is `organisation`, whose approvals take events from correlations ("" without one). If not
+    `correlate`, its rows are samples side by side that mean nothing together.
+    """
 
     name: str
     folder: str
@@ -50,6 +63,8 @@ class Scenario:
     config: tuple[str, ...]
     fires: tuple[Expectation, ...]
     near_misses: tuple[Expectation, ...]
+    organisation: str = ""
+    correlate: bool = True
 
     def path(self, log: str) -> str:
         """The path of one of its logs."""
@@ -105,6 +120,8 @@ def load_scenario(path: str) -> tuple[Scenario | None, list[Problem]]:
         tuple(os.path.join(folder, str(name)) for name in data.get("config") or ()),
         tuple(_expectations(data, "fires", path, kinds, problems)),
         tuple(_expectations(data, "near_misses", path, kinds, problems)),
+        os.path.join(folder, str(data["organisation"])) if data.get("organisation") else "",
+        data.get("correlate", True) is not False,
     )
     return scenario, problems
 
@@ -158,7 +175,19 @@ def _expectations(
         why = str(entry.get("why", ""))
         if key == "near_misses" and not why:
             problems.append(Problem("a near miss says why it is one", path, rule=rule))
-        yield Expectation(rule, tuple(s for s in spots if s.log in kinds), why)
+        known = tuple(s for s in spots if s.log in kinds)
+        count = entry.get("count")
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
+            problems.append(Problem(f"{key}: 'count' is no number: {count}", path, rule=rule))
+            count = None
+        yield Expectation(rule, known, why, _texts(entry, "group"), _texts(entry, "hosts"), count)
+
+
+def _texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    found = entry.get(key)
+    if found is None:
+        return None
+    return tuple(map(str, found)) if isinstance(found, list) else (str(found),)
 
 
 def _spots(entries: Sequence[Any]) -> Iterator[Spot]:

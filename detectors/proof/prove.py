@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from molehunt.correlation import Correlation
 from molehunt.problems import Problem
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
@@ -24,9 +25,9 @@ Fired = dict[str, set[Spot]]
 
 @dataclass(slots=True)
 class RuleProof:
-    """What stands behind one rule: recorded positives by kind, near misses by kind."""
+    """What stands behind a rule or correlation: recorded positives and near misses by kind."""
 
-    rule: Rule
+    rule: Rule | Correlation
     positives: dict[str, int] = field(default_factory=dict)
     near_misses: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -75,12 +76,12 @@ def observe(
 def prove(
     rules: Sequence[Rule],
     observed: Sequence[tuple[Scenario, Observed]],
-    known: Mapping[str, Rule],
+    known: Mapping[str, Rule | Correlation],
 ) -> tuple[list[RuleProof], list[Problem]]:
     """Hold what happened against what the manifests say.
 
-    `rules` are to be proven, `known` are all rules by id. Problems that belong to no proven rule
-    come separately.
+    `rules` are to be proven, `known` are all rules and correlations by id. Problems that belong to
+    no proven rule come separately.
     """
     proofs = {rule.id: RuleProof(rule) for rule in rules}
     others: list[Problem] = []
@@ -92,11 +93,11 @@ def prove(
         for proof in proofs.values():
             _hold(proof, scenario, seen)
     for proof in proofs.values():
-        proof.problems += _lacking(proof)
+        proof.problems += lacking(proof)
     return list(proofs.values()), others
 
 
-def _unknown(scenario: Scenario, known: Mapping[str, Rule]) -> Iterator[Problem]:
+def _unknown(scenario: Scenario, known: Mapping[str, Rule | Correlation]) -> Iterator[Problem]:
     for expectation in (*scenario.fires, *scenario.near_misses):
         if expectation.rule not in known:
             yield Problem(
@@ -111,19 +112,19 @@ def _hold(proof: RuleProof, scenario: Scenario, seen: Observed) -> None:
     wanted = set(_spots(scenario.fires, rule))
     fired = seen.fired.get(rule, set())
     for spot in sorted(wanted - fired):
-        what = f"should fire on {_place(scenario, spot)}" + _looked(seen, rule, spot)
+        what = f"should fire on {place(scenario, spot)}" + _looked(seen, rule, spot)
         proof.problems.append(Problem(what, path, rule=rule, hint="molehunt explain shows why"))
     for spot in sorted(fired - wanted):
-        what = f"fires on {_place(scenario, spot)}, which the manifest does not list"
+        what = f"fires on {place(scenario, spot)}, which the manifest does not list"
         proof.problems.append(Problem(what, path, rule=rule))
     for spot in wanted & fired:
         kind = scenario.kinds[spot.log]
         proof.positives[kind] = proof.positives.get(kind, 0) + 1
     for spot in sorted(set(_spots(scenario.near_misses, rule))):
         if spot in fired:
-            what = f"near miss {_place(scenario, spot)} fires"
+            what = f"near miss {place(scenario, spot)} fires"
         elif spot not in seen.considered.get(rule, set()):
-            what = f"near miss {_place(scenario, spot)} is not of the rule's log source"
+            what = f"near miss {place(scenario, spot)} is not of the rule's log source"
         else:
             kind = scenario.kinds[spot.log]
             proof.near_misses[kind] = proof.near_misses.get(kind, 0) + 1
@@ -137,7 +138,8 @@ def _spots(expectations: Sequence[Expectation], rule: str) -> Iterator[Spot]:
             yield from expectation.spots
 
 
-def _place(scenario: Scenario, spot: Spot) -> str:
+def place(scenario: Scenario, spot: Spot) -> str:
+    """Where a record stands, for people."""
     return f"{scenario.path(spot.log)}:{spot.line}" + (f":{spot.row}" if spot.row else "")
 
 
@@ -147,7 +149,8 @@ def _looked(seen: Observed, rule: str, spot: Spot) -> str:
     return " but never looks at it (another log source, or columns are missing)"
 
 
-def _lacking(proof: RuleProof) -> Iterator[Problem]:
+def lacking(proof: RuleProof) -> Iterator[Problem]:
+    """What a rule or correlation has no recording of."""
     rule = proof.rule
     line = rule.lines.get(("title",))
     if not sum(proof.positives.values()):

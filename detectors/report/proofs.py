@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from molehunt.correlation import Correlation
 from molehunt.rule import Rule
 
+from ..proof.correlate import Happened
 from ..proof.manifest import KINDS, Spot
 from ..proof.prove import RuleProof
 from .safe import printable
 
 
 def proof_lines(proofs: Sequence[RuleProof]) -> Iterator[str]:
-    """A table of rules with their recorded positives and near misses by kind, and totals."""
+    """A table of rules and correlations with their recorded proof by kind, and totals."""
     width = max((len(proof.rule.title) for proof in proofs), default=0)
     header = "  ".join(f"{kind:>9}" for kind in KINDS)
     yield f"{'':6} {'fires on records:':<{width}}  {header}  near misses"
@@ -21,8 +24,13 @@ def proof_lines(proofs: Sequence[RuleProof]) -> Iterator[str]:
         counts = "  ".join(f"{proof.positives.get(kind, 0) or '-':>9}" for kind in KINDS)
         near = sum(proof.near_misses.values())
         yield f"{state} {printable(proof.rule.title):<{width}}  {counts}  {near or '-':>11}"
-    proven = sum(1 for proof in proofs if not proof.problems)
-    yield f"{proven} of {len(proofs)} rules proven; strongest kind of proof: {_best(proofs)}"
+    rules = [proof for proof in proofs if isinstance(proof.rule, Rule)]
+    others = [proof for proof in proofs if not isinstance(proof.rule, Rule)]
+    for what, some in (("rules", rules), ("correlations", others)):
+        if some:
+            proven = sum(1 for proof in some if not proof.problems)
+            best = f"strongest kind of proof: {_best(some)}"
+            yield f"{proven} of {len(some)} {what} proven; {best}"
 
 
 def _best(proofs: Sequence[RuleProof]) -> str:
@@ -49,3 +57,20 @@ def _entries(log: str, spots: list[Spot]) -> Iterator[str]:
     for line in sorted({spot.line for spot in spots if spot.row}):
         rows = [spot.row for spot in spots if spot.line == line and spot.row]
         yield f"          - {{log: {log}, lines: [{line}], rows: {rows}}}"
+
+
+def happened_yaml(
+    happened: Mapping[str, Sequence[Happened]], correlations: Sequence[Correlation]
+) -> Iterator[str]:
+    """What correlations fired, as further entries under `fires`."""
+    for one in correlations:
+        if one.silent and not one.meta.context_only:
+            continue
+        for found in happened.get(one.id, ()):
+            yield f"    - rule: {one.id}    # {printable(one.title)} ({one.level})"
+            yield f"      group: {json.dumps(found.group)}"
+            yield f"      hosts: {json.dumps(found.hosts)}"
+            yield f"      count: {found.count}"
+            yield "      records:"
+            for log in sorted({spot.log for spot in found.spots}):
+                yield from _entries(log, sorted(s for s in found.spots if s.log == log))

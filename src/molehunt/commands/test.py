@@ -5,29 +5,35 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
+from molehunt.detectors.findings.organisation import load_organisation
+from molehunt.detectors.proof.correlate import Correlations, correlate, prove_correlations
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
 from molehunt.detectors.proof.prove import Observed, observe, prove
-from molehunt.detectors.report.proofs import manifest_yaml, proof_lines
+from molehunt.detectors.report.proofs import happened_yaml, manifest_yaml, proof_lines
 
+from ..correlation import Correlation
 from ..exits import Exit
 from ..problems import Problem, Severity, UsageError
-from ..rule import Rule
+from ..rule import Rule, RuleSet
 from ..taxonomy import taxonomy
-from .common import load, make_binder, pick, show
+from .common import load, make_binder, pick, pick_correlations, show
 
 
 def run(options: Namespace) -> Exit:
-    """Prove the named rules, or all; exit with BAD_INPUT if any proof fails."""
+    """Prove the named rules and correlations, or all; exit with BAD_INPUT if any proof fails."""
     ruleset = load(options.rules)
     problems: list[Problem] = list(ruleset.problems)
     scenarios, found = load_scenarios(options.recordings)
     problems += found
     rules = list(ruleset.rules)
-    chosen = _chosen(rules, options.only)
+    chosen, correlations = _chosen(ruleset, options.only)
     if options.show:
-        return _show_scenario(options.show, scenarios, rules)
+        return _show_scenario(options.show, scenarios, ruleset)
     observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
-    proofs, others = prove(chosen, observed, {rule.id: rule for rule in rules})
+    proofs, others = prove(chosen, observed, {one.id: one for one in ruleset.both})
+    if correlations:
+        together = [(each, _correlate(each, ruleset, problems)) for each in scenarios]
+        proofs += prove_correlations(correlations, together)
     for line in proof_lines(proofs):
         print(line)
     problems += others
@@ -37,16 +43,18 @@ def run(options: Namespace) -> Exit:
     return show(problems)
 
 
-def _chosen(rules: list[Rule], wanted: list[str]) -> list[Rule]:
+def _chosen(ruleset: RuleSet, wanted: list[str]) -> tuple[list[Rule], list[Correlation]]:
     if not wanted:
-        return rules
-    chosen: dict[str, Rule] = {}
+        return list(ruleset.rules), list(ruleset.correlations)
+    rules: dict[str, Rule] = {}
+    correlations: dict[str, Correlation] = {}
     for word in wanted:
-        found = pick(rules, word)
-        if not found:
+        found, others = pick(ruleset.rules, word), pick_correlations(ruleset.correlations, word)
+        if not found and not others:
             raise UsageError(f"no rule with id, title or file '{word}'")
-        chosen |= {rule.id: rule for rule in found}
-    return list(chosen.values())
+        rules |= {rule.id: rule for rule in found}
+        correlations |= {one.id: one for one in others}
+    return list(rules.values()), list(correlations.values())
 
 
 def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> Observed:
@@ -57,13 +65,26 @@ def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> 
     return observe(scenario, rules, taxonomy(), binder)
 
 
-def _show_scenario(name: str, scenarios: list[Scenario], rules: list[Rule]) -> Exit:
+def _correlate(scenario: Scenario, ruleset: RuleSet, problems: list[Problem]) -> Correlations:
+    organisation = None
+    if scenario.organisation:
+        organisation, found = load_organisation(scenario.organisation)
+        problems += [problem for problem in found if problem.severity is Severity.ERROR]
+    # What is wrong with its configuration was told when the rules were proven.
+    binder = make_binder(scenario.config, [])
+    return correlate(scenario, ruleset, taxonomy(), binder, organisation)
+
+
+def _show_scenario(name: str, scenarios: list[Scenario], ruleset: RuleSet) -> Exit:
     for scenario in scenarios:
         if name in (scenario.name, scenario.folder):
             problems: list[Problem] = []
-            seen = _observe(scenario, rules, problems)
-            for line in manifest_yaml(seen.fired, rules):
+            seen = _observe(scenario, list(ruleset.rules), problems)
+            together = _correlate(scenario, ruleset, problems)
+            for line in manifest_yaml(seen.fired, ruleset.rules):
                 print(line)
-            return show([*problems, *seen.problems])
+            for line in happened_yaml(together.happened, ruleset.correlations):
+                print(line)
+            return show([*problems, *seen.problems, *together.problems])
     print(f"scenarios: {', '.join(scenario.name for scenario in scenarios)}", file=sys.stderr)
     raise UsageError(f"no scenario '{name}'")

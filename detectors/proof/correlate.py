@@ -1,0 +1,190 @@
+"""Prove correlations on recordings: each fires in the groups, and on the records, that the manifest
+lists, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from molehunt.correlation import Correlation
+from molehunt.problems import Problem
+from molehunt.rule import RuleSet
+from molehunt.taxonomy import Taxonomy
+
+from ..correlating.correlator import EVERYTHING, Correlated, Correlator
+from ..findings.fold import Folder
+from ..findings.organisation import Organisation
+from ..matching.plan import compile_plan
+from ..reading.inputs import blocks
+from ..schedule.binding import Binder
+from ..values import fold
+from .manifest import Expectation, Scenario, Spot
+from .prove import RuleProof, lacking, place
+
+
+class Happened(NamedTuple):
+    """A correlation fired: group values, hosts (sorted), number of events, contributing records."""
+
+    group: tuple[str, ...]
+    hosts: tuple[str, ...]
+    count: int
+    spots: frozenset[Spot]
+
+
+class Correlations(NamedTuple):
+    """What happened in one scenario by correlation id, and the events that each could count."""
+
+    happened: Mapping[str, tuple[Happened, ...]]
+    events: Mapping[str, frozenset[Spot]]
+    problems: tuple[Problem, ...] = ()
+
+
+def correlate(
+    scenario: Scenario,
+    ruleset: RuleSet,
+    taxonomy: Taxonomy,
+    binder: Binder,
+    organisation: Organisation | None,
+) -> Correlations:
+    """Run all correlations over one scenario, by the engine, as a hunt does.
+
+    Approved records take no part, yet are named in `events`, so that an approved one can be a near
+    miss.
+    """
+    if not scenario.correlate or not ruleset.correlations:
+        return Correlations({}, {})
+    referred = {reference for one in ruleset.correlations for reference in one.rules}
+    plan = compile_plan([r for r in ruleset.rules if r.id in referred], taxonomy, binder, scan="")
+    folder, seen = Folder(organisation), dict[str, set[Spot]]()
+    logs = {scenario.path(log): log for log in scenario.kinds}
+    problems: list[Problem] = []
+    with Correlator(ruleset, EVERYTHING) as correlator:
+        for path, log in logs.items():
+            # Broken lines were told when the rules were proven.
+            for match in plan.matches(blocks(path, _ignored), _ignored):
+                where = match.record.locator
+                seen.setdefault(match.rule.id, set()).add(Spot(log, where.line, where.row))
+                if folder.add(match):
+                    correlator.add(match)
+        happened: dict[str, list[Happened]] = {}
+        for found in correlator.results():
+            happened.setdefault(found.correlation.id, []).append(_happened(found, logs))
+        problems += correlator.problems()
+    for one in ruleset.correlations:
+        seen[one.id] = set().union(*(seen.get(reference, ()) for reference in one.rules))
+    return Correlations(
+        {key: tuple(value) for key, value in happened.items()},
+        {key: frozenset(value) for key, value in seen.items()},
+        tuple(problems),
+    )
+
+
+def _ignored(problem: Problem) -> None:
+    pass
+
+
+def _happened(found: Correlated, logs: Mapping[str, str]) -> Happened:
+    return Happened(
+        found.group,
+        tuple(sorted({who.host for who in found.who})),
+        found.count,
+        frozenset(Spot(logs[one.where.file], one.where.line, one.where.row) for one in found.shown),
+    )
+
+
+def prove_correlations(
+    correlations: Sequence[Correlation], seen: Sequence[tuple[Scenario, Correlations]]
+) -> list[RuleProof]:
+    """Hold what happened against what the manifests say.
+
+    One that only serves others has no finding; it is proven by theirs and not asked for here.
+    """
+    proofs = []
+    for one in correlations:
+        if one.silent and not one.meta.context_only:
+            continue
+        proof = RuleProof(one)
+        for scenario, found in seen:
+            proof.problems += found.problems
+            _hold(proof, one, scenario, found)
+        proof.problems += lacking(proof)
+        proofs.append(proof)
+    return proofs
+
+
+def _hold(proof: RuleProof, one: Correlation, scenario: Scenario, found: Correlations) -> None:
+    path = scenario.path("manifest.yml")
+    happened = {_key(each.group): each for each in found.happened.get(one.id, ())}
+    wanted: dict[tuple[str, ...], list[Expectation]] = {}
+    for expectation in (each for each in scenario.fires if each.rule == one.id):
+        if expectation.group is None:
+            what = "a correlation's entry names its group: the values of its group-by fields"
+            proof.problems.append(Problem(what, path, rule=one.id))
+        else:
+            wanted.setdefault(_key(expectation.group), []).append(expectation)
+    for key in sorted(set(happened) - set(wanted)):
+        what = f"fires in group {_text(happened[key].group)}, which the manifest does not list"
+        what += f": {_places(scenario, happened[key].spots)}"
+        proof.problems.append(Problem(what, path, rule=one.id))
+    for key, expectations in sorted(wanted.items()):
+        for what in _wrong(scenario, expectations, happened.get(key)):
+            proof.problems.append(Problem(what, path, rule=one.id))
+        for spot in happened[key].spots if key in happened else ():
+            kind = scenario.kinds[spot.log]
+            proof.positives[kind] = proof.positives.get(kind, 0) + 1
+    for expectation in (each for each in scenario.near_misses if each.rule == one.id):
+        what = _missed(scenario, expectation, one, found)
+        if what:
+            proof.problems.append(Problem(what, path, rule=one.id))
+        else:
+            kind = scenario.kinds[expectation.spots[0].log]
+            proof.near_misses[kind] = proof.near_misses.get(kind, 0) + 1
+
+
+def _wrong(
+    scenario: Scenario, wanted: Sequence[Expectation], happened: Happened | None
+) -> Iterator[str]:
+    group = _text(wanted[0].group or ())
+    if happened is None:
+        yield f"should fire in group {group} but does not"
+        return
+    spots = {spot for expectation in wanted for spot in expectation.spots}
+    if missing := spots - happened.spots:
+        yield f"group {group}: should count {_places(scenario, missing)} but does not"
+    if more := happened.spots - spots:
+        yield f"group {group}: counts {_places(scenario, more)}, which the manifest does not list"
+    for expectation in wanted:
+        hosts = expectation.hosts
+        if hosts is not None and set(map(fold, hosts)) != set(map(fold, happened.hosts)):
+            yield f"group {group}: the hosts are {', '.join(happened.hosts)}"
+        if expectation.count is not None and expectation.count != happened.count:
+            yield f"group {group}: the count is {happened.count}, not {expectation.count}"
+
+
+def _missed(
+    scenario: Scenario, expectation: Expectation, one: Correlation, found: Correlations
+) -> str:
+    """What is wrong with a near miss: records that are events of the correlation and that it must
+    not bring together."""
+    spots = set(expectation.spots)
+    if other := spots - found.events.get(one.id, frozenset()):
+        return f"near miss: {_places(scenario, other)} is no event of the correlation"
+    for happened in found.happened.get(one.id, ()):
+        if spots <= happened.spots:
+            where = _places(scenario, spots)
+            return f"near miss fires: group {_text(happened.group)} counts {where}"
+    return ""
+
+
+def _key(group: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(fold, group))
+
+
+def _text(group: Sequence[str]) -> str:
+    return f"[{', '.join(group)}]"
+
+
+def _places(scenario: Scenario, spots: frozenset[Spot] | set[Spot]) -> str:
+    shown = sorted(spots)
+    text = ", ".join(place(scenario, spot) for spot in shown[:4])
+    return text + (f" and {len(shown) - 4} more" if len(shown) > 4 else "")

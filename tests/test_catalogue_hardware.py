@@ -79,6 +79,6 @@ def test_bad_entries_are_told(tmp_path: Path) -> None:
         "devices:\n    - {id: x, class: toaster, usb: [{vendor: abcd}]}\n", encoding="utf-8"
     )
     (folder / "rules.yml").write_text("rules: [{file: y, group: z}]\n", encoding="utf-8")
-    found = " ".join(problem.message for problem in read_hardware(str(tmp_path))[2])
+    found = " ".join(problem.what for problem in read_hardware(str(tmp_path))[2])
     assert "toaster" in found and "no references" in found
     assert "known status" in found and "unknown group" in found

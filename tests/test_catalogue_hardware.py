@@ -35,7 +35,9 @@ def test_the_table_in_the_documentation_is_current() -> None:
 def test_every_device_but_switches_is_in_a_rule() -> None:
     devices, rules = read()
     for device in devices:
-        seen = [r for r in rules if device["class"] in r["classes"] and TABLES[r["table"]]([device])]
+        seen = [
+            r for r in rules if device["class"] in r["classes"] and TABLES[r["table"]]([device])
+        ]
         assert bool(seen) == (device["class"] != "switch"), device["id"]
 
 

@@ -20,9 +20,7 @@ _RULES_FOLDER = "kvm_over_ip"
 _ADDED = date(2026, 11, 25)
 _WIDTH = 108
 _STATUSES = frozenset(("verified", "reported", "derived"))
-_CLASSES = frozenset(
-    "kvm disguise bridge capture dummy enterprise implant jiggler switch".split()
-)
+_CLASSES = frozenset("kvm disguise bridge capture dummy enterprise implant jiggler switch".split())
 _POSIX, _WINDOWS, _MACOS = ("linux", "darwin"), ("windows",), ("darwin",)
 _ALL = ("linux", "darwin", "windows")
 # Log source, platforms and the first release of osquery of rules/data/osquery_schema.json.

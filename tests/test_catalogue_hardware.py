@@ -16,23 +16,27 @@ DOCS = RULES.parent / "docs" / "kvm.md"
 
 
 def read() -> tuple[list, list]:
+    """Devices and rules of the package."""
     devices, rules, problems = read_hardware(str(RULES / "catalogue"))
     assert problems == []
     return devices, rules
 
 
 def test_the_files_are_what_the_catalogue_makes() -> None:
+    """No drift between the catalogue and the rules that are committed."""
     for name, text in hardware_texts(*read()).items():
         assert (RULES / name).read_text(encoding="utf-8") == text, f"{name}: run molehunt generate"
 
 
 def test_the_table_in_the_documentation_is_current() -> None:
+    """docs/kvm.md shows what the catalogue has."""
     if not DOCS.is_file():
         pytest.skip("only a checkout has the documentation")
     assert hardware_table(read()[0]) in DOCS.read_text(encoding="utf-8")
 
 
 def test_every_device_but_switches_is_in_a_rule() -> None:
+    """Nothing is listed in vain."""
     devices, rules = read()
     for device in devices:
         seen = [
@@ -43,12 +47,14 @@ def test_every_device_but_switches_is_in_a_rule() -> None:
 
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=3, max_size=3), st.integers(0, 0xFFFF))
 def test_monitor_codes(letters: str, product: int) -> None:
+    """The letters come back from the number, by the shifts of the EDID standard."""
     vendor, number = pnp_numbers(f"{letters}{product:04X}")
     back = "".join(chr((vendor >> shift & 31) + 64) for shift in (10, 5, 0))
     assert (back, number) == (letters, product)
 
 
 def test_a_monitor_on_each_system() -> None:
+    """One entry as Windows and as macOS show it; values kept out of the rules stay out."""
     device = {
         "id": "a-b",
         "name": "Example",
@@ -67,6 +73,7 @@ def test_a_monitor_on_each_system() -> None:
 
 
 def test_the_generic_ids_alone_are_never_above_low() -> None:
+    """1d6b:0104 is in a KVM rule only with a serial."""
     generic = {("1d6b", "0104")}
     for device in read()[0]:
         for entry in device.get("usb") or ():
@@ -75,6 +82,7 @@ def test_the_generic_ids_alone_are_never_above_low() -> None:
 
 
 def test_bad_entries_are_told(tmp_path: Path) -> None:
+    """Each defect is named."""
     folder = tmp_path / "hardware"
     folder.mkdir()
     (folder / "kvm.yml").write_text(

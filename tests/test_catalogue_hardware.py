@@ -1,4 +1,4 @@
-"""The catalogue of hardware: what its rules look for, and that files and documentation are current."""
+"""The catalogue of hardware: what its rules look for, and that nothing has drifted."""
 
 from pathlib import Path
 

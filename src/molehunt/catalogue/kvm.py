@@ -181,6 +181,6 @@ _SYSTEMS: Sequence[Mapping[str, str]] = (
 
 def _shows(device: Device, tables: Mapping[str, str]) -> str:
     if device["class"] == "switch":
-        return "–"
+        return "-"
     words = [word for table, word in tables.items() if TABLES[table]([device])]
-    return ", ".join(words) or "–"
+    return ", ".join(words) or "-"

@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"(?:[A-Za-z0-9/(]|-(?=\S))(?:[^:#\x00-\x1f]|:(?=[^\s])|(?<=
 
 
 class Noted(NamedTuple):
-    """A value, or the first entry of a mapping, with a comment that says why it is there."""
+    """A value, or the first entry of a mapping, with a comment that says why it is there, if any."""
 
     value: Any
     note: str
@@ -50,11 +50,11 @@ def _mapping(data: Mapping[str, Any], depth: int, *, quoted: bool) -> Iterator[s
 def _entry(key: str, value: Any, depth: int, *, quoted: bool) -> Iterator[str]:
     note = ""
     if isinstance(value, Noted):
-        value, note = value.value, f" # {value.note}"
+        value, note = value.value, _comment(value)
     if quoted and isinstance(value, list) and len(value) == 1 and not _nested(value[0]):
         value = value[0]
         if isinstance(value, Noted):
-            value, note = value.value, note or f" # {value.note}"
+            value, note = value.value, note or _comment(value)
     head = f"{INDENT * depth}{key}:"
     if isinstance(value, Mapping) and value:
         yield head + note
@@ -73,7 +73,7 @@ def _entry(key: str, value: Any, depth: int, *, quoted: bool) -> Iterator[str]:
 def _item(item: Any, depth: int, *, quoted: bool) -> Iterator[str]:
     note = ""
     if isinstance(item, Noted):
-        item, note = item.value, f" # {item.note}"
+        item, note = item.value, _comment(item)
     dash = INDENT * depth + "- "
     if isinstance(item, Mapping) and item:
         lines = list(_mapping(item, 0, quoted=quoted))
@@ -81,6 +81,10 @@ def _item(item: Any, depth: int, *, quoted: bool) -> Iterator[str]:
         yield from (INDENT * depth + "  " + line for line in lines[1:])
     else:
         yield dash + _scalar(item, quoted=quoted) + note
+
+
+def _comment(noted: Noted) -> str:
+    return f" # {noted.note}" if noted.note else ""
 
 
 def _nested(value: Any) -> bool:

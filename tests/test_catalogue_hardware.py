@@ -1,0 +1,94 @@
+"""The catalogue of hardware: what its rules look for, and that nothing has drifted."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from molehunt.catalogue.hardware import TABLES, detection, pnp_numbers
+from molehunt.catalogue.kvm import hardware_table, hardware_texts, read_hardware
+from molehunt.catalogue.writing import Noted
+from molehunt.rulefiles import builtin_rules_path
+
+RULES = Path(builtin_rules_path())
+DOCS = RULES.parent / "docs" / "kvm.md"
+
+
+def read() -> tuple[list, list]:
+    """Devices and rules of the package."""
+    devices, rules, problems = read_hardware(str(RULES / "catalogue"))
+    assert problems == []
+    return devices, rules
+
+
+def test_the_files_are_what_the_catalogue_makes() -> None:
+    """No drift between the catalogue and the rules that are committed."""
+    for name, text in hardware_texts(*read()).items():
+        assert (RULES / name).read_text(encoding="utf-8") == text, f"{name}: run molehunt generate"
+
+
+def test_the_table_in_the_documentation_is_current() -> None:
+    """docs/kvm.md shows what the catalogue has."""
+    if not DOCS.is_file():
+        pytest.skip("only a checkout has the documentation")
+    assert hardware_table(read()[0]) in DOCS.read_text(encoding="utf-8")
+
+
+def test_every_device_but_switches_is_in_a_rule() -> None:
+    """Nothing is listed in vain."""
+    devices, rules = read()
+    for device in devices:
+        seen = [
+            r for r in rules if device["class"] in r["classes"] and TABLES[r["table"]]([device])
+        ]
+        assert bool(seen) == (device["class"] != "switch"), device["id"]
+
+
+@given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=3, max_size=3), st.integers(0, 0xFFFF))
+def test_monitor_codes(letters: str, product: int) -> None:
+    """The letters come back from the number, by the shifts of the EDID standard."""
+    vendor, number = pnp_numbers(f"{letters}{product:04X}")
+    back = "".join(chr((vendor >> shift & 31) + 64) for shift in (10, 5, 0))
+    assert (back, number) == (letters, product)
+
+
+def test_a_monitor_on_each_system() -> None:
+    """One entry as Windows and as macOS show it; values kept out of the rules stay out."""
+    device = {
+        "id": "a-b",
+        "name": "Example",
+        "monitors": [{"pnp": "TSB8801", "serial": "88888800"}, {"pnp": "VCS1145", "rules": False}],
+    }
+    start = "00FFFFFFFFFFFF005262018800888888"
+    assert detection("registry_display", [device])[0]["selection_identity_number"] == {
+        "data|startswith": [Noted(start, "Example (TSB8801)")]
+    }
+    assert detection("connected_displays", [device])[0]["selection_a_b"] == {
+        "vendor_id": "5262",
+        "product_id": [Noted("8801", "TSB8801")],
+        "serial_number": "88888800",
+    }
+    assert detection("usb_devices", [device]) == ({}, [])
+
+
+def test_the_generic_ids_alone_are_never_above_low() -> None:
+    """1d6b:0104 is in a KVM rule only with a serial."""
+    generic = {("1d6b", "0104")}
+    for device in read()[0]:
+        for entry in device.get("usb") or ():
+            if (entry.get("vendor"), entry.get("product")) in generic:
+                assert "serial" in entry, device["id"]
+
+
+def test_bad_entries_are_told(tmp_path: Path) -> None:
+    """Each defect is named."""
+    folder = tmp_path / "hardware"
+    folder.mkdir()
+    (folder / "kvm.yml").write_text(
+        "devices:\n    - {id: x, class: toaster, usb: [{vendor: abcd}]}\n", encoding="utf-8"
+    )
+    (folder / "rules.yml").write_text("rules: [{file: y, group: z}]\n", encoding="utf-8")
+    found = " ".join(problem.what for problem in read_hardware(str(tmp_path))[2])
+    assert "toaster" in found and "no references" in found
+    assert "known status" in found and "unknown group" in found

@@ -14,6 +14,7 @@ from molehunt.taxonomy import Taxonomy
 from ..correlating.correlator import EVERYTHING, Correlated, Correlator
 from ..findings.fold import Folder
 from ..findings.organisation import Organisation
+from ..enriching.inputs import NO_INPUTS, Inputs
 from ..matching.plan import compile_plan
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder
@@ -45,6 +46,7 @@ def correlate(
     taxonomy: Taxonomy,
     binder: Binder,
     organisation: Organisation | None,
+    inputs: Inputs = NO_INPUTS,
 ) -> Correlations:
     """Run all correlations over one scenario, by the engine, as a hunt does.
 
@@ -55,6 +57,7 @@ def correlate(
         return Correlations({}, {})
     referred = {reference for one in ruleset.correlations for reference in one.rules}
     plan = compile_plan([r for r in ruleset.rules if r.id in referred], taxonomy, binder, scan="")
+    plan.inputs = inputs
     folder, seen = Folder(organisation), dict[str, set[Spot]]()
     logs = {scenario.path(log): log for log in scenario.kinds}
     problems: list[Problem] = []

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from molehunt.detectors.enriching.inputs import lacking, load_inputs
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
 from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.share import cores, sharing
@@ -57,9 +58,12 @@ def prepare(options: Namespace) -> Setup:
     configured: list[Problem] = []
     organisation = _organisation(options.organisation, ruleset, configured)
     binder = make_binder(options.config, configured)
+    stores = taxonomy().stores
+    inputs = load_inputs(options.entities, options.mmdb, stores, configured)
     for problem in (*ruleset.problems, *configured):
         problems(problem)
     plan = _plan(options, ruleset, key, binder)
+    plan.inputs = inputs
     hunter = Hunter(plan, ruleset, organisation, span)
     return Setup(ruleset, binder, plan, hunter, organisation, problems)
 
@@ -216,6 +220,9 @@ def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, merger: Merger, h
         parts.append(f"{counts.broken:,} broken lines")
     if approved:
         parts.append(f"{sum(approved.values()):,} matches approved")
+    blind = sum(bool(lacking(rule, plan.inputs)) for rule in ruleset.rules)
+    if blind:
+        parts.append(f"{blind} rules cannot fire: no input (--entities, --mmdb)")
     if hidden:
         parts.append(f"{hidden} findings below {options.level}")
     if isinstance(plan, FastPlan) and plan.skips:

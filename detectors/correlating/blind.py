@@ -28,7 +28,9 @@ def blind_correlations(
             if reference in rules:
                 names = (*one.group_by, *one.value_fields)
                 fields = [f for name in names if (f := one.field(place, name)) != SUBJECT]
-                why = lacking(rules[reference], inputs) or _why_not(rules[reference], fields, bindings, taxonomy)
+                why = lacking(rules[reference], inputs) or _why_not(
+                    rules[reference], fields, bindings, taxonomy
+                )
             if why:
                 dead[place] = f"{titles[reference]} [{reference}]: {why}"
         if _is_dead(one, dead):

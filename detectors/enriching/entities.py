@@ -44,6 +44,13 @@ def _seconds(day: date) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
+def is_header(head: bytes) -> bool:
+    """Whether a file that begins so is an `entities.csv`."""
+    line = head.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].decode(errors="replace")
+    names = {name.strip().casefold() for name in line.split(",")}
+    return {"user", "start_date"} <= names <= set(COLUMNS)
+
+
 def load_entities(path: str) -> tuple[Mapping[str, Entity], list[Problem]]:
     """The entities by account (case folded), and every problem with its line.
 
@@ -64,7 +71,9 @@ def load_entities(path: str) -> tuple[Mapping[str, Entity], list[Problem]]:
     return MappingProxyType(found), problems
 
 
-def _lines(path: str, stream: Iterator[str], problems: list[Problem]) -> Iterator[tuple[str, Entity]]:
+def _lines(
+    path: str, stream: Iterator[str], problems: list[Problem]
+) -> Iterator[tuple[str, Entity]]:
     rows = csv.reader(stream)
     names = [name.strip().casefold() for name in next(rows, [])]
     unknown = sorted(set(names) - set(COLUMNS))

@@ -60,7 +60,9 @@ def open_database(path: str) -> tuple[Database | None, list[Problem]]:
         return None, [Problem(f"is no MaxMind database: {error}", path)]
     if not (database.has_country or database.has_asn):
         what = "has neither countries nor networks (ASN) of addresses"
-        return None, [Problem(what, path, hint="docs/inputs.md lists the field names that are read")]
+        return None, [
+            Problem(what, path, hint="docs/inputs.md lists the field names that are read")
+        ]
     return database, []
 
 

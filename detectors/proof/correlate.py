@@ -12,9 +12,9 @@ from molehunt.rule import RuleSet
 from molehunt.taxonomy import Taxonomy
 
 from ..correlating.correlator import EVERYTHING, Correlated, Correlator
+from ..enriching.inputs import NO_INPUTS, Inputs
 from ..findings.fold import Folder
 from ..findings.organisation import Organisation
-from ..enriching.inputs import NO_INPUTS, Inputs
 from ..matching.plan import compile_plan
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder

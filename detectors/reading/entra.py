@@ -67,9 +67,7 @@ def rows(document: Mapping[str, Any], where: Locator) -> Iterator[Row]:
     columns = _columns(document)
     at = moment(columns.get("CreatedDateTime")) or moment(columns.get("TimeGenerated"))
     account = str(columns.get("UserPrincipalName") or columns.get("UserId") or "")
-    yield Row(
-        NAME, QUERY, account, "event", at, flatten(columns), where, user=account, event_at=at
-    )
+    yield Row(NAME, QUERY, account, "event", at, flatten(columns), where, user=account, event_at=at)
 
 
 def _columns(document: Mapping[str, Any]) -> dict[str, Any]:

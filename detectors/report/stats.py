@@ -79,9 +79,7 @@ def _rules_lines(
     yield f"rules that cannot fire: no input: {len(blind)} of {len(ruleset.rules)}"
     yield from _limited(f"  {rule.title} [{rule.id}]: {why}" for rule, why in blind)
     reasons = [
-        (rule, why_not(rule, pool, taxonomy))
-        for rule in ruleset.rules
-        if not inputs.lacks(rule)
+        (rule, why_not(rule, pool, taxonomy)) for rule in ruleset.rules if not inputs.lacks(rule)
     ]
     silent = [(rule, why) for rule, why in reasons if why]
     word = "cannot fire on this schedule" if configured else "not seen in this log"

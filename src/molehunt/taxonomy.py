@@ -147,7 +147,9 @@ def parse_spec(text: str) -> FieldSpec:
 def parse_taxonomy(data: Mapping[str, Any]) -> Taxonomy:
     """The parsed `taxonomy.yml` as values. Raises KeyError or TypeError on a wrong shape."""
     stores = {
-        name: Store(name, "empty" in entry["nothing"], tuple(entry["text"]), entry.get("address", ""))
+        name: Store(
+            name, "empty" in entry["nothing"], tuple(entry["text"]), entry.get("address", "")
+        )
         for name, entry in data["stores"].items()
     }
     infos = {

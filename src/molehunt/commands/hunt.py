@@ -81,7 +81,8 @@ def run(options: Namespace) -> Exit:
     ruleset, plan, problems = setup.ruleset, setup.plan, setup.problems
     if isinstance(plan, FastPlan) and plan.scan == "re2" and not options.quiet:
         print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
-    files = expand(options.paths, problems)
+    # The list of people may lie beside the logs.
+    files = [file for file in expand(options.paths, problems) if file != options.entities]
     merger, complete = Merger(ruleset, problems, setup.organisation), True
     try:
         for outcome in _outcomes(options, setup, files):

@@ -1,4 +1,4 @@
-"""Sign-in logs and the inputs that only an organisation has: readers, enrichment, the engines' agreement."""
+"""Sign-in logs and the inputs that only an organisation has: readers, enrichment, agreement."""
 
 from __future__ import annotations
 
@@ -285,10 +285,10 @@ def test_without_inputs_rules_that_need_them_do_not_fire(
     assert main(common) == 0
     told = capsys.readouterr().err
     assert "rules cannot fire: no input (--entities, --mmdb)" in told
-    before = {one["rule"]["title"] for one in json.loads(out.read_text())["findings"]}
+    before = {one["title"] for one in json.loads(out.read_text())["findings"]}
     assert main([*common, "--entities", PEOPLE, "--mmdb", ADDRESSES]) == 0
     assert "no input" not in capsys.readouterr().err
-    after = {one["rule"]["title"] for one in json.loads(out.read_text())["findings"]}
+    after = {one["title"] for one in json.loads(out.read_text())["findings"]}
     assert "Suspicious Okta Sign-In After the Last Day" in after - before
     assert before <= after
     assert main([*common, "--stats", "--entities", PEOPLE]) == 0

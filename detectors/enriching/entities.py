@@ -22,8 +22,8 @@ _HINT = "docs/inputs.md describes entities.csv"
 class Entity:
     """What the file says of one account, over all of its lines.
 
-    `start` is the first day and `end` the last one (None: unknown, or still here); `ship_to` has ISO
-    3166 codes of countries.
+    `start` is the first day and `end` the last one (None: unknown, or still here); `ship_to` has
+    ISO 3166 codes of countries.
     """
 
     start: date | None = None
@@ -54,8 +54,8 @@ def is_header(head: bytes) -> bool:
 def load_entities(path: str) -> tuple[Mapping[str, Entity], list[Problem]]:
     """The entities by account (case folded), and every problem with its line.
 
-    A line with an error is left out; so an error never makes a finding. A file that cannot be read is
-    a problem too.
+    A line with an error is left out; so an error never makes a finding. A file that cannot be
+    read is a problem too.
     """
     problems: list[Problem] = []
     found: dict[str, Entity] = {}

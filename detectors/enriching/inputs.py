@@ -1,4 +1,4 @@
-"""The optional inputs of a run: which there are, which rules they let fire, what they add to a row."""
+"""The optional inputs of a run: which there are, who needs them, what they add to a row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENTITIES, COUNTRY, ASN = "entities", "mmdb_country", "mmdb_asn"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """`stores` has the taxonomy's stores by the name of the reader, which say where the address is."""
+    """`stores` are the taxonomy's, by the name of the reader; they say where the address is."""
 
     entities: Mapping[str, Entity] | None = None
     databases: tuple[Database, ...] = ()

@@ -1,8 +1,8 @@
 """The user's own address databases in MaxMind's format, from any vendor.
 
-Format: https://maxmind.github.io/MaxMind-DB/. Vendors name their fields differently; those of MaxMind
-and DB-IP (`country.iso_code`, `autonomous_system_number`) and of IPinfo (`country_code` or `country`,
-`asn`, `as_name`) are read.
+Format: https://maxmind.github.io/MaxMind-DB/. Vendors name their fields differently; those
+of MaxMind and DB-IP (`country.iso_code`, `autonomous_system_number`) and of
+IPinfo (`country_code` or `country`, `asn`, `as_name`) are read.
 """
 
 from __future__ import annotations

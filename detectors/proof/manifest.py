@@ -53,7 +53,8 @@ class Expectation:
 class Scenario:
     """One folder of recordings. `kinds` has each log's kind; `config` paths are joined to it, and
     so is `organisation`, whose approvals take events from correlations ("" without one). If not
-    `correlate`, its rows are samples side by side that mean nothing together. `entities` and `mmdb` are the inputs of `hunt` of that name.
+    `correlate`, its rows are samples side by side that mean nothing together.
+    `entities` and `mmdb` are the inputs of `hunt` of that name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What readers of JSON sign-in logs share: nested objects become dotted names, lists several values."""
+"""Nested JSON as a row: dotted names for objects, several values for lists."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Taxonomy:
 # What a correlation can ask of the rule that matched, instead of the row.
 SUBJECT = "molehunt.subject"
 PSEUDO_FIELDS = ("osquery.action", "osquery.name", "osquery.host", "osquery.counter")
-# What --mmdb and --entities add to the rows of sign-in logs (docs/inputs.md); no bytes of a log line.
+# What --mmdb and --entities add to the rows of sign-in logs (docs/inputs.md).
 ENRICHED_FIELDS = (
     "source.geo.country_iso_code",
     "source.as.number",

@@ -21,7 +21,7 @@ class Tie(NamedTuple):
 
 
 # Logs with one fixed shape: reader name to table.
-_SOURCES = {"okta": "system_log"}
+_SOURCES = {"okta": "system_log", "azure": "signinlogs", "google_workspace": "login"}
 
 
 def source_binding(source: str, query: str) -> Binding | None:

@@ -109,4 +109,4 @@ def _check_fed(
             yield Problem("no query of the pack feeds this rule", rule.path, rule=rule.id)
 
 
-_NOT_OSQUERY = frozenset({"okta"})
+_NOT_OSQUERY = frozenset({"azure", "gcp", "okta"})

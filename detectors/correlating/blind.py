@@ -9,12 +9,13 @@ from molehunt.correlation import Correlation
 from molehunt.rule import Rule, RuleSet
 from molehunt.taxonomy import SUBJECT, Taxonomy
 
+from ..enriching.inputs import NO_INPUTS, Inputs, lacking
 from ..matching.fields import resolve, why_not
 from ..records import Binding
 
 
 def blind_correlations(
-    ruleset: RuleSet, bindings: Sequence[Binding], taxonomy: Taxonomy
+    ruleset: RuleSet, bindings: Sequence[Binding], taxonomy: Taxonomy, inputs: Inputs = NO_INPUTS
 ) -> list[tuple[Correlation, str]]:
     """Each correlation that cannot fire, with the reason in words."""
     rules = {rule.id: rule for rule in ruleset.rules}
@@ -27,7 +28,9 @@ def blind_correlations(
             if reference in rules:
                 names = (*one.group_by, *one.value_fields)
                 fields = [f for name in names if (f := one.field(place, name)) != SUBJECT]
-                why = _why_not(rules[reference], fields, bindings, taxonomy)
+                why = lacking(rules[reference], inputs) or _why_not(
+                    rules[reference], fields, bindings, taxonomy
+                )
             if why:
                 dead[place] = f"{titles[reference]} [{reference}]: {why}"
         if _is_dead(one, dead):

@@ -20,7 +20,7 @@ from .necessary import Clause
 from .plan import clauses_of
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 1
+FORM = 2
 _SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
 
 

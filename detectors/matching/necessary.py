@@ -42,7 +42,7 @@ from molehunt.conditions import (
 )
 from molehunt.normalise import NORMALISERS
 from molehunt.rule import Rule
-from molehunt.taxonomy import PSEUDO_FIELDS, TableMap, Taxonomy
+from molehunt.taxonomy import ENRICHED_FIELDS, PSEUDO_FIELDS, TableMap, Taxonomy
 
 from ..values import fold
 from .fields import ABSENT, FieldMap, Place, possible
@@ -145,7 +145,8 @@ class Needs:
         return list(_value_clauses(value, place.normalisers))
 
     def _keyword(self, value: Wanted) -> list[Clause]:
-        if not isinstance(value, Text):
+        # A keyword may stand in what the organisation's inputs add.
+        if not isinstance(value, Text) or self.fields.store.address:
             return []
         runs = _text_runs(value, self.fields.store.text, anchored=False)
         return [Clause(frozenset([run])) for run in runs]
@@ -343,6 +344,9 @@ def _placed(
     name: str, table_map: TableMap, taxonomy: Taxonomy, outputs: Outputs
 ) -> tuple[Place, frozenset[str]]:
     """The place of a field before any query is known, and the columns it may be logged under."""
+    if name in ENRICHED_FIELDS and table_map.store != "osquery":
+        # No byte of the line says what the organisation's inputs will add.
+        return Place("enriched", name), frozenset()
     if name in PSEUDO_FIELDS:
         return Place("envelope", name.partition(".")[2]), frozenset()
     if name.startswith("decorations."):

@@ -16,6 +16,7 @@ from molehunt.problems import Problem, Severity
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
+from ..enriching.inputs import NO_INPUTS, Inputs
 from ..reading import read_document
 from ..reading.inputs import Block, Report
 from ..reading.lines import Parsed, parse_line
@@ -40,12 +41,13 @@ class Plan(Protocol):
     """What reading logs with rules looks like, whoever does it.
 
     What exports have lost is noted in `traps` and told at the end, unless `tells` is false: then
-    that is left to the caller.
+    that is left to the caller. `inputs` are what only an organisation has.
     """
 
     counts: Counts
     traps: Traps
     tells: bool
+    inputs: Inputs
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
         """Every match in the blocks, in their order; defects go to `report`, reading goes on."""
@@ -101,6 +103,7 @@ class _Reading(ABC):
         self._bound: dict[tuple[str, str, tuple[str, ...]], Bound] = {}
         self.traps = Traps()
         self.tells = True
+        self.inputs = NO_INPUTS
         self._next = Locator("", 0, 0, 0)  # where the next row of the last document would be
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
@@ -154,7 +157,8 @@ class _Reading(ABC):
         if index in bound.tests:
             return bound.tests[index]
         rule = self.rules[index]
-        fields = resolve(rule, bound.binding, self.taxonomy)
+        lacking = self.inputs.lacks(rule)
+        fields = None if lacking else resolve(rule, bound.binding, self.taxonomy)
         found = None
         if fields is not None:
             found = (rule, fields, self._predicate(rule, fields, bound.binding, bound.tie))
@@ -216,7 +220,7 @@ class _Reading(ABC):
             for row in read.rows:
                 self.counts.rows += 1
                 self.counts.saw(row.query)
-                yield row
+                yield self.inputs.enriched(row)
 
     def bound(self, row: Row) -> Bound:
         """What is known of the row's query: its binding and the rules that look at it."""

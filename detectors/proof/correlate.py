@@ -14,6 +14,7 @@ from molehunt.rule import RuleSet
 from molehunt.taxonomy import Taxonomy
 
 from ..correlating.correlator import EVERYTHING, Correlated, Correlator
+from ..enriching.inputs import NO_INPUTS, Inputs
 from ..findings.fold import Folder
 from ..findings.model import Finding
 from ..findings.organisation import Organisation
@@ -51,6 +52,7 @@ def correlate(
     binder: Binder,
     organisation: Organisation | None,
     joins: Sequence[Join] = (),
+    inputs: Inputs = NO_INPUTS,
 ) -> Correlations:
     """Run all correlations and joins over one scenario, by the engine, as a hunt does.
 
@@ -62,6 +64,7 @@ def correlate(
     referred = {reference for one in ruleset.correlations for reference in one.rules}
     referred |= {rule for one in joins for rule in one.uses}
     plan = compile_plan([r for r in ruleset.rules if r.id in referred], taxonomy, binder, scan="")
+    plan.inputs = inputs
     folder, seen = Folder(organisation), dict[str, set[Spot]]()
     logs = {scenario.path(log): log for log in scenario.kinds}
     problems: list[Problem] = []

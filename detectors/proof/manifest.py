@@ -21,7 +21,7 @@ KINDS = ("real", "published", "ordered", "invented")
 MANIFEST = "manifest.yml"
 _KEYS = {
     *("title", "kind", "provenance", "config", "logs", "fires", "near_misses", "timeline"),
-    *("organisation", "correlate"),
+    *("organisation", "correlate", "entities", "mmdb"),
 }
 
 
@@ -54,6 +54,7 @@ class Scenario:
     """One folder of recordings. `kinds` has each log's kind; `config` paths are joined to it, and
     so is `organisation`, whose approvals take events from correlations ("" without one). If not
     `correlate`, its rows are samples side by side that mean nothing together.
+    `entities` and `mmdb` are the inputs of `hunt` of that name.
     """
 
     name: str
@@ -65,6 +66,8 @@ class Scenario:
     near_misses: tuple[Expectation, ...]
     organisation: str = ""
     correlate: bool = True
+    entities: str | None = None
+    mmdb: tuple[str, ...] = ()
 
     def path(self, log: str) -> str:
         """The path of one of its logs."""
@@ -122,6 +125,8 @@ def load_scenario(path: str) -> tuple[Scenario | None, list[Problem]]:
         tuple(_expectations(data, "near_misses", path, kinds, problems)),
         os.path.join(folder, str(data["organisation"])) if data.get("organisation") else "",
         data.get("correlate", True) is not False,
+        os.path.join(folder, str(data["entities"])) if data.get("entities") else None,
+        tuple(os.path.join(folder, str(name)) for name in data.get("mmdb") or ()),
     )
     return scenario, problems
 

@@ -14,6 +14,7 @@ from molehunt.problems import Problem
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
+from ..enriching.inputs import NO_INPUTS, Inputs
 from ..matching.evaluate import View, belongs, evaluate
 from ..matching.plan import asks_removed, compile_plan
 from ..reading.inputs import blocks
@@ -49,10 +50,15 @@ class Observed:
 
 
 def observe(
-    scenario: Scenario, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder
+    scenario: Scenario,
+    rules: Sequence[Rule],
+    taxonomy: Taxonomy,
+    binder: Binder,
+    inputs: Inputs = NO_INPUTS,
 ) -> Observed:
     """Run the rules over one scenario. Broken log lines are problems there like anywhere."""
     plan = compile_plan(rules, taxonomy, binder, scan="")
+    plan.inputs = inputs
     fired: Fired = {}
     considered: Fired = {}
     problems: list[Problem] = []

@@ -15,14 +15,17 @@ from molehunt.problems import Severity
 from ..records import Locator, Row
 from . import (
     elastic,
+    entra,
     filebeat,
     fleet,
     okta,
     osquery,
     osquery_manager,
+    pages,
     shipped,
     splunk,
     tls,
+    workspace,
 )
 from .wrapping import Trap, Unwrapped
 
@@ -60,9 +63,9 @@ class Read(NamedTuple):
 
 
 # A module is a Reader: mypy cannot see that, so the names are bound one by one.
-READERS = (osquery, okta)
-WRAPPERS = (tls, elastic, filebeat, osquery_manager, splunk, fleet, shipped)
-MARKS = frozenset(mark for wrapper in WRAPPERS for mark in wrapper.MARKS)
+READERS = (osquery, okta, entra, workspace)
+WRAPPERS = (tls, elastic, filebeat, osquery_manager, splunk, fleet, pages, shipped)
+MARKS = frozenset(mark for one in (*WRAPPERS, entra, workspace) for mark in one.MARKS)
 
 # A line of osquery in a syslog line in a hit of a search is three deep.
 _DEPTH = 8

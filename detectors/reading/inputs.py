@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from molehunt.problems import Problem, Severity
 
+from ..enriching.entities import is_header
 from .lines import Located
 from .spread import Scanner, is_spread
 from .table import Records, has_json_cells, header_of
@@ -115,6 +116,9 @@ def shaped(
         yield from _documents(file, chunks)
     elif header_of(head):
         yield from _records(file, chunks, has_json_cells(head, whole))
+    elif _CSV_NAME.search(file) and is_header(head):
+        what, hint = "a list of people, not a log", "give it with --entities"
+        report(Problem(what, file, severity=Severity.WARNING, hint=hint))
     elif _CSV_NAME.search(file) and head.strip() and not _is_json(head):
         what = "CSV of no known export: its header names neither a host nor a raw event"
         report(Problem(what, file, 1, hint="docs/inputs.md lists what is read"))

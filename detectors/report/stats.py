@@ -9,6 +9,7 @@ from molehunt.rule import RuleSet
 from molehunt.taxonomy import Taxonomy
 
 from ..correlating.blind import blind_correlations
+from ..enriching.inputs import Inputs, lacking
 from ..matching.fields import resolve, why_not
 from ..matching.plan import Plan
 from ..records import Binding
@@ -49,9 +50,11 @@ def stats_lines(
     declared = sorted(binder.declared(), key=lambda binding: binding.query)
     yield f"queries in the log: {len(counts.queries)}"
     yield from _limited(_bound_lines(seen, counts.queries))
-    yield from _rules_lines(ruleset, seen, declared, configured, taxonomy)
+    yield from _rules_lines(ruleset, seen, declared, configured, taxonomy, plan.inputs)
     if ruleset.correlations:
-        yield from _correlation_lines(ruleset, [*declared, *seen], configured, taxonomy)
+        yield from _correlation_lines(
+            ruleset, [*declared, *seen], configured, taxonomy, plan.inputs
+        )
     yield from _unused_lines(ruleset, [*seen, *declared], taxonomy)
 
 
@@ -69,9 +72,15 @@ def _rules_lines(
     declared: list[Binding],
     configured: bool,
     taxonomy: Taxonomy,
+    inputs: Inputs,
 ) -> Iterator[str]:
     pool = [*declared, *seen]
-    reasons = [(rule, why_not(rule, pool, taxonomy)) for rule in ruleset.rules]
+    blind = [(rule, why) for rule in ruleset.rules if (why := lacking(rule, inputs))]
+    yield f"rules that cannot fire: no input: {len(blind)} of {len(ruleset.rules)}"
+    yield from _limited(f"  {rule.title} [{rule.id}]: {why}" for rule, why in blind)
+    reasons = [
+        (rule, why_not(rule, pool, taxonomy)) for rule in ruleset.rules if not inputs.lacks(rule)
+    ]
     silent = [(rule, why) for rule, why in reasons if why]
     word = "cannot fire on this schedule" if configured else "not seen in this log"
     yield f"rules {word}: {len(silent)} of {len(ruleset.rules)}"
@@ -87,9 +96,9 @@ def _rules_lines(
 
 
 def _correlation_lines(
-    ruleset: RuleSet, pool: list[Binding], configured: bool, taxonomy: Taxonomy
+    ruleset: RuleSet, pool: list[Binding], configured: bool, taxonomy: Taxonomy, inputs: Inputs
 ) -> Iterator[str]:
-    blind = blind_correlations(ruleset, pool, taxonomy)
+    blind = blind_correlations(ruleset, pool, taxonomy, inputs)
     word = "cannot fire on this schedule" if configured else "not possible in this log"
     yield f"correlations {word}: {len(blind)} of {len(ruleset.correlations)}"
     yield from _limited(f"  {one.title} [{one.id}]: {why}" for one, why in blind)

@@ -80,6 +80,21 @@ def _config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--entities",
+        metavar="FILE",
+        help="CSV of your people: host, user, groups, start_date, end_date, ship_to",
+    )
+    parser.add_argument(
+        "--mmdb",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="your own MaxMind-format database of countries or networks (repeatable)",
+    )
+
+
 def _hunt(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _command(commands, "hunt", "hunt through logs and show what was found")
     parser.add_argument(
@@ -90,6 +105,7 @@ def _hunt(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _rules(parser)
     _config(parser)
+    _inputs(parser)
     parser.add_argument(
         "--organisation", metavar="FILE", help="your organisation's file: host groups and approvals"
     )
@@ -148,6 +164,7 @@ def _explain(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _rules(parser)
     _config(parser)
+    _inputs(parser)
 
 
 def _test(commands: argparse._SubParsersAction[_Parser]) -> None:

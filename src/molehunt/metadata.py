@@ -24,6 +24,7 @@ class Metadata:
     tables: tuple[str, ...] = ()
     min_version: str = ""
     flags: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     blind_spots: tuple[str, ...] = ()
     validate: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ def parse_metadata(block: Any) -> Metadata:
         tables=tuple(needs.get("tables", ())),
         min_version=needs.get("min_version", ""),
         flags=tuple(needs.get("flags", ())),
+        inputs=tuple(needs.get("inputs", ())),
         blind_spots=tuple(block.get("blind_spots", ())),
         validate=tuple(block.get("validate", ())),
         next_steps=tuple(block.get("next_steps", ())),

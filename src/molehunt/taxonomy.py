@@ -45,6 +45,7 @@ class Store:
     name: str
     empty_is_null: bool
     text: tuple[str, ...]
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,16 @@ class Taxonomy:
 # What a correlation can ask of the rule that matched, instead of the row.
 SUBJECT = "molehunt.subject"
 PSEUDO_FIELDS = ("osquery.action", "osquery.name", "osquery.host", "osquery.counter")
+# What --mmdb and --entities add to the rows of sign-in logs (docs/inputs.md).
+ENRICHED_FIELDS = (
+    "source.geo.country_iso_code",
+    "source.as.number",
+    "source.as.organization.name",
+    "molehunt.entity.days_since_start",
+    "molehunt.entity.days_since_end",
+    "molehunt.entity.ship_to",
+    "molehunt.entity.groups",
+)
 PRODUCT_PLATFORM = {"linux": "linux", "macos": "darwin", "windows": "windows"}
 
 
@@ -136,7 +147,9 @@ def parse_spec(text: str) -> FieldSpec:
 def parse_taxonomy(data: Mapping[str, Any]) -> Taxonomy:
     """The parsed `taxonomy.yml` as values. Raises KeyError or TypeError on a wrong shape."""
     stores = {
-        name: Store(name, "empty" in entry["nothing"], tuple(entry["text"]))
+        name: Store(
+            name, "empty" in entry["nothing"], tuple(entry["text"]), entry.get("address", "")
+        )
         for name, entry in data["stores"].items()
     }
     infos = {

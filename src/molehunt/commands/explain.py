@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
+from molehunt.detectors.enriching.inputs import lacking, load_inputs
 from molehunt.detectors.matching.evaluate import View, belongs, evaluate
 from molehunt.detectors.matching.fields import resolve, why_not
 from molehunt.detectors.matching.plan import Bound, FastPlan, compile_plan
@@ -30,6 +31,9 @@ def run(options: Namespace) -> Exit:
     problems: list[Problem] = []
     binder = make_binder(options.config, problems)
     plan = compile_plan([rule], taxonomy(), binder, scan="")
+    plan.inputs = load_inputs(options.entities, options.mmdb, taxonomy().stores, problems)
+    if why := lacking(rule, plan.inputs):
+        print(f"cannot fire: {why} (--entities, --mmdb)")
     seen = 0
     for row in _rows(plan, options.event, problems):
         if seen:

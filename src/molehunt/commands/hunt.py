@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from molehunt.detectors.enriching.inputs import lacking, load_inputs
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
 from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.share import cores, sharing
@@ -60,9 +61,12 @@ def prepare(options: Namespace) -> Setup:
     ruleset = silenced(ruleset, joins)
     organisation = _organisation(options.organisation, ruleset, joins, configured)
     binder = make_binder(options.config, configured)
+    stores = taxonomy().stores
+    inputs = load_inputs(options.entities, options.mmdb, stores, configured)
     for problem in (*ruleset.problems, *configured):
         problems(problem)
     plan = _plan(options, ruleset, key, binder)
+    plan.inputs = inputs
     hunter = Hunter(plan, ruleset, organisation, span, joins)
     return Setup(ruleset, binder, plan, hunter, organisation, joins, problems)
 
@@ -80,7 +84,8 @@ def run(options: Namespace) -> Exit:
     ruleset, plan, problems = setup.ruleset, setup.plan, setup.problems
     if isinstance(plan, FastPlan) and plan.scan == "re2" and not options.quiet:
         print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
-    files = expand(options.paths, problems)
+    # The list of people may lie beside the logs.
+    files = [file for file in expand(options.paths, problems) if file != options.entities]
     merger, complete = Merger(ruleset, problems, setup.organisation, setup.joins), True
     try:
         for outcome in _outcomes(options, setup, files):
@@ -220,6 +225,9 @@ def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, merger: Merger, h
         parts.append(f"{counts.broken:,} broken lines")
     if approved:
         parts.append(f"{sum(approved.values()):,} matches approved")
+    blind = sum(bool(lacking(rule, plan.inputs)) for rule in ruleset.rules)
+    if blind:
+        parts.append(f"{blind} rules cannot fire: no input (--entities, --mmdb)")
     if hidden:
         parts.append(f"{hidden} findings below {options.level}")
     if isinstance(plan, FastPlan) and plan.skips:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
+from molehunt.detectors.enriching.inputs import Inputs, load_inputs
 from molehunt.detectors.findings.organisation import load_organisation
 from molehunt.detectors.proof.correlate import Correlations, correlate, prove_correlations
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
@@ -69,7 +70,11 @@ def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> 
     binder = make_binder(scenario.config, found)
     # A warning about the recording's own configuration is no defect of a rule.
     problems += [problem for problem in found if problem.severity is Severity.ERROR]
-    return observe(scenario, rules, taxonomy(), binder)
+    return observe(scenario, rules, taxonomy(), binder, _inputs(scenario, problems))
+
+
+def _inputs(scenario: Scenario, problems: list[Problem]) -> Inputs:
+    return load_inputs(scenario.entities, scenario.mmdb, taxonomy().stores, problems)
 
 
 def _correlate(
@@ -81,7 +86,8 @@ def _correlate(
         problems += [problem for problem in found if problem.severity is Severity.ERROR]
     # What is wrong with its configuration was told when the rules were proven.
     binder = make_binder(scenario.config, [])
-    return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins)
+    inputs = _inputs(scenario, [])
+    return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
 
 
 def _show_scenario(

@@ -1,0 +1,113 @@
+"""The optional inputs of a run: which there are, who needs them, what they add to a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from molehunt.problems import Problem, UsageError
+from molehunt.rule import Rule
+from molehunt.taxonomy import Store
+
+from ..records import Row, Scalar, Value
+from ..values import as_text, fold
+from .entities import Entity, load_entities
+from .mmdb import Database, open_database
+
+ENTITIES, COUNTRY, ASN = "entities", "mmdb_country", "mmdb_asn"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """`stores` are the taxonomy's, by the name of the reader; they say where the address is."""
+
+    entities: Mapping[str, Entity] | None = None
+    databases: tuple[Database, ...] = ()
+    stores: Mapping[str, Store] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What there is, in the words of `molehunt.needs.inputs`."""
+        found = set() if self.entities is None else {ENTITIES}
+        found |= {COUNTRY for one in self.databases if one.has_country}
+        return frozenset(found | {ASN for one in self.databases if one.has_asn})
+
+    def lacks(self, rule: Rule) -> tuple[str, ...]:
+        """The inputs that a rule needs and that are not there."""
+        if not rule.meta.inputs:
+            return ()
+        names = self.names
+        return tuple(name for name in rule.meta.inputs if name not in names)
+
+    def enriched(self, row: Row) -> Row:
+        """The row with what the inputs say of its account and address; others as they are."""
+        store = self.stores.get(row.source)
+        if store is None or not store.address:
+            return row
+        added = {**self._of_address(row.values.get(store.address)), **self._of_account(row)}
+        return row._replace(values={**row.values, **added}) if added else row
+
+    def _of_address(self, value: Value) -> dict[str, Value]:
+        address = value[0] if isinstance(value, tuple) and value else value
+        if not isinstance(address, str) or not self.databases:
+            return {}
+        found = [database.look_up(address) for database in self.databases]
+        values: dict[str, Scalar] = {
+            "source.geo.country_iso_code": _first(one.country for one in found),
+            "source.as.number": next((one.number for one in found if one.number is not None), None),
+            "source.as.organization.name": _first(one.organisation for one in found),
+        }
+        return {name: one for name, one in values.items() if one is not None}
+
+    def _of_account(self, row: Row) -> dict[str, Value]:
+        entity = self.entities.get(fold(row.user)) if self.entities and row.user else None
+        if entity is None:
+            return {}
+        at = row.event_at if row.event_at is not None else row.observed_at
+        values: dict[str, Value] = {
+            "molehunt.entity.days_since_start": None if at is None else entity.days_since_start(at),
+            "molehunt.entity.days_since_end": None if at is None else entity.days_since_end(at),
+            "molehunt.entity.ship_to": _several(entity.ship_to),
+            "molehunt.entity.groups": _several(entity.groups),
+        }
+        return {name: one for name, one in values.items() if one is not None}
+
+
+NO_INPUTS = Inputs()
+
+
+def lacking(rule: Rule, inputs: Inputs) -> str:
+    """Why a rule cannot fire for want of inputs, in words; "" if it has all."""
+    missing = inputs.lacks(rule)
+    return f"no input: {', '.join(map(as_text, missing))}" if missing else ""
+
+
+def load_inputs(
+    entities: str | None, mmdb: Sequence[str], stores: Mapping[str, Store], problems: list[Problem]
+) -> Inputs:
+    """Open what the user named. A file with defects is a problem; one that is not there is wrong
+    usage (UsageError)."""
+    for option, path in (("--entities", entities), *(("--mmdb", one) for one in mmdb)):
+        if path is not None and not Path(path).is_file():
+            raise UsageError(f"{option}: no such file: {path}")
+    known: Mapping[str, Entity] | None = None
+    if entities is not None:
+        known, found = load_entities(entities)
+        problems += found
+    databases = []
+    for path in mmdb:
+        database, found = open_database(path)
+        problems += found
+        if database is not None:
+            databases.append(database)
+    return Inputs(known, tuple(databases), stores)
+
+
+def _first(values: Iterable[str]) -> str | None:
+    return next((value for value in values if value), None)
+
+
+def _several(values: tuple[str, ...]) -> Value:
+    return (values[0] if len(values) == 1 else values) if values else None

@@ -163,6 +163,13 @@ def _test(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--show", metavar="SCENARIO", help="print what fires in a scenario, as manifest YAML"
     )
+    parser.add_argument(
+        "--mutate",
+        action="store_true",
+        help="take out or turn one condition at a time and show what no recording notices",
+    )
+    parser.add_argument("--format", choices=("table", "json", "junit"), default="table")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
 
 
 def _pack(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -57,6 +57,33 @@ def pick_correlations(correlations: Iterable[Correlation], wanted: str) -> list[
     return [one for one in correlations if _is_meant(one, wanted)]
 
 
+def choose(rules: Sequence[Rule], wanted: Sequence[str]) -> list[Rule]:
+    """The rules that any of the words means, each once; all without words.
+
+    Raises UsageError for a word that means none.
+    """
+    chosen: dict[str, Rule] = {}
+    for word in wanted:
+        found = pick(rules, word)
+        if not found:
+            raise UsageError(f"no rule with id, title or file '{word}'")
+        chosen |= {rule.id: rule for rule in found}
+    return list(chosen.values()) if wanted else list(rules)
+
+
+def put(path: str | None, text: str) -> None:
+    """Write a text to a file, or to stdout. Raises UsageError if the file cannot be written."""
+    if path is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8")
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"--output: {path}: {error.strerror}") from None
+
+
 def _is_meant(rule: Rule | Correlation, wanted: str) -> bool:
     word = wanted.casefold()
     return bool(

@@ -13,17 +13,21 @@ from ..exits import Exit
 from ..problems import Problem, Severity, UsageError
 from ..rule import Rule
 from ..taxonomy import taxonomy
-from .common import load, make_binder, pick, show
+from .common import choose, load, make_binder, show
 
 
 def run(options: Namespace) -> Exit:
     """Prove the named rules, or all; exit with BAD_INPUT if any proof fails."""
+    if options.mutate:
+        from . import mutate
+
+        return mutate.run(options)
     ruleset = load(options.rules)
     problems: list[Problem] = list(ruleset.problems)
     scenarios, found = load_scenarios(options.recordings)
     problems += found
     rules = list(ruleset.rules)
-    chosen = _chosen(rules, options.only)
+    chosen = choose(rules, options.only)
     if options.show:
         return _show_scenario(options.show, scenarios, rules)
     observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
@@ -35,18 +39,6 @@ def run(options: Namespace) -> Exit:
     if not proofs:
         problems.append(Problem("no rules to prove"))
     return show(problems)
-
-
-def _chosen(rules: list[Rule], wanted: list[str]) -> list[Rule]:
-    if not wanted:
-        return rules
-    chosen: dict[str, Rule] = {}
-    for word in wanted:
-        found = pick(rules, word)
-        if not found:
-            raise UsageError(f"no rule with id, title or file '{word}'")
-        chosen |= {rule.id: rule for rule in found}
-    return list(chosen.values())
 
 
 def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> Observed:

@@ -29,6 +29,7 @@ class Metadata:
     next_steps: tuple[str, ...] = ()
     context_only: bool = False
     removed: bool = False
+    behaviours: tuple[str, ...] = ()
 
 
 def parse_metadata(block: Any) -> Metadata:
@@ -46,6 +47,7 @@ def parse_metadata(block: Any) -> Metadata:
         next_steps=tuple(block.get("next_steps", ())),
         context_only=block.get("context_only", False),
         removed=block.get("removed", False),
+        behaviours=tuple(block.get("behaviours", ())),
     )
 
 

@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     _hunt(commands)
     _explain(commands)
     _test(commands)
+    _coverage(commands)
     _pack(commands)
     _lock(commands)
     return parser
@@ -169,6 +170,24 @@ def _test(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="take out or turn one condition at a time and show what no recording notices",
     )
     parser.add_argument("--format", choices=("table", "json", "junit"), default="table")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+
+
+def _coverage(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "coverage", "show which behaviours the rules cover, and how proven")
+    _rules(parser)
+    parser.add_argument(
+        "--recordings",
+        default="tests/recordings",
+        metavar="FOLDER",
+        help="where the recordings lie that prove the rules",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("table", "markdown", "html", "json", "navigator"),
+        default="table",
+        help="html is a page with every rule; navigator is a layer for the ATT&CK Navigator",
+    )
     parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
 
 

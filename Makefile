@@ -21,7 +21,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack picture clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack coverage mutation picture clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -31,6 +31,8 @@ help:
 	@echo 'make differential  compare the engines on a million generated pairs (long)'
 	@echo 'make lock          bring the rule lock file up to date'
 	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
+	@echo 'make coverage      bring docs/coverage.md up to date'
+	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
 	@echo 'make picture       draw the picture of the README again'
 	@echo 'make clean         remove what these made'
 
@@ -69,6 +71,12 @@ lock: $(INSTALLED)
 
 pack: $(INSTALLED)
 	$(VENV)/bin/molehunt pack --output backends/osquery/molehunt.conf
+
+coverage: $(INSTALLED)
+	$(VENV)/bin/molehunt coverage --format markdown --output docs/coverage.md
+
+mutation: $(INSTALLED)
+	$(PY) docs/mutation.py
 
 picture: $(INSTALLED)
 	$(PY) docs/picture.py

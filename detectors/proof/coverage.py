@@ -11,7 +11,8 @@ from molehunt.levels import Level
 from molehunt.rule import Rule, RuleSet
 from molehunt.taxonomy import PRODUCT_PLATFORM
 
-from .manifest import KINDS, Scenario
+from .manifest import KINDS, Scenario, Spot
+from .mutate import Seen
 
 ALERTS = "covered"
 CONTEXT = "context"
@@ -24,13 +25,14 @@ class Covering:
     """A rule or correlation with where it applies and how it is proven.
 
     `positives` and `near_misses` count recorded rows by kind, as the manifests list them
-    (`molehunt test` holds them to it). `alerts` is false for observations and for context.
+    (`molehunt test` holds them to it); `on` has the kinds of the positives by system.
     """
 
     rule: Rule | Correlation
     systems: tuple[str, ...]
     positives: Mapping[str, int]
     near_misses: Mapping[str, int]
+    on: Mapping[str, frozenset[str]]
 
     @property
     def alerts(self) -> bool:
@@ -42,6 +44,10 @@ class Covering:
         """The strongest kind of row on which it must fire; "" if none is recorded."""
         return next((kind for kind in KINDS if self.positives.get(kind)), "")
 
+    def proof_on(self, system: str) -> str:
+        """The same for the rows of one system."""
+        return next((kind for kind in KINDS if kind in self.on.get(system, ())), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -49,6 +55,7 @@ class Cell:
     (observations only), `gap` (it could be seen, no rule looks) or `blind` (nothing shows it)."""
 
     state: str
+    system: str
     rules: tuple[Covering, ...] = ()
 
     @property
@@ -57,7 +64,15 @@ class Cell:
         best proven."""
         if not self.rules:
             return None
-        return max(self.rules, key=lambda one: (one.alerts, one.rule.level, _strength(one.proof)))
+        return max(
+            self.rules,
+            key=lambda one: (one.alerts, one.rule.level, _strength(one.proof_on(self.system))),
+        )
+
+    @property
+    def proof(self) -> str:
+        """How the best rule is proven on this system; "" if it is not."""
+        return self.best.proof_on(self.system) if self.best else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +88,14 @@ class Coverage:
 
 
 def coverage(
-    ruleset: RuleSet, catalogue: Sequence[Behaviour], scenarios: Iterable[Scenario]
+    ruleset: RuleSet,
+    catalogue: Sequence[Behaviour],
+    scenarios: Iterable[Scenario],
+    recorded: Iterable[Seen],
 ) -> Coverage:
-    """Join rules and behaviours. A correlation that names no behaviour is held against those of its
-    rules."""
+    """Join rules and behaviours. `recorded` are the rows of the scenarios: they tell systems."""
     listed = list(scenarios)
+    places = _places(recorded)
     by_id = {rule.id: rule for rule in ruleset.both}
     covering = tuple(
         Covering(
@@ -85,6 +103,7 @@ def coverage(
             tuple(_systems(rule, by_id)),
             _counted(rule.id, listed, "fires"),
             _counted(rule.id, listed, "near_misses"),
+            _on(rule.id, listed, places),
         )
         for rule in ruleset.both
     )
@@ -115,8 +134,8 @@ def _cell(behaviour: Behaviour, system: str, covering: Sequence[Covering]) -> Ce
         if behaviour.id in one.rule.meta.behaviours and system in one.systems
     )
     if rules:
-        return Cell(ALERTS if any(one.alerts for one in rules) else CONTEXT, rules)
-    return Cell(GAP if system in behaviour.sees else BLIND)
+        return Cell(ALERTS if any(one.alerts for one in rules) else CONTEXT, system, rules)
+    return Cell(GAP if system in behaviour.sees else BLIND, system)
 
 
 def _systems(rule: Rule | Correlation, by_id: Mapping[str, Rule | Correlation]) -> Iterator[str]:
@@ -148,6 +167,39 @@ def _counted(rule: str, scenarios: Sequence[Scenario], which: str) -> dict[str, 
             kind = scenario.kinds[spot.log]
             counts[kind] = counts.get(kind, 0) + 1
     return counts
+
+
+def _places(recorded: Iterable[Seen]) -> dict[tuple[str, Spot], str]:
+    """The system of each row: that of its query, or else the only one of its scenario."""
+    places: dict[tuple[str, Spot], str] = {}
+    unsure: list[tuple[str, Spot]] = []
+    found: dict[str, set[str]] = {}
+    for seen in recorded:
+        key = (seen.scenario.folder, seen.spot)
+        platforms = seen.bound.binding.platforms
+        if seen.row.source != "osquery":
+            places[key] = SIGN_IN
+        elif len(platforms) == 1:
+            places[key] = next(iter(platforms))
+            found.setdefault(key[0], set()).add(places[key])
+        else:
+            unsure.append(key)
+    for folder, spot in unsure:
+        if len(found.get(folder, ())) == 1:
+            places[folder, spot] = next(iter(found[folder]))
+    return places
+
+
+def _on(
+    rule: str, scenarios: Sequence[Scenario], places: Mapping[tuple[str, Spot], str]
+) -> dict[str, frozenset[str]]:
+    kinds: dict[str, set[str]] = {}
+    for scenario in scenarios:
+        for spot in {s for one in scenario.fires if one.rule == rule for s in one.spots}:
+            system = places.get((scenario.folder, spot))
+            if system is not None:
+                kinds.setdefault(system, set()).add(scenario.kinds[spot.log])
+    return {system: frozenset(found) for system, found in kinds.items()}
 
 
 def _strength(kind: str) -> int:

@@ -28,7 +28,7 @@ def cell_words(cell: Cell) -> str:
         return cell.state
     count = len(cell.rules)
     many = f"{count} rule{'' if count == 1 else 's'}"
-    return f"{best.rule.level}, {many}, {best.proof or 'not proven'}"
+    return f"{best.rule.level}, {many}, {cell.proof or 'not proven here'}"
 
 
 def coverage_lines(found: Coverage) -> Iterator[str]:
@@ -99,6 +99,7 @@ def coverage_json(found: Coverage) -> dict[str, Any]:
                 "behaviours": list(one.rule.meta.behaviours),
                 "techniques": list(one.rule.techniques),
                 "proof": one.proof,
+                "proof_on": {system: one.proof_on(system) for system in one.systems},
                 "positives": dict(one.positives),
                 "near_misses": dict(one.near_misses),
             }
@@ -161,7 +162,8 @@ def coverage_markdown(found: Coverage) -> Iterator[str]:
     yield (
         "Made by `make coverage` from the rules, `rules/behaviours.yml` and the manifests of the "
         "recordings; do not edit. A cell has the highest level, the number of rules, and the "
-        "strongest kind of recorded row on which the best of them fires (docs/recordings.md). "
+        "strongest kind of row recorded on that system on which the best of them fires "
+        "(docs/recordings.md). "
         "`gap`: it could be seen there, and no rule looks. `blind`: no table and no sign-in log shows "
         "it. An observation (low, informational) never alerts alone. Recordings are no detection rate."
     )

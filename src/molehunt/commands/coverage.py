@@ -9,11 +9,13 @@ from pathlib import Path
 
 from molehunt.detectors.proof.coverage import Coverage, coverage
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
+from molehunt.detectors.proof.mutate import read_rows
 
 from ..behaviours import behaviours
 from ..exits import Exit
 from ..problems import Problem, Severity
-from .common import load, put, show
+from ..taxonomy import taxonomy
+from .common import load, make_binder, put, show
 
 
 def run(options: Namespace) -> Exit:
@@ -28,7 +30,12 @@ def run(options: Namespace) -> Exit:
         what = "no such folder, so no rule counts as proven here"
         hint = "name the folder with --recordings"
         problems.append(Problem(what, options.recordings, hint=hint, severity=Severity.WARNING))
-    covered = coverage(ruleset, behaviours(), scenarios)
+    recorded = (
+        seen
+        for scenario in scenarios
+        for seen in read_rows(scenario, taxonomy(), make_binder(scenario.config, []))
+    )
+    covered = coverage(ruleset, behaviours(), scenarios, recorded)
     for one, name in covered.unknown:
         line = one.rule.lines.get(("molehunt", "behaviours"))
         what = f"names a behaviour that does not exist: {name}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 
+from molehunt.detectors.proof.cases import Case, cases
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
-from molehunt.detectors.proof.prove import Observed, observe, prove
-from molehunt.detectors.report.proofs import manifest_yaml, proof_lines
+from molehunt.detectors.proof.prove import Observed, RuleProof, observe, prove
+from molehunt.detectors.report.proofs import manifest_yaml, proof_lines, proofs_json, proofs_junit
 
 from ..exits import Exit
 from ..problems import Problem, Severity, UsageError
 from ..rule import Rule
 from ..taxonomy import taxonomy
-from .common import choose, load, make_binder, show
+from .common import choose, load, make_binder, put, show
 
 
 def run(options: Namespace) -> Exit:
@@ -32,13 +34,24 @@ def run(options: Namespace) -> Exit:
         return _show_scenario(options.show, scenarios, rules)
     observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
     proofs, others = prove(chosen, observed, {rule.id: rule for rule in rules})
-    for line in proof_lines(proofs):
-        print(line)
+    if options.format == "table":
+        put(options.output, "\n".join(proof_lines(proofs)) + "\n")
+    else:
+        loading = Case("rules and manifests load", None, "", options.recordings, tuple(problems))
+        known = {rule.id: rule for rule in rules}
+        listed = [loading, *cases(chosen, observed, proofs, known)]
+        put(options.output, _written(options.format, proofs, listed))
     problems += others
     problems += [problem for proof in proofs for problem in proof.problems]
     if not proofs:
         problems.append(Problem("no rules to prove"))
     return show(problems)
+
+
+def _written(kind: str, proofs: list[RuleProof], listed: list[Case]) -> str:
+    if kind == "junit":
+        return proofs_junit(listed)
+    return json.dumps(proofs_json(proofs, listed), indent=2) + "\n"
 
 
 def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> Observed:

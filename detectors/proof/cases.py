@@ -49,5 +49,9 @@ def cases(
     for proof in proofs:
         counted = replace(proof, problems=[])
         yield Case(
-            f"{proof.rule.title} is proven", proof.rule, "", proof.rule.path, tuple(lacking(counted))
+            f"{proof.rule.title} is proven",
+            proof.rule,
+            "",
+            proof.rule.path,
+            tuple(lacking(counted)),
         )

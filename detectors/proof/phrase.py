@@ -111,15 +111,14 @@ def changes(phrase: Phrase, names: list[str]) -> Iterator[tuple[str, Phrase]]:
             yield f"{phrase.word} -> {other} in '{written(phrase)}'", Join(other, phrase.parts)
             for index, part in enumerate(phrase.parts):
                 left = (*phrase.parts[:index], *phrase.parts[index + 1 :])
-                yield f"'{written(part)}' removed", left[0] if len(left) == 1 else Join(
-                    phrase.word, left
+                yield (
+                    f"'{written(part)}' removed",
+                    left[0] if len(left) == 1 else Join(phrase.word, left),
                 )
                 for what, new in changes(part, names):
                     yield (
                         what,
-                        Join(
-                            phrase.word, (*phrase.parts[:index], new, *phrase.parts[index + 1 :])
-                        ),
+                        Join(phrase.word, (*phrase.parts[:index], new, *phrase.parts[index + 1 :])),
                     )
         case Negation():
             yield f"not removed before '{written(phrase.part)}'", phrase.part
@@ -128,8 +127,9 @@ def changes(phrase: Phrase, names: list[str]) -> Iterator[tuple[str, Phrase]]:
         case Several():
             if len(meant(phrase.pattern, names)) > 1:
                 other = "all" if phrase.word == "1" else "1"
-                yield f"{phrase.word} -> {other} of {phrase.pattern}", Several(
-                    other, phrase.pattern
+                yield (
+                    f"{phrase.word} -> {other} of {phrase.pattern}",
+                    Several(other, phrase.pattern),
                 )
         case Name():
             pass

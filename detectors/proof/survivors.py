@@ -67,7 +67,9 @@ def stale(
         elif found is None or found.problems:
             continue
         elif name not in {verdict.mutant.name for verdict in found.verdicts}:
-            yield Problem(f"reason for a mutant that the rule does not have: {name}", path, line, rule)
+            yield Problem(
+                f"reason for a mutant that the rule does not have: {name}", path, line, rule
+            )
         else:
             killer = next(v.killed_by for v in found.verdicts if v.mutant.name == name)
             if killer is not None:

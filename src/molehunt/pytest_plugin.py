@@ -39,7 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The two settings of the configuration file."""
     text = "folder of molehunt recordings, from the root directory; empty: nothing is proven"
     parser.addini(RECORDINGS, text, default="")
-    text = "Sigma rule files and folders to prove, from the root directory (default: molehunt's own)"
+    text = (
+        "Sigma rule files and folders to prove, from the root directory (default: molehunt's own)"
+    )
     parser.addini(RULES, text, type="linelist", default=[])
 
 
@@ -243,7 +245,9 @@ def _held(rule: Rule, scenario: Scenario, seen: Observed) -> Iterator[str]:
     missed = {s for one in scenario.near_misses if one.rule == rule.id for s in one.spots}
     fired = seen.fired.get(rule.id, set())
     odd = sorted((wanted ^ fired) | (missed & fired))[:EXPLAINED]
-    rows = {row.spot: row for row in read_rows(scenario, taxonomy(), make_binder(scenario.config, []))}
+    rows = {
+        row.spot: row for row in read_rows(scenario, taxonomy(), make_binder(scenario.config, []))
+    }
     for spot in odd:
         yield ""
         if spot in rows:

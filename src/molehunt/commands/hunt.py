@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
+from molehunt.detectors.findings.shadow import Counts as Shadowed
+from molehunt.detectors.findings.shadow import shown as without_shadowed
 from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.share import cores, sharing
 from molehunt.detectors.hunting.work import Hunter, Outcome, Problems, Span
@@ -46,6 +48,7 @@ class Setup:
     plan: Plan
     hunter: Hunter
     problems: Problems
+    organisation: Organisation | None = None
 
 
 def prepare(options: Namespace) -> Setup:
@@ -59,7 +62,8 @@ def prepare(options: Namespace) -> Setup:
     for problem in (*ruleset.problems, *configured):
         problems(problem)
     plan = _plan(options, ruleset, key, binder)
-    return Setup(ruleset, binder, plan, Hunter(plan, ruleset, organisation, span), problems)
+    hunter = Hunter(plan, ruleset, organisation, span)
+    return Setup(ruleset, binder, plan, hunter, problems, organisation)
 
 
 def make_hunter(options: Namespace) -> Hunter:
@@ -85,14 +89,24 @@ def run(options: Namespace) -> Exit:
         complete = False
     if not complete:
         problems(Problem("interrupted: this is what was found so far"))
-    findings = merger.findings()
+    subjects = {rule.id: rule.meta.subject for rule in ruleset.both}
+    findings, shadowed = without_shadowed(merger.findings(), setup.organisation, subjects)
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]
-    write(options, shown, _run(ruleset, files, merger, problems, complete))
+    write(
+        options,
+        shown,
+        {
+            **_run(ruleset, files, merger, problems, complete),
+            "shadow": _shadow(shadowed),
+        },
+    )
     if options.stats:
         plan.counts = merger.counts
         write_stats(sys.stderr, plan, ruleset, setup.binder, bool(options.config), taxonomy())
     elif not options.quiet:
         _summary(options, plan, ruleset, merger, len(findings) - len(shown))
+        if shadowed:
+            print(f"{sum(shadowed.values()):,} findings in shadow", file=sys.stderr)
     if problems.more:
         problems.kept.append(Problem(f"{problems.more} more problems were counted, not kept"))
     code = show(problems.kept)
@@ -172,9 +186,16 @@ def _organisation(
     if not Path(path).is_file():
         raise UsageError(f"--organisation: no such file: {path}")
     organisation, found = load_organisation(path)
-    known = [name for rule in ruleset.rules for name in (rule.meta.subject, rule.id)]
+    known = [name for rule in ruleset.both for name in (rule.meta.subject, rule.id)]
     problems += [*found, *organisation.unknown_names(known)]
     return organisation
+
+
+def _shadow(counts: Shadowed) -> list[dict[str, object]]:
+    return [
+        {"subject": subject, "owner": owner, "findings": count}
+        for (subject, owner), count in sorted(counts.items())
+    ]
 
 
 def _run(

@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _explain(commands)
     _test(commands)
     _coverage(commands)
+    _baseline(commands)
     _pack(commands)
     _lock(commands)
     return parser
@@ -189,6 +190,25 @@ def _coverage(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="html is a page with every rule; navigator is a layer for the ATT&CK Navigator",
     )
     parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+
+
+def _baseline(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "baseline", "measure over your own logs how noisy each rule is")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="log file or folder, or -")
+    _rules(parser)
+    _config(parser)
+    parser.add_argument(
+        "--organisation",
+        metavar="FILE",
+        help="your organisation's file: what it approves is no noise",
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+    parser.add_argument(
+        "--draft", metavar="FILE", help="write a draft of the organisation's file; never overwrites"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(since=None, until=None)
 
 
 def _pack(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -138,7 +138,7 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
         _tune(setup.plan, files)
     if jobs == 1:
         with progress(total if known else None, options.quiet) as advance:
-            yield from _alone(setup.hunter, files, advance)
+            yield from alone(setup.hunter, files, advance)
         return
     parts = [part for file in files for part in parts_of(file, PART_BYTES)]
     with (
@@ -152,7 +152,8 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
                 advance.done(outcome.part.file)
 
 
-def _alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcome]:
+def alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcome]:
+    """What the files hold, read by this process."""
     for file in files:
         for outcome in hunter.hunt(
             Part(file), lambda block: advance(block.file, block.offset + len(block.data))

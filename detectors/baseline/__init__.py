@@ -1,1 +1,1 @@
-"""How noisy the rules are over an organisation's own logs, held against what their levels promise."""
+"""How noisy the rules are over an organisation's own logs, against what their levels promise."""

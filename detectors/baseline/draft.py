@@ -18,8 +18,8 @@ DAYS = 90
 def draft_lines(found: Sequence[Rate], today: date) -> Iterator[str]:
     """YAML lines. `today` (UTC) decides the absolute end dates."""
     until = today + timedelta(days=DAYS)
-    yield "# A draft made by molehunt baseline. Look at each host before you approve anything: what is"
-    yield "# normal here may also be what you are looking for. An entry counts only once owner and reason"
+    yield "# A draft made by molehunt baseline. Look at each host before you approve: what is"
+    yield "# normal here may be what you look for. An entry counts only once owner and reason"
     yield "# are filled in; delete the others. docs/findings.md describes the file."
     subjects = list(_by_subject(one for one in found if one.findings and one.budget is not None))
     yield "groups:" if subjects else "groups: {}"
@@ -41,7 +41,8 @@ def draft_lines(found: Sequence[Rate], today: date) -> Iterator[str]:
     noisy = [one for one in found if one.verdict == OVER]
     yield "shadow:" if noisy else "shadow: []"
     for one in noisy:
-        yield f"    # {one.rule.title}: {one.rate:,.2f} per 1,000 devices and week, budget {one.budget:g}"
+        rate = f"{one.rate:,.2f} per 1,000 devices and week, budget {one.budget:g}"
+        yield f"    # {one.rule.title}: {rate}"
         yield f"    - what: {_text(one.rule.id)}"
         yield "      owner:"
         yield "      reason:"

@@ -1,7 +1,7 @@
 """Findings per 1,000 devices and week, held against the budget of the rule's level.
 
-With few device-weeks a count says little, so the verdict rests on exact Poisson bounds (Garwood 1936,
-"Fiducial limits for the Poisson distribution"), each one-sided at 95 %.
+With few device-weeks a count says little, so the verdict rests on exact Poisson bounds (Garwood
+1936, "Fiducial limits for the Poisson distribution"), each one-sided at 95 %.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ NONE = "no budget"
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One rule's findings. `rate`, `low` and `high` are per 1,000 devices and week; `budget` is None
-    for observations and context. `hosts` are identifiers; `top` are values with their number of
-    findings."""
+    """One rule's findings. `rate`, `low` and `high` are per 1,000 devices and week; `budget` is
+    None for observations and context. `hosts` are identifiers; `top` are values with their number
+    of findings."""
 
     rule: Rule | Correlation
     findings: int
@@ -59,8 +59,8 @@ class Rate:
 def rates(
     rules: Iterable[Rule | Correlation], findings: Iterable[Finding], device_weeks: float
 ) -> list[Rate]:
-    """A rate for each rule that could alert or did find something; the highest level first, then the
-    noisiest. `device_weeks` must be above 0."""
+    """A rate for each rule that could alert or did find something; the highest level first, then
+    the noisiest. `device_weeks` must be above 0."""
     by_rule: dict[str, list[Finding]] = {}
     for finding in findings:
         by_rule.setdefault(finding.rule, []).append(finding)

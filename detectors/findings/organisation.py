@@ -101,7 +101,7 @@ class Organisation:
         return None
 
     def unknown_names(self, known: Iterable[str]) -> list[Problem]:
-        """A warning for each name in the file that is not in `known`, the rules' subjects and ids."""
+        """A warning for each name that is not in `known`, the rules' subjects and ids."""
         there = {name.casefold() for name in known}
         entries = [("approval", one.what, one.line) for one in self.approvals]
         entries += [("shadow", one.what, one.line) for one in self.shadows]

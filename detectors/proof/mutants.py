@@ -14,7 +14,7 @@ from molehunt.conditions import Condition, fields_of
 from molehunt.rule import Rule
 from molehunt.yamlfile import KeyPath
 
-from .phrase import Name, Phrase, Several, changes, leaves, meant, parse, written
+from .phrase import Name, Phrase, Several, asks, changes, leaves, meant, parse, written
 
 # A modifier and what it is turned into; the empty one is left out.
 _TURNED = {
@@ -35,11 +35,13 @@ Changed = tuple[str, KeyPath, Any]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A rule changed in one thing. `name` says in what; `line` is that of the file, or None."""
+    """A rule changed in one thing. `name` says in what; `line` is that of the file, or None. It is
+    `near` if it still asks for something, so that what it lets in is near to the rule."""
 
     name: str
     line: int | None
     rule: Rule
+    near: bool
 
 
 def mutants(rule: Rule) -> Iterator[Mutant]:
@@ -52,11 +54,13 @@ def mutants(rule: Rule) -> Iterator[Mutant]:
         return
     seen: set[str] = set()
     for name, place, changed in _changed(detection):
+        near = not name.startswith("condition: and -> or") and all(map(asks, _phrases(changed)))
         conditions = conditions_of(changed)
         if conditions is None or name in seen:
             continue
         seen.add(name)
-        yield Mutant(name, _line(rule, ("detection", *place)), with_conditions(rule, conditions))
+        line = _line(rule, ("detection", *place))
+        yield Mutant(name, line, with_conditions(rule, conditions), near)
 
 
 def with_conditions(rule: Rule, conditions: tuple[Condition, ...]) -> Rule:
@@ -93,7 +97,7 @@ def _changed(detection: Mapping[str, Any]) -> Iterator[Changed]:
             yield f"{name}{what}", (name, *place), {**detection, name: new}
     listed = detection.get("condition")
     texts = listed if isinstance(listed, list) else [listed]
-    phrases = [parse(text) if isinstance(text, str) else None for text in texts]
+    phrases = _phrases(detection)
     for name in _removable(phrases, names):
         left = {key: value for key, value in detection.items() if key != name}
         yield f"{name} removed", (name,), left
@@ -102,6 +106,12 @@ def _changed(detection: Mapping[str, Any]) -> Iterator[Changed]:
             new = [*texts[:index], written(changed), *texts[index + 1 :]]
             condition = new if isinstance(listed, list) else new[0]
             yield f"condition: {what}", ("condition",), {**detection, "condition": condition}
+
+
+def _phrases(detection: Mapping[str, Any]) -> list[Phrase | None]:
+    listed = detection.get("condition")
+    texts = listed if isinstance(listed, list) else [listed]
+    return [parse(text) if isinstance(text, str) else None for text in texts]
 
 
 def _removable(phrases: list[Phrase | None], names: list[str]) -> Iterator[str]:

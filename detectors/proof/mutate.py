@@ -1,4 +1,4 @@
-"""Mutation: is every condition of a rule needed by some recording?
+"""Mutation: which conditions of a rule some recording needs, and which none does.
 
 A mutant is killed if its verdict on any recorded row differs from the rule's, since the manifests
 say of every row whether the rule fires on it. Rows are parsed once and shared by all rules; rows
@@ -115,7 +115,8 @@ def mutate(
         where = None if killer is None else killer.scenario.path(killer.spot.log)
         place = None if killer is None else f"{where}:{killer.spot.line}"
         found.verdicts.append(Verdict(mutant, place))
-        let_in |= {_key(seen) for seen in near_rows if judge.holds(mutant.rule, seen)}
+        if mutant.near:
+            let_in |= {_key(seen) for seen in near_rows if judge.holds(mutant.rule, seen)}
     for _, looser in loosened(conditions) if near - let_in else ():
         loose = with_conditions(rule, looser)
         let_in |= {_key(seen) for seen in near_rows if judge.holds(loose, seen)}
@@ -243,7 +244,7 @@ def far_problems(found: Mutation) -> Iterator[Problem]:
     for path, expectation in found.far_misses:
         spot = expectation.spots[0]
         yield Problem(
-            f"near miss {spot.log}:{spot.line} kills nothing: no change of one condition lets it in",
+            f"near miss {spot.log}:{spot.line} kills nothing: no one change lets it in",
             path,
             rule=found.rule.id,
             hint="let it differ from the positive in the one thing that the rule is about",

@@ -142,6 +142,17 @@ def meant(pattern: str, names: list[str]) -> list[str]:
     return [name for name in names if fnmatchcase(name, pattern)]
 
 
+def asks(phrase: Phrase | None) -> bool:
+    """Whether a condition asks for anything, and does not only rule out."""
+    match phrase:
+        case Join():
+            return any(map(asks, phrase.parts))
+        case Negation():
+            return False
+        case _:
+            return True
+
+
 def leaves(phrase: Phrase) -> Iterator[Several | Name]:
     """The names and patterns in it."""
     match phrase:

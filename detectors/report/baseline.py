@@ -16,10 +16,12 @@ FORMAT = "molehunt.baseline/1"
 def baseline_lines(found: Sequence[Rate], census: Census) -> Iterator[str]:
     """What was measured, then a line for each rule with findings and its top values."""
     weeks = census.device_weeks
-    yield f"{len(census.hosts):,} hosts, {len(census.days):,} days of hosts = {weeks:,.1f} device-weeks"
+    days = f"{len(census.days):,} days of hosts"
+    yield f"{len(census.hosts):,} hosts, {days} = {weeks:,.1f} device-weeks"
     yield ""
     yield f"{'per 1,000 devices and week':>36}"
-    yield f"{'findings':>8}  {'hosts':>6}  {'rate (95 % bounds)':>28}  {'budget':>7}  verdict    rule"
+    head = f"{'rate (95 % bounds)':>28}  {'budget':>7}  {'verdict':<9}"
+    yield f"{'findings':>8}  {'hosts':>6}  {head}  rule"
     for one in found:
         if not one.findings:
             continue

@@ -163,9 +163,9 @@ def coverage_markdown(found: Coverage) -> Iterator[str]:
         "Made by `make coverage` from the rules, `rules/behaviours.yml` and the manifests of the "
         "recordings; do not edit. A cell has the highest level, the number of rules, and the "
         "strongest kind of row recorded on that system on which the best of them fires "
-        "(docs/recordings.md). "
-        "`gap`: it could be seen there, and no rule looks. `blind`: no table and no sign-in log shows "
-        "it. An observation (low, informational) never alerts alone. Recordings are no detection rate."
+        "(docs/recordings.md). `gap`: it could be seen there, and no rule looks. `blind`: no table "
+        "and no sign-in log shows it. An observation (low, informational) never alerts alone. "
+        "Recordings are no detection rate."
     )
     yield ""
     yield from (f"- {line}" for line in totals(found) if not line.startswith(" "))

@@ -6,7 +6,8 @@ It wakes up only where pytest's configuration names recordings:
     molehunt_recordings = "recordings"
     molehunt_rules = ["rules"]
 
-Then every `manifest.yml` below that folder is a file of tests, one item for each rule and recording.
+Then every `manifest.yml` below that folder is a file of tests, one item for each rule and
+recording.
 Nothing heavy is imported before the first item is collected: every pytest run on the machine loads
 this module.
 """
@@ -21,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from molehunt.detectors.proof.cases import Case
     from molehunt.detectors.proof.manifest import Scenario
     from molehunt.detectors.proof.prove import Observed
     from molehunt.problems import Problem
@@ -175,7 +175,7 @@ class _Manifest(pytest.File):
         yield _Item.from_parent(self, name=f"every other rule stays quiet [{name}]", rule=None)
 
 
-class _Failed(Exception):  # noqa: N818 - what pytest is told, not an error of ours
+class _Failed(Exception):
     """An item that does not hold, with all that is to be said."""
 
 

@@ -1,4 +1,4 @@
-"""`molehunt baseline`: how noisy is each rule over these logs, against what its level promises?"""
+"""`molehunt baseline`: how noisy each rule is over these logs, against what its level promises."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(options: Namespace) -> Exit:
 
 
 def _draft(path: str, text: str) -> None:
-    """Write a new file. Raises UsageError if it is there already: it may hold what people signed."""
+    """Write a new file. Raises UsageError if it is there already: people may have signed it."""
     try:
         with open(path, "x", encoding="utf-8", newline="") as file:
             file.write(text)

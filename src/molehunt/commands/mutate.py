@@ -1,4 +1,4 @@
-"""`molehunt test --mutate`: which conditions of the rules does no recording need?"""
+"""`molehunt test --mutate`: the conditions of the rules that no recording needs."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def survivors(options: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[i
 def test_each_row_kills_what_only_it_can(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With all near misses nothing survives; without one of them, just what it would have killed."""
+    """With all near misses nothing survives; without one, just what it would have killed."""
     # "other" stands in for "longer", which without it kills a second one.
     every = ["longer", "idle", "other", "local"]
     needed = {
@@ -138,7 +138,7 @@ def test_a_row_that_is_merely_elsewhere_is_no_near_miss(
 def test_a_reason_is_for_a_survivor_and_only_for_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A reason excuses; one for a killed, unknown or foreign mutant, or an empty one, is an error."""
+    """A reason excuses; one for a killed or unknown mutant, or an empty one, is an error."""
     options = repository(tmp_path, ["odd"], ["longer", "idle", "other", "local"])
     path = tmp_path / "recordings" / "survivors.yml"
     name = "selection.Image|endswith: '/evensh' removed"

@@ -20,8 +20,8 @@ _KEYS = {"id", "name", "phase", "context", "sees", "cannot"}
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """One entry. `sees` has the tables or logs by system; a system that is not in it cannot show it.
-    `cannot` says by system what stays unseen and why. `context`: never alerts alone."""
+    """One entry. `sees` has the tables or logs by system; a system that is not in it cannot show
+    it. `cannot` says by system what stays unseen and why. `context`: never alerts alone."""
 
     id: str
     name: str

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from test_mutation import ID, repository
@@ -95,7 +95,7 @@ def test_broken_rules_and_manifests_fail_and_stop_nothing(
 def test_junit_comes_from_pytest_itself(pytester: pytest.Pytester, scratch: Path) -> None:
     """`pytest --junitxml` has the same items."""
     ran(pytester, "--junitxml=out.xml")
-    root = ElementTree.parse(scratch / "out.xml").getroot()
+    root = ET.parse(scratch / "out.xml").getroot()
     assert "Odd Shell [odd]" in {node.get("name") for node in root.iter("testcase")}
 
 
@@ -148,7 +148,7 @@ def test_molehunt_test_writes_the_same_cases_as_json_and_junit(
     assert "log.results.log:2 but does not" in failed[0]["problems"][0]
     target = tmp_path / "out.xml"
     assert main([*options, "--format", "junit", "--output", str(target)]) == 2
-    root = ElementTree.parse(target).getroot()
+    root = ET.parse(target).getroot()
     told = [node.get("name") for node in root.iter("testcase") if node.find("failure") is not None]
     assert told == ["Odd Shell [odd]"]
     assert root.get("failures") == "1"

@@ -67,6 +67,10 @@ class CountingPlan:
         """The engine's."""
         return self._plan.traps
 
+    @traps.setter
+    def traps(self, traps: Traps) -> None:
+        self._plan.traps = traps
+
     @property
     def tells(self) -> bool:
         """The engine's."""

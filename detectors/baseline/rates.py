@@ -16,6 +16,7 @@ from molehunt.levels import Level
 from molehunt.rule import Rule
 
 from ..findings.model import Finding
+from ..records import Value
 from ..report.words import value_words
 
 # Alerts per 1,000 devices and week, at most: docs/rule_style.md.
@@ -90,7 +91,9 @@ def _rate(rule: Rule | Correlation, found: list[Finding], device_weeks: float) -
 
 def _values(finding: Finding) -> set[str]:
     """What a finding is about: its identity, or else what made the first record match."""
-    named = [(field, value) for field, value in finding.identity if value not in (None, "")]
+    named: list[tuple[str, Value]] = [
+        (field, value) for field, value in finding.identity if value not in (None, "")
+    ]
     if not named and finding.evidence:
         named = [(one.field or "any value", one.value) for one in finding.evidence[0].reasons]
     return {f"{field}: {value_words(value)}" for field, value in named}

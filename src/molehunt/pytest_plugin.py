@@ -14,7 +14,7 @@ this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,13 +67,18 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return found
 
 
-def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """The folder of the recordings also holds what is true of whole rules."""
-    proving = parent.config.stash.get(_SESSION, None)
-    if proving is None or path.resolve() != proving.recordings:
-        return None
-    found: pytest.Collector = _Recordings.from_parent(parent, path=path)
-    return found
+    report = yield
+    proving = collector.config.stash.get(_SESSION, None)
+    if proving is None or not isinstance(collector, pytest.Dir) or not report.passed:
+        return report
+    if collector.path.resolve() == proving.recordings:
+        report.result.append(_Rules.from_parent(collector, name="rules"))
+    return report
 
 
 class _Proving:
@@ -140,14 +145,6 @@ def _proving(node: pytest.Item | pytest.Collector) -> _Proving:
     return proving
 
 
-class _Recordings(pytest.Dir):
-    """The folder of the recordings: the scenarios below it, and the rules."""
-
-    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        yield from super().collect()
-        yield _Rules.from_parent(self, name="rules")
-
-
 class _Rules(pytest.Collector):
     """What must hold of whole rules, whatever the recording."""
 
@@ -191,7 +188,7 @@ class _Item(pytest.Item):
         if told:
             raise _Failed("\n".join(told))
 
-    def repr_failure(  # type: ignore[override]
+    def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
     ) -> Any:
         if isinstance(excinfo.value, _Failed):

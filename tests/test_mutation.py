@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import line, rule
@@ -250,3 +251,18 @@ def test_a_condition_is_read_as_it_was_written(phrase: Phrase) -> None:
 def test_what_is_no_condition_has_no_tree(text: str) -> None:
     """Nothing is guessed."""
     assert parse(text) is None
+
+
+def test_the_rules_with_alternatives_recorded_keep_them_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every survivor of a rule that fires in `high-alternatives` and is high or critical has a
+    reason, and no reason is stale."""
+    recordings = Path(__file__).resolve().parent / "recordings"
+    manifest = yaml.safe_load((recordings / "high-alternatives" / "manifest.yml").read_text())
+    rules = sorted({entry["rule"] for entry in manifest["fires"]})
+    options = ["--recordings", str(recordings), "--format", "json"]
+    assert main(["test", "--mutate", *rules, *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["score"]["high"]["rules"] >= 22
+    assert found["score"]["high"]["unexplained"] == 0

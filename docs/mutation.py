@@ -1,4 +1,4 @@
-"""Measure the shipped rules by mutation and put the score into docs/mutation.md (`make mutation`)."""
+"""Measure the shipped rules by mutation; put the score into docs/mutation.md (`make mutation`)."""
 
 from __future__ import annotations
 

@@ -264,5 +264,5 @@ def test_the_rules_with_alternatives_recorded_keep_them_all(
     options = ["--recordings", str(recordings), "--format", "json"]
     assert main(["test", "--mutate", *rules, *options]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["score"]["high"]["rules"] >= 22
+    assert found["score"]["high"]["rules"] > 20
     assert found["score"]["high"]["unexplained"] == 0

@@ -197,3 +197,33 @@ def test_formats_are_the_same_bytes_each_time() -> None:
     found = coverage(load_rules([builtin_rules_path()]), behaviours(), [], [])
     for kind in ("table", "markdown", "html", "json", "navigator"):
         assert render(kind, found) == render(kind, found)
+
+
+def test_a_correlation_covers_what_it_names_where_its_rules_look() -> None:
+    """Its systems are those of the rules that it refers to, unless it says otherwise."""
+    correlation = """\
+title: Two of them
+id: 00000000-0000-4000-8000-000000000009
+status: experimental
+correlation:
+    type: event_count
+    rules: [00000000-0000-4000-8000-000000000001, 00000000-0000-4000-8000-000000000002]
+    group-by: [osquery.host]
+    timespan: 1h
+    condition: {gte: 2}
+level: high
+molehunt: {behaviours: [B10]}
+"""
+    rules = ruleset(made(1, "low", "B21"), made(2, "low", "B21", "darwin"), correlation)
+    assert rules.problems == ()
+    found = coverage(rules, behaviours(), [], [])
+    states = {system: found.cells["B10", system].state for system in SYSTEMS}
+    assert states == {
+        "linux": "covered",
+        "darwin": "covered",
+        "windows": "gap",
+        "sign_in": "blind",
+    }
+    page = render("html", found)
+    assert "Two of them" in page
+    assert "event_count" in page

@@ -21,7 +21,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules picture clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -32,6 +32,8 @@ help:
 	@echo 'make lock          bring the rule lock file up to date'
 	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
 	@echo 'make rules         bring the rules that the catalogue makes up to date'
+	@echo 'make coverage      bring docs/coverage.md up to date'
+	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
 	@echo 'make picture       draw the picture of the README again'
 	@echo 'make clean         remove what these made'
 
@@ -73,6 +75,12 @@ pack: $(INSTALLED)
 
 rules: $(INSTALLED)
 	$(VENV)/bin/molehunt generate
+
+coverage: $(INSTALLED)
+	$(VENV)/bin/molehunt coverage --format markdown --output docs/coverage.md
+
+mutation: $(INSTALLED)
+	$(PY) docs/mutation.py
 
 picture: $(INSTALLED)
 	$(PY) docs/picture.py

@@ -1,4 +1,5 @@
-"""What an organisation knows about itself: its groups of hosts and what it has approved.
+"""What an organisation knows about itself: its groups of hosts, what it has approved, and which
+rules it keeps in shadow.
 
 docs/findings.md describes the file.
 """
@@ -64,6 +65,19 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """One entry of `shadow`: rules whose findings are counted and not shown, from `start` (None:
+    always) until before `end`. `what` are case-folded subjects and ids of rules or correlations."""
+
+    what: frozenset[str]
+    owner: str
+    reason: str
+    start: date | None
+    end: date
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Organisation:
     """The organisation's file as far as it was free of errors."""
 
@@ -71,6 +85,7 @@ class Organisation:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     approvals: tuple[Approval, ...] = ()
     sites: tuple[Site, ...] = ()
+    shadows: tuple[Shadow, ...] = ()
 
     def site(self, mark: str) -> Site | None:
         """The site that a router, an access point (hardware address) or an address belongs to."""
@@ -101,19 +116,33 @@ class Organisation:
             (one for one in self.approvals if one.what & asked and one.covers(names, at)), None
         )
 
+    def shadow(self, subject: str | None, rule_id: str, last: float | None) -> Shadow | None:
+        """The first entry of `shadow` for a finding that was last seen at `last`, in seconds since
+        1970 UTC. What has no known time cannot be shown to lie in its span, so it is shown."""
+        if last is None:
+            return None
+        asked = {rule_id.casefold()} | ({subject.casefold()} if subject else set())
+        for one in self.shadows:
+            begun = one.start is None or _seconds(one.start) <= last
+            if one.what & asked and begun and last < _seconds(one.end):
+                return one
+        return None
+
     def unknown_names(self, known: Iterable[str]) -> list[Problem]:
-        """A warning for each approved name that is not in `known`, the rules' subjects and ids."""
+        """A warning for each name that is not in `known`, the rules' subjects and ids."""
         there = {name.casefold() for name in known}
+        entries = [("approval", one.what, one.line) for one in self.approvals]
+        entries += [("shadow", one.what, one.line) for one in self.shadows]
         return [
             Problem(
-                f"approval of {name!r} has no effect: no rule has that subject or id",
+                f"{kind} of {name!r} has no effect: no rule has that subject or id",
                 self.path,
-                one.line,
+                line,
                 hint="check the spelling against molehunt.subject of the rule that is meant",
                 severity=Severity.WARNING,
             )
-            for one in self.approvals
-            for name in sorted(one.what - there)
+            for kind, what, line in entries
+            for name in sorted(what - there)
         ]
 
 
@@ -141,13 +170,14 @@ def load_organisation(
     root = _composed(Path(path), file)
     if root is None:
         return Organisation(file.path), file.problems
-    top = file.mapping(root, "the file", ("groups", "approved", "sites"))
+    top = file.mapping(root, "the file", ("groups", "approved", "sites", "shadow"))
     top = {name: node for name, node in top.items() if not _is_null(node)}
     groups = _groups(top["groups"], file) if "groups" in top else {}
     approvals = _approvals(top["approved"], groups, file) if "approved" in top else ()
     sites = _sites(top["sites"], file) if "sites" in top else ()
+    shadows = _shadows(top["shadow"], file) if "shadow" in top else ()
     problems = sorted(file.problems, key=lambda problem: problem.line or 0)
-    return Organisation(file.path, MappingProxyType(groups), approvals, sites), problems
+    return Organisation(file.path, MappingProxyType(groups), approvals, sites, shadows), problems
 
 
 @dataclass(slots=True)
@@ -330,6 +360,44 @@ def _approval(
     hosts = groups.get(group, ())
     names = frozenset(name.casefold() for name in what)
     return Approval(names, group, hosts, owner, reason, start, end, node.start_mark.line + 1)
+
+
+def _shadows(node: yaml.Node, file: _File) -> tuple[Shadow, ...]:
+    if not isinstance(node, yaml.SequenceNode):
+        file.error(node, "shadow must be a list")
+        return ()
+    found = (_shadow(item, file) for item in node.value)
+    return tuple(shadow for shadow in found if shadow is not None)
+
+
+_SHADOW_KEYS = ("what", "owner", "reason", "until")
+
+
+def _shadow(node: yaml.Node, file: _File) -> Shadow | None:
+    before = len(file.problems)
+    keys = file.mapping(node, "a shadow", (*_SHADOW_KEYS, "from"))
+    missing = [name for name in _SHADOW_KEYS if name not in keys]
+    if missing and isinstance(node, yaml.MappingNode):
+        file.error(node, f"shadow without {', '.join(missing)}", "add what is missing")
+    what = file.texts(keys["what"], "what", alone=True) if "what" in keys else ()
+    owner, reason = (
+        file.text(keys[name], name) if name in keys else None for name in ("owner", "reason")
+    )
+    start, end = (
+        file.day(keys[name], name) if name in keys else None for name in ("from", "until")
+    )
+    if start is not None and end is not None and start >= end:
+        file.error(keys["until"], f"until ({end}) must lie after from ({start})")
+    if len(file.problems) > before or not (owner and reason and end):
+        return None
+    if end <= file.today:
+        what_ended = f"shadow of {', '.join(what)} ended on {end}; its findings are shown again"
+        hint = "renew it with its owner, or remove it"
+        file.problems.append(
+            Problem(what_ended, file.path, _line(keys["until"]), None, hint, Severity.WARNING)
+        )
+    names = frozenset(name.casefold() for name in what)
+    return Shadow(names, owner, reason, start, end, node.start_mark.line + 1)
 
 
 def _ended(what: tuple[str, ...], group: str, end: date, node: yaml.Node, file: _File) -> Problem:

@@ -169,3 +169,23 @@ def lacking(proof: RuleProof) -> Iterator[Problem]:
     if proof.best == "invented" and rule.status != "experimental":
         what = f"proven on invented rows only, so its status is experimental, not {rule.status}"
         yield Problem(what, rule.path, rule.lines.get(("status",)), rule.id)
+
+
+def held(rule: Rule, scenario: Scenario, seen: Observed) -> RuleProof:
+    """One rule held against one scenario, whatever the others say."""
+    proof = RuleProof(rule, problems=[p for p in seen.problems if p.rule == rule.id])
+    _hold(proof, scenario, seen)
+    return proof
+
+
+def unsound(
+    scenario: Scenario, seen: Observed, known: Mapping[str, Rule | Correlation | Join]
+) -> list[Problem]:
+    """What is wrong with a scenario itself: broken lines, rules that do not exist."""
+    return [*(p for p in seen.problems if p.rule is None), *_unknown(scenario, known)]
+
+
+def concerned(scenario: Scenario, seen: Observed, rules: Sequence[Rule]) -> list[Rule]:
+    """The rules that a scenario names, or that fired in it all the same."""
+    named = {one.rule for one in (*scenario.fires, *scenario.near_misses)}
+    return [rule for rule in rules if rule.id in named or seen.fired.get(rule.id)]

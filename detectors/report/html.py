@@ -29,16 +29,17 @@ def write_html(findings: Iterable[Finding], run: Mapping[str, Any], stream: Text
 
     The same input gives the same bytes.
     """
-    stream.writelines(_template().generate(page=page(findings, run)))
+    stream.writelines(template(_TEMPLATE, _STYLE).generate(page=page(findings, run)))
 
 
 @cache
-def _template() -> Template:
-    """The template with its style; made when it is first used, since Jinja starts slowly."""
+def template(name: str, *styles: str) -> Template:
+    """A template of this folder with its styles; made when it is first used, since Jinja starts
+    slowly. Whatever it shows is made visible and escaped."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    style = _read(_STYLE)
+    style = "".join(map(_read, styles))
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -49,7 +50,7 @@ def _template() -> Template:
     )
     # Our own text; and the policy holds for the style only as it stands here.
     own = {"style": Markup(style), "policy": _policy(style)}  # noqa: S704
-    return environment.from_string(_read(_TEMPLATE), globals=own)
+    return environment.from_string(_read(name), globals=own)
 
 
 def _shown(value: Any) -> Any:

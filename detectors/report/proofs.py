@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from molehunt.correlation import Correlation
 from molehunt.joins import Join
 from molehunt.rule import Rule
 
+from ..proof.cases import Case
 from ..proof.correlate import Happened
 from ..proof.manifest import KINDS, Spot
 from ..proof.prove import RuleProof
@@ -76,3 +78,61 @@ def happened_yaml(
             yield "      records:"
             for log in sorted({spot.log for spot in found.spots}):
                 yield from _entries(log, sorted(s for s in found.spots if s.log == log))
+
+
+FORMAT = "molehunt.proof/1"
+
+
+def proofs_json(proofs: Sequence[RuleProof], cases: Sequence[Case]) -> dict[str, Any]:
+    """Rules with what stands behind them, and every case with what is wrong with it."""
+    return {
+        "format": FORMAT,
+        "rules": [
+            {
+                "id": proof.rule.id,
+                "title": proof.rule.title,
+                "level": str(proof.rule.level),
+                "status": proof.rule.status,
+                "path": proof.rule.path,
+                "proven": not proof.problems,
+                "best": proof.best,
+                "positives": dict(proof.positives),
+                "near_misses": dict(proof.near_misses),
+            }
+            for proof in proofs
+        ],
+        "cases": [
+            {
+                "name": case.name,
+                "rule": case.rule.id if case.rule else None,
+                "recording": case.scenario or None,
+                "path": case.path,
+                "holds": not case.problems,
+                "problems": [str(problem) for problem in case.problems],
+            }
+            for case in cases
+        ],
+    }
+
+
+def proofs_junit(cases: Sequence[Case]) -> str:
+    """The cases as JUnit XML, in the form that CI systems read
+    (https://github.com/testmoapp/junitxml)."""
+    from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+    failed = sum(bool(case.problems) for case in cases)
+    counts = {"tests": str(len(cases)), "failures": str(failed), "errors": "0"}
+    root = Element("testsuites", {"name": "molehunt", **counts})
+    suite = SubElement(root, "testsuite", {"name": "molehunt test", **counts})
+    for case in cases:
+        place = {
+            "classname": printable(case.scenario or "rules"),
+            "name": printable(case.name),
+            "file": printable(case.path),
+        }
+        node = SubElement(suite, "testcase", place)
+        if case.problems:
+            failure = SubElement(node, "failure", {"message": printable(case.problems[0].what)})
+            failure.text = "\n".join(printable(str(problem)) for problem in case.problems)
+    indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"

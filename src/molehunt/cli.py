@@ -44,6 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     _hunt(commands)
     _explain(commands)
     _test(commands)
+    _coverage(commands)
+    _baseline(commands)
     _pack(commands)
     _lock(commands)
     _generate(commands)
@@ -182,6 +184,50 @@ def _test(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--show", metavar="SCENARIO", help="print what fires in a scenario, as manifest YAML"
     )
+    parser.add_argument(
+        "--mutate",
+        action="store_true",
+        help="take out or turn one condition at a time and show what no recording notices",
+    )
+    parser.add_argument("--format", choices=("table", "json", "junit"), default="table")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+
+
+def _coverage(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "coverage", "show which behaviours the rules cover, and how proven")
+    _rules(parser)
+    parser.add_argument(
+        "--recordings",
+        default="tests/recordings",
+        metavar="FOLDER",
+        help="where the recordings lie that prove the rules",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("table", "markdown", "html", "json", "navigator"),
+        default="table",
+        help="html is a page with every rule; navigator is a layer for the ATT&CK Navigator",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+
+
+def _baseline(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "baseline", "measure over your own logs how noisy each rule is")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="log file or folder, or -")
+    _rules(parser)
+    _config(parser)
+    parser.add_argument(
+        "--organisation",
+        metavar="FILE",
+        help="your organisation's file: what it approves is no noise",
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+    parser.add_argument(
+        "--draft", metavar="FILE", help="write a draft of the organisation's file; never overwrites"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(since=None, until=None)
 
 
 def _pack(commands: argparse._SubParsersAction[_Parser]) -> None:

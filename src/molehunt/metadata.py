@@ -31,6 +31,7 @@ class Metadata:
     context_only: bool = False
     removed: bool = False
     place: str = ""
+    behaviours: tuple[str, ...] = ()
 
 
 def parse_metadata(block: Any) -> Metadata:
@@ -50,6 +51,7 @@ def parse_metadata(block: Any) -> Metadata:
         context_only=block.get("context_only", False),
         removed=block.get("removed", False),
         place=block.get("place", ""),
+        behaviours=tuple(block.get("behaviours", ())),
     )
 
 

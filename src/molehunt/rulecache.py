@@ -22,7 +22,7 @@ from .problems import Problem, Severity
 from .rule import Rule, RuleSet
 
 # Changed when what is kept changes its form.
-FORM = 1
+FORM = 2
 _CONDITIONS = Codec(
     (
         conditions.Wild,

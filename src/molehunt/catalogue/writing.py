@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"(?:[A-Za-z0-9/(]|-(?=\S))(?:[^:#\x00-\x1f]|:(?=[^\s])|(?<=
 
 
 class Noted(NamedTuple):
-    """A value, or the first entry of a mapping, with a comment that says why it is there, if any."""
+    """A value, or the first entry of a mapping, with a comment that says why it is there."""
 
     value: Any
     note: str

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from molehunt.detectors.enriching.inputs import Inputs, load_inputs
+from molehunt.detectors.proof.manifest import Scenario
 from molehunt.detectors.report.safe import printable
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.config import load_schedule
@@ -18,6 +20,7 @@ from ..problems import Problem, Severity, UsageError
 from ..rule import Rule, RuleSet
 from ..rulefiles import builtin_rules_path
 from ..schema import tables
+from ..taxonomy import taxonomy
 
 MAX_SHOWN = 50
 
@@ -47,6 +50,11 @@ def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
     return Binder(schedules, tables())
 
 
+def inputs_of(scenario: Scenario, problems: list[Problem]) -> Inputs:
+    """What only an organisation has, as a scenario names it."""
+    return load_inputs(scenario.entities, scenario.mmdb, taxonomy().stores, problems)
+
+
 def pick(rules: Iterable[Rule], wanted: str) -> list[Rule]:
     """The rules that a user means by an id, the beginning of one, a title, or a file."""
     return [rule for rule in rules if _is_meant(rule, wanted)]
@@ -55,6 +63,33 @@ def pick(rules: Iterable[Rule], wanted: str) -> list[Rule]:
 def pick_correlations(correlations: Iterable[Correlation], wanted: str) -> list[Correlation]:
     """The same for correlations."""
     return [one for one in correlations if _is_meant(one, wanted)]
+
+
+def choose(rules: Sequence[Rule], wanted: Sequence[str]) -> list[Rule]:
+    """The rules that any of the words means, each once; all without words.
+
+    Raises UsageError for a word that means none.
+    """
+    chosen: dict[str, Rule] = {}
+    for word in wanted:
+        found = pick(rules, word)
+        if not found:
+            raise UsageError(f"no rule with id, title or file '{word}'")
+        chosen |= {rule.id: rule for rule in found}
+    return list(chosen.values()) if wanted else list(rules)
+
+
+def put(path: str | None, text: str) -> None:
+    """Write a text to a file, or to stdout. Raises UsageError if the file cannot be written."""
+    if path is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8")
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"--output: {path}: {error.strerror}") from None
 
 
 def _is_meant(rule: Rule | Correlation, wanted: str) -> bool:

@@ -8,14 +8,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from molehunt.detectors.enriching.inputs import lacking, load_inputs
-from molehunt.detectors.matching.evaluate import View, belongs, evaluate
-from molehunt.detectors.matching.fields import resolve, why_not
-from molehunt.detectors.matching.plan import Bound, FastPlan, compile_plan
+from molehunt.detectors.matching.plan import FastPlan, compile_plan
+from molehunt.detectors.proof.why import why
 from molehunt.detectors.reading.inputs import STDIN, Block, blocks, shaped
-from molehunt.detectors.records import Record, Row
-from molehunt.detectors.report.explanation import explanation
-from molehunt.detectors.report.safe import printable
-from molehunt.detectors.tying import record_of
+from molehunt.detectors.records import Row
 
 from ..exits import Exit
 from ..problems import Problem, UsageError
@@ -32,14 +28,15 @@ def run(options: Namespace) -> Exit:
     binder = make_binder(options.config, problems)
     plan = compile_plan([rule], taxonomy(), binder, scan="")
     plan.inputs = load_inputs(options.entities, options.mmdb, taxonomy().stores, problems)
-    if why := lacking(rule, plan.inputs):
-        print(f"cannot fire: {why} (--entities, --mmdb)")
+    if missing := lacking(rule, plan.inputs):
+        print(f"cannot fire: {missing} (--entities, --mmdb)")
     seen = 0
     for row in _rows(plan, options.event, problems):
         if seen:
             print()
         seen += 1
-        _explain(rule, row, plan.bound(row))
+        for line in why(rule, row, plan.bound(row), taxonomy()):
+            print(line)
     if not seen and not problems:
         raise UsageError(f"no event at {options.event}")
     return show(problems)
@@ -105,19 +102,3 @@ def _line(file: str, wanted: int, problems: list[Problem]) -> Block | None:
             offset = block.offset + sum(map(len, before))
             return Block(file, offset, wanted, lines[wanted - block.line])
     raise UsageError(f"{file} has no line {wanted}")
-
-
-def _explain(rule: Rule, row: Row, bound: Bound) -> None:
-    binding, tie = bound.binding, bound.tie
-    record: Record = record_of(row, binding, tie)
-    fields = resolve(rule, binding, taxonomy())
-    if fields is None:
-        why = why_not(rule, [binding], taxonomy()) or "the query runs on another system"
-        if binding.shape is None:
-            why = f"the query is bound to no table: {binding.note}"
-        print(printable(f"{record.locator}  {row.query}  not looked at: {why}"))
-        return
-    view = View(record, fields)
-    steps = [evaluate(condition, view) for condition in rule.conditions]
-    for line in explanation(rule, view, belongs(view), steps):
-        print(line)

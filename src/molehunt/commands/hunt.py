@@ -12,6 +12,8 @@ from pathlib import Path
 
 from molehunt.detectors.enriching.inputs import lacking, load_inputs
 from molehunt.detectors.findings.organisation import Organisation, load_organisation
+from molehunt.detectors.findings.shadow import Counts as Shadowed
+from molehunt.detectors.findings.shadow import shown as without_shadowed
 from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.share import cores, sharing
 from molehunt.detectors.hunting.work import Hunter, Outcome, Problems, Span
@@ -95,14 +97,24 @@ def run(options: Namespace) -> Exit:
         complete = False
     if not complete:
         problems(Problem("interrupted: this is what was found so far"))
-    findings = merger.findings()
+    subjects = {rule.id: rule.meta.subject for rule in ruleset.both}
+    findings, shadowed = without_shadowed(merger.findings(), setup.organisation, subjects)
     shown = [finding for finding in findings if finding.level >= Level[options.level.upper()]]
-    write(options, shown, _run(ruleset, files, merger, problems, complete))
+    write(
+        options,
+        shown,
+        {
+            **_run(ruleset, files, merger, problems, complete),
+            "shadow": _shadow(shadowed),
+        },
+    )
     if options.stats:
         plan.counts = merger.counts
         write_stats(sys.stderr, plan, ruleset, setup.binder, bool(options.config), taxonomy())
     elif not options.quiet:
         _summary(options, plan, ruleset, merger, len(findings) - len(shown))
+        if shadowed:
+            print(f"{sum(shadowed.values()):,} findings in shadow", file=sys.stderr)
     if problems.more:
         problems.kept.append(Problem(f"{problems.more} more problems were counted, not kept"))
     code = show(problems.kept)
@@ -134,7 +146,7 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
         _tune(setup.plan, files)
     if jobs == 1:
         with progress(total if known else None, options.quiet) as advance:
-            yield from _alone(setup.hunter, files, advance)
+            yield from alone(setup.hunter, files, advance)
         return
     parts = [part for file in files for part in parts_of(file, PART_BYTES)]
     with (
@@ -148,7 +160,8 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
                 advance.done(outcome.part.file)
 
 
-def _alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcome]:
+def alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcome]:
+    """What the files hold, read by this process."""
     for file in files:
         for outcome in hunter.hunt(
             Part(file), lambda block: advance(block.file, block.offset + len(block.data))
@@ -186,6 +199,13 @@ def _organisation(
     known += [name for one in joins for name in (one.subject, one.id)]
     problems += [*found, *organisation.unknown_names(known)]
     return organisation
+
+
+def _shadow(counts: Shadowed) -> list[dict[str, object]]:
+    return [
+        {"subject": subject, "owner": owner, "findings": count}
+        for (subject, owner), count in sorted(counts.items())
+    ]
 
 
 def _run(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 
-from molehunt.detectors.enriching.inputs import Inputs, load_inputs
 from molehunt.detectors.findings.organisation import load_organisation
+from molehunt.detectors.proof.cases import Case, cases
 from molehunt.detectors.proof.correlate import Correlations, correlate, prove_correlations
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
-from molehunt.detectors.proof.prove import Observed, observe, prove
-from molehunt.detectors.report.proofs import happened_yaml, manifest_yaml, proof_lines
+from molehunt.detectors.proof.prove import Observed, RuleProof, observe, prove
+from molehunt.detectors.report.proofs import (
+    happened_yaml,
+    manifest_yaml,
+    proof_lines,
+    proofs_json,
+    proofs_junit,
+)
 
 from ..correlation import Correlation
 from ..exits import Exit
@@ -18,11 +25,24 @@ from ..joins import Join, load_joins
 from ..problems import Problem, Severity, UsageError
 from ..rule import Rule, RuleSet
 from ..taxonomy import taxonomy
-from .common import load, make_binder, named, pick, pick_correlations, show
+from .common import (
+    inputs_of,
+    load,
+    make_binder,
+    named,
+    pick,
+    pick_correlations,
+    put,
+    show,
+)
 
 
 def run(options: Namespace) -> Exit:
     """Prove the named rules and correlations, or all; exit with BAD_INPUT if any proof fails."""
+    if options.mutate:
+        from . import mutate
+
+        return mutate.run(options)
     ruleset = load(options.rules)
     problems: list[Problem] = list(ruleset.problems)
     scenarios, found = load_scenarios(options.recordings)
@@ -34,12 +54,18 @@ def run(options: Namespace) -> Exit:
     if options.show:
         return _show_scenario(options.show, scenarios, ruleset, joins)
     observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
-    proofs, others = prove(chosen, observed, {one.id: one for one in (*ruleset.both, *joins)})
+    known = {one.id: one for one in (*ruleset.both, *joins)}
+    proofs, others = prove(chosen, observed, known)
+    if options.format != "table":
+        loading = Case("rules and manifests load", None, "", options.recordings, tuple(problems))
+        listed = [loading, *cases(chosen, observed, proofs, known)]
     if correlations:
         together = [(each, _correlate(each, ruleset, joins, problems)) for each in scenarios]
         proofs += prove_correlations(correlations, together)
-    for line in proof_lines(proofs):
-        print(line)
+    if options.format == "table":
+        put(options.output, "\n".join(proof_lines(proofs)) + "\n")
+    else:
+        put(options.output, _written(options.format, proofs, listed))
     problems += others
     problems += [problem for proof in proofs for problem in proof.problems]
     if not proofs:
@@ -65,16 +91,18 @@ def _chosen(
     return list(rules.values()), list(correlations.values())
 
 
+def _written(kind: str, proofs: list[RuleProof], listed: list[Case]) -> str:
+    if kind == "junit":
+        return proofs_junit(listed)
+    return json.dumps(proofs_json(proofs, listed), indent=2) + "\n"
+
+
 def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> Observed:
     found: list[Problem] = []
     binder = make_binder(scenario.config, found)
     # A warning about the recording's own configuration is no defect of a rule.
     problems += [problem for problem in found if problem.severity is Severity.ERROR]
-    return observe(scenario, rules, taxonomy(), binder, _inputs(scenario, problems))
-
-
-def _inputs(scenario: Scenario, problems: list[Problem]) -> Inputs:
-    return load_inputs(scenario.entities, scenario.mmdb, taxonomy().stores, problems)
+    return observe(scenario, rules, taxonomy(), binder, inputs_of(scenario, problems))
 
 
 def _correlate(
@@ -86,7 +114,7 @@ def _correlate(
         problems += [problem for problem in found if problem.severity is Severity.ERROR]
     # What is wrong with its configuration was told when the rules were proven.
     binder = make_binder(scenario.config, [])
-    inputs = _inputs(scenario, [])
+    inputs = inputs_of(scenario, [])
     return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
 
 

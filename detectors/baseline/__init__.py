@@ -1,0 +1,1 @@
+"""How noisy the rules are over an organisation's own logs, against what their levels promise."""

@@ -1,0 +1,259 @@
+"""The pytest plugin: plain `pytest` in a rule repository proves its rules.
+
+It wakes up only where pytest's configuration names recordings:
+
+    [tool.pytest.ini_options]
+    molehunt_recordings = "recordings"
+    molehunt_rules = ["rules"]
+
+Then every `manifest.yml` below that folder is a file of tests, one item for each rule and
+recording.
+Nothing heavy is imported before the first item is collected: every pytest run on the machine loads
+this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from molehunt.correlation import Correlation
+    from molehunt.detectors.proof.manifest import Scenario
+    from molehunt.detectors.proof.prove import Observed
+    from molehunt.joins import Join
+    from molehunt.problems import Problem
+    from molehunt.rule import Rule, RuleSet
+
+RECORDINGS = "molehunt_recordings"
+RULES = "molehunt_rules"
+# Records whose explanation a failure shows.
+EXPLAINED = 3
+
+_SESSION: pytest.StashKey[_Proving | None] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The two settings of the configuration file."""
+    text = "folder of molehunt recordings, from the root directory; empty: nothing is proven"
+    parser.addini(RECORDINGS, text, default="")
+    text = (
+        "Sigma rule files and folders to prove, from the root directory (default: molehunt's own)"
+    )
+    parser.addini(RULES, text, type="linelist", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember where the recordings are, if anywhere."""
+    named = str(config.getini(RECORDINGS) or "").strip()
+    root = config.rootpath
+    found = None
+    if named:
+        rules = [str(root / path) for path in config.getini(RULES)]
+        found = _Proving((root / named).resolve(), rules)
+    config.stash[_SESSION] = found
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A manifest below the recordings is a file of tests."""
+    proving = parent.config.stash.get(_SESSION, None)
+    if proving is None or file_path.name != "manifest.yml":
+        return None
+    if proving.recordings not in file_path.resolve().parents:
+        return None
+    found: pytest.Collector = _Manifest.from_parent(parent, path=file_path)
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The folder of the recordings also holds what is true of whole rules."""
+    report = yield
+    proving = collector.config.stash.get(_SESSION, None)
+    if proving is None or not isinstance(collector, pytest.Dir) or not report.passed:
+        return report
+    if collector.path.resolve() == proving.recordings:
+        report.result.append(_Rules.from_parent(collector, name="rules"))
+    return report
+
+
+class _Proving:
+    """What all items share, each made when it is first asked for."""
+
+    def __init__(self, recordings: Path, rules: list[str]) -> None:
+        self.recordings = recordings
+        self._paths = rules
+        self._observed: dict[Path, tuple[Scenario, Observed]] = {}
+        self._loaded: dict[Path, tuple[Scenario | None, list[Problem]]] = {}
+
+    @cached_property
+    def ruleset(self) -> RuleSet:
+        """The rules; pySigma is loaded here and not before."""
+        from molehunt.rulefiles import builtin_rules_path
+        from molehunt.ruleset import load_rules
+
+        return load_rules(self._paths or [builtin_rules_path()])
+
+    @cached_property
+    def known(self) -> dict[str, Rule | Correlation | Join]:
+        from molehunt.joins import load_joins
+        from molehunt.rulefiles import builtin_rules_path
+
+        joins, _ = load_joins(self._paths or [builtin_rules_path()], self.ruleset.rules)
+        return {one.id: one for one in (*self.ruleset.both, *joins)}
+
+    def scenario(self, manifest: Path) -> tuple[Scenario | None, list[Problem]]:
+        from molehunt.detectors.proof.manifest import load_scenario
+
+        if manifest not in self._loaded:
+            self._loaded[manifest] = load_scenario(str(manifest))
+        return self._loaded[manifest]
+
+    def observed(self, manifest: Path, scenario: Scenario) -> Observed:
+        from molehunt.commands.common import inputs_of, make_binder
+        from molehunt.detectors.proof.prove import observe
+        from molehunt.taxonomy import taxonomy
+
+        if manifest not in self._observed:
+            binder = make_binder(scenario.config, [])
+            inputs = inputs_of(scenario, [])
+            seen = observe(scenario, self.ruleset.rules, taxonomy(), binder, inputs)
+            self._observed[manifest] = (scenario, seen)
+        return self._observed[manifest][1]
+
+    def all_observed(self) -> Iterator[tuple[Scenario, Observed]]:
+        """Every sound scenario with what happened in it."""
+        for manifest in sorted(self.recordings.rglob("manifest.yml")):
+            scenario, _ = self.scenario(manifest)
+            if scenario is not None:
+                yield scenario, self.observed(manifest, scenario)
+
+    @cached_property
+    def whole(self) -> dict[str, list[Problem]]:
+        """What each rule lacks when all recordings are counted."""
+        from molehunt.detectors.proof.prove import lacking, prove
+
+        rules = self.ruleset.rules
+        proofs, _ = prove(rules, list(self.all_observed()), self.known)
+        for proof in proofs:
+            proof.problems.clear()
+        return {proof.rule.id: lacking(proof) for proof in proofs}
+
+
+def _proving(node: pytest.Item | pytest.Collector) -> _Proving:
+    proving = node.config.stash[_SESSION]
+    assert proving is not None
+    return proving
+
+
+class _Rules(pytest.Collector):
+    """What must hold of whole rules, whatever the recording."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        proving = _proving(self)
+        yield _Item.from_parent(self, name="rules load", rule=None)
+        for rule in proving.ruleset.rules:
+            yield _Item.from_parent(self, name=f"{rule.title} is proven", rule=rule)
+
+
+class _Manifest(pytest.File):
+    """One recording: an item for itself and one for each rule that its manifest names."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        proving = _proving(self)
+        scenario, _ = proving.scenario(self.path)
+        name = self.path.parent.name
+        yield _Item.from_parent(self, name=f"{name} is sound", rule=None)
+        if scenario is None:
+            return
+        named = {one.rule for one in (*scenario.fires, *scenario.near_misses)}
+        for rule in proving.ruleset.rules:
+            if rule.id in named:
+                yield _Item.from_parent(self, name=f"{rule.title} [{name}]", rule=rule)
+        yield _Item.from_parent(self, name=f"every other rule stays quiet [{name}]", rule=None)
+
+
+class _Failed(Exception):
+    """An item that does not hold, with all that is to be said."""
+
+
+class _Item(pytest.Item):
+    """One proof; it fails with the problems and, for records, why the rule does so."""
+
+    def __init__(self, *, rule: Rule | None, **more: Any) -> None:
+        super().__init__(**more)
+        self.rule = rule
+
+    def runtest(self) -> None:
+        told = list(self._told())
+        if told:
+            raise _Failed("\n".join(told))
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
+    ) -> Any:
+        if isinstance(excinfo.value, _Failed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        if isinstance(self.parent, _Manifest) or self.rule is None:
+            return self.path, None, self.name
+        line = self.rule.lines.get(("title",))
+        return Path(self.rule.path), None if line is None else line - 1, self.name
+
+    def _told(self) -> Iterator[str]:
+        proving, rule = _proving(self), self.rule
+        if isinstance(self.parent, _Rules):
+            found = proving.whole[rule.id] if rule else proving.ruleset.problems
+            yield from map(str, found)
+            return
+        scenario, problems = proving.scenario(self.path)
+        if scenario is None or self.name.endswith(" is sound"):
+            yield from map(str, problems)
+        if scenario is None:
+            return
+        seen = proving.observed(self.path, scenario)
+        if rule is not None:
+            yield from _held(rule, scenario, seen)
+        elif self.name.endswith(" is sound"):
+            from molehunt.detectors.proof.prove import unsound
+
+            yield from map(str, unsound(scenario, seen, proving.known))
+        else:
+            named = {one.rule for one in (*scenario.fires, *scenario.near_misses)}
+            for other in proving.ruleset.rules:
+                if other.id not in named:
+                    yield from _held(other, scenario, seen)
+
+
+def _held(rule: Rule, scenario: Scenario, seen: Observed) -> Iterator[str]:
+    """What is wrong with a rule on a recording, and why it does so on the first such records."""
+    from molehunt.commands.common import inputs_of, make_binder
+    from molehunt.detectors.proof.mutate import read_rows
+    from molehunt.detectors.proof.prove import held
+    from molehunt.detectors.proof.why import why
+    from molehunt.taxonomy import taxonomy
+
+    problems = held(rule, scenario, seen).problems
+    if not problems:
+        return
+    yield from map(str, problems)
+    wanted = {s for one in scenario.fires if one.rule == rule.id for s in one.spots}
+    missed = {s for one in scenario.near_misses if one.rule == rule.id for s in one.spots}
+    fired = seen.fired.get(rule.id, set())
+    odd = sorted((wanted ^ fired) | (missed & fired))[:EXPLAINED]
+    binder, inputs = make_binder(scenario.config, []), inputs_of(scenario, [])
+    rows = {row.spot: row for row in read_rows(scenario, taxonomy(), binder, inputs)}
+    for spot in odd:
+        yield ""
+        if spot in rows:
+            yield from why(rule, rows[spot].row, rows[spot].bound, taxonomy())
+        else:
+            yield f"{scenario.path(spot.log)} has no row {spot.row} in line {spot.line}"

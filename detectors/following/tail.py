@@ -33,6 +33,8 @@ BLOCK = 1 << 20
 # How long a file that is no longer where it was may still be written to, in seconds; and how long
 # one that looks unfinished may still grow.
 GRACE = 5.0
+# A file that has not grown for so long is closed.
+IDLE = 60.0
 # Sources that are done and gone, kept to know their compressed twins.
 REMEMBERED = 500
 
@@ -64,6 +66,7 @@ class Tail:
         self._gone: dict[int, float] = {}
         self._unsure: dict[tuple[int, int], tuple[int, float]] = {}
         self._missing: set[str] = set()
+        self._grown: dict[int, float] = {}
         self.changed: set[int] = set()
 
     def close(self) -> None:
@@ -91,6 +94,7 @@ class Tail:
                 source.path = path
                 self.changed.add(source.id)
         self._look_for_gone(here)
+        self._rest_in_copies()
         for path, status in sorted(fresh, key=lambda item: item[1].st_mtime_ns):
             named = listed[path][1]
             adopted = self._adopt(path, status, named)
@@ -135,7 +139,7 @@ class Tail:
         """Whether a file with a known inode still holds what was read. If not, the source becomes a
         ghost."""
         now = (status.st_size, status.st_mtime_ns)
-        if self._sizes.get(source.id) == now and source.state != LIVE:
+        if self._sizes.get(source.id) == now and source.state != COPY:
             return True
         if source.packed:
             self._sizes[source.id] = now
@@ -148,8 +152,7 @@ class Tail:
                         if source.state == DONE and status.st_size > source.offset:
                             source.state = LIVE
                             self.changed.add(source.id)
-                        if source.state != LIVE:
-                            self._sizes[source.id] = now
+                        self._sizes[source.id] = now
                         return True
                 finally:
                     os.close(stream)
@@ -172,6 +175,26 @@ class Tail:
                 self._gone.setdefault(source.id, time.monotonic())
             elif source.state == LIVE and source.id not in here and source.id not in self._open:
                 self._to_ghost(source)
+
+    def _rest_in_copies(self) -> None:
+        """What was copied and then cut off is read on in the copy."""
+        for source in self.sources.values():
+            twin = self.sources.get(source.twin) if source.state == COPY else None
+            if twin is None or twin.state != GHOST:
+                continue
+            try:
+                with open(source.path, "rb") as stream:
+                    if source.packed:
+                        with closing(Forward(source.path)) as forward:
+                            found = twin.is_in(forward)
+                    else:
+                        found = twin.is_in(reader_at(stream.fileno()))
+            except OSError:
+                continue
+            if found:
+                source.state = LIVE
+                self._continue(source, twin)
+                self.changed.add(source.id)
 
     def _adopt(self, path: str, status: os.stat_result, named: bool) -> Source | None:
         """What an unknown file is: the rest of a ghost, a twin of what is known, or news."""
@@ -292,7 +315,15 @@ class Tail:
                 # Renamed since the listing: found at the next look.
                 self._close(source)
                 return
+        before = source.offset
         yield from self._lines(source, reader_at(stream))
+        now = time.monotonic()
+        if source.offset != before or os.fstat(stream).st_size > source.offset:
+            self._grown[source.id] = now
+        elif not gone and now - self._grown.setdefault(source.id, now) > IDLE:
+            # Looked at again when its size changes.
+            self._finish(source)
+            return
         if gone:
             since = self._gone.setdefault(source.id, time.monotonic())
             if time.monotonic() - since > GRACE:
@@ -418,6 +449,7 @@ class Tail:
         for number in old[: max(0, len(old) - REMEMBERED)]:
             del self.sources[number]
             self._sizes.pop(number, None)
+            self._grown.pop(number, None)
             self.changed.add(number)
 
 

@@ -12,7 +12,7 @@ from molehunt.correlation import Correlation
 from molehunt.rule import RuleSet
 
 from ..correlating.correlator import Collected, Correlator
-from ..correlating.events import POINT, REMOVED, Event, uses_of
+from ..correlating.events import POINT, Event, uses_of
 from ..findings.correlated import correlated_findings
 from ..findings.fold import finding_id
 from ..findings.model import Finding
@@ -150,10 +150,7 @@ class Groups:
                     self._findings.drop(key)
 
     def _settled(self, key: str) -> Finding | None:
-        row = self._state.db.execute(
-            "SELECT settled.data FROM settled JOIN meta ON name = ? AND value = grp",
-            ("settled:" + key,),
-        ).fetchone()
+        row = self._state.db.execute("SELECT data FROM settled WHERE id = ?", (key,)).fetchone()
         return None if row is None else from_text(row[0])
 
     def _id(self, correlation: int, key: str) -> str:
@@ -224,11 +221,9 @@ class Groups:
         run = self._state.db.execute
         row = run("SELECT data FROM finding WHERE id = ?", (key,)).fetchone()
         if row is not None:
-            run("INSERT OR REPLACE INTO settled VALUES (?,?)", (number, row[0]))
-            self._state.put("settled:" + key, number)
+            run("INSERT OR REPLACE INTO settled VALUES (?,?)", (key, row[0]))
         run("DELETE FROM event_grp WHERE grp = ?", (number,))
-        if row is None:
-            run("DELETE FROM grp WHERE id = ?", (number,))
+        run("DELETE FROM grp WHERE id = ?", (number,))
 
 
 def _families(correlations: Sequence[Correlation]) -> list[tuple[int, ...]]:
@@ -262,6 +257,3 @@ def _joined(earlier: Finding, later: Finding) -> Finding:
         evidence=(*earlier.evidence, *later.evidence)[:cap],
         missing_filters=tuple(sorted({*earlier.missing_filters, *later.missing_filters})),
     )
-
-
-__all__ = ["REMOVED", "Groups"]

@@ -46,7 +46,7 @@ CREATE TABLE grp (id INTEGER PRIMARY KEY, correlation INT, key TEXT, dirty INT,
 CREATE INDEX grp_dirty ON grp (correlation) WHERE dirty;
 CREATE TABLE event_grp (grp INT, event INT, UNIQUE (grp, event));
 CREATE INDEX grp_event ON event_grp (event);
-CREATE TABLE settled (grp INTEGER PRIMARY KEY, data TEXT);
+CREATE TABLE settled (id TEXT PRIMARY KEY, data TEXT);
 """
 
 

@@ -19,9 +19,7 @@ class Output:
     A file that was rotated away is created anew. Raises UsageError if it cannot be opened.
     """
 
-    def __init__(
-        self, path: str | None, state: State, report: Callable[[Problem], None]
-    ) -> None:
+    def __init__(self, path: str | None, state: State, report: Callable[[Problem], None]) -> None:
         self._path = path
         self._state = state
         self._report = report

@@ -6,8 +6,9 @@ import os
 import select
 from collections.abc import Iterator
 
-from ..reading.inputs import MAX_LINE_BYTES, STDIN, Block, Report
 from molehunt.problems import Problem
+
+from ..reading.inputs import MAX_LINE_BYTES, STDIN, Block, Report
 
 
 class Stream:

@@ -123,7 +123,7 @@ def events(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
 
-def wait_for(done: Any, seconds: float = 60) -> None:
+def wait_for(done: Any, seconds: float = 40) -> None:
     """Until it holds."""
     end = time.monotonic() + seconds
     while not done():
@@ -169,13 +169,15 @@ def test_killed_at_any_moment(
     logs, whole = tmp_path / "logs", tmp_path / "whole.log"
     logs.mkdir()
     log, output = logs / "osqueryd.results.log", tmp_path / "out.ndjson"
-    made = lines(rng, 400)
+    made = lines(rng, 300)
     whole.write_bytes(b"".join(made))
     follow = [str(log if target == "file" else logs), "--rules", rules]
     follow += ["--state", str(tmp_path / "state"), "--output", str(output)]
+    log.write_bytes(b"".join(made[:30]))
     process = start(*follow)
+    wait_for(lambda: events(output))
     kills = 0
-    for number, line in enumerate(made):
+    for number, line in enumerate(made[30:]):
         cut = rng.randrange(len(line))
         for piece in (line[:cut], line[cut:]):
             with open(log, "ab") as stream:
@@ -183,7 +185,7 @@ def test_killed_at_any_moment(
             time.sleep(rng.choice([0, 0, 0.02]))
         if number % 60 == 59:
             rotate(log, "rename")
-        if rng.random() < 0.04:
+        if rng.random() < 0.05:
             time.sleep(rng.choice([0, 0.3, 0.6, 1.0]))
             process.kill()
             process.communicate()
@@ -209,7 +211,9 @@ def test_rotation_while_following(
     process = start(
         str(log), "--rules", rules, "--from", "start", "--output", str(output), "--level", "low"
     )
-    for number, line in enumerate(made):
+    log.write_bytes(b"".join(made[:20]))
+    wait_for(lambda: events(output))
+    for number, line in enumerate(made[20:]):
         with open(log, "ab") as stream:
             stream.write(line)
         time.sleep(rng.choice([0, 0.01]))
@@ -277,10 +281,12 @@ def test_standard_input_until_its_end(tmp_path: Path, rules: str) -> None:
     assert process.stdin is not None
     process.stdin.write(b"".join(made[:20]))
     process.stdin.flush()
-    time.sleep(3)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    time.sleep(1.5)
     process.stdin.write(b"".join(made[20:]).rstrip(b"\n"))
     out, _ = process.communicate(timeout=60)
-    found = [json.loads(line) for line in out.splitlines()]
+    found = [json.loads(line) for line in [first, *out.splitlines()]]
     assert {"new", "update"} == {one["event"] for one in found}
     whole = tmp_path / "whole.log"
     whole.write_bytes(b"".join(made))

@@ -1,4 +1,4 @@
-"""What outlasts the process: one SQLite database, a private temporary one if nobody wants to resume.
+"""What outlasts the process: one SQLite database, a temporary one if nobody resumes.
 
 A tick is one transaction: how far files are read, what was found in them and what is to be told.
 """
@@ -26,8 +26,23 @@ from .source import Source
 
 APPLICATION, FORM = 0x6D6F6C65, 1
 _CODEC = Codec(
-    (Locator, Reason, Evidence, Rank, Kept, Technique, Raise, Level, Finding)
-    + (Entry, Seen, Event, Place, Store, FieldMap)
+    (
+        Locator,
+        Reason,
+        Evidence,
+        Rank,
+        Kept,
+        Technique,
+        Raise,
+        Level,
+        Finding,
+        Entry,
+        Seen,
+        Event,
+        Place,
+        Store,
+        FieldMap,
+    )
 )
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value);

@@ -1,9 +1,9 @@
 """What is new in files and folders: whole lines, each once, through rotation and truncation.
 
-A file is known by device, inode and what stands at the beginning and before the place up to which it
-was read. So it is found again when it was renamed, and a compressed or copied twin is read on from
-the same place. Where nothing proves that bytes are known they are read; where bytes can no longer be
-found, a warning says so.
+A file is known by device, inode and what stands at the beginning and before the place up to which
+it was read. So it is found again when it was renamed, and a compressed or copied twin is read on
+from the same place. Where nothing proves that bytes are known they are read; where bytes can no
+longer be found, a warning says so.
 """
 
 from __future__ import annotations

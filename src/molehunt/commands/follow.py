@@ -110,9 +110,9 @@ def _check(options: Namespace) -> None:
         raise UsageError("--follow: --stats needs an end; hunt without --follow for it")
     if options.state and STDIN in options.paths:
         raise UsageError("--state: standard input cannot be read again, so there is no resuming")
-    if options.state and options.output:
-        if Path(options.state).resolve() == Path(options.output).resolve():
-            raise UsageError("--state and --output are the same file")
+    files = [Path(file).resolve() for file in (options.state, options.output) if file]
+    if len(set(files)) < len(files):
+        raise UsageError("--state and --output are the same file")
 
 
 def _key(options: Namespace) -> str:

@@ -146,11 +146,11 @@ def rotate(log: Path, how: str) -> None:
     for path in older:
         parts = path.name.split(".")
         parts[place] = str(int(parts[place]) + 1)
-        path = path.rename(path.with_name(".".join(parts)))
-        if not path.name.endswith(".gz"):
-            with open(path, "rb") as plain, gzip.open(str(path) + ".gz", "wb") as packed:
+        moved = path.rename(path.with_name(".".join(parts)))
+        if not moved.name.endswith(".gz"):
+            with open(moved, "rb") as plain, gzip.open(str(moved) + ".gz", "wb") as packed:
                 shutil.copyfileobj(plain, packed)
-            path.unlink()
+            moved.unlink()
     first = log.with_name(log.name + ".1")
     if how == "copy":
         shutil.copyfile(log, first)
@@ -276,13 +276,13 @@ def test_standard_input_until_its_end(tmp_path: Path, rules: str) -> None:
     made = [line for line in lines(Random(1), 200) if b'"lab-1"' in line]
     command = [sys.executable, "-m", "molehunt.cli", "hunt", "--follow", "-", "--rules", rules]
     process = subprocess.Popen(
-        [*command, "--format", "ndjson"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*command, "--format", "ndjson"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     )
     assert process.stdin is not None
     process.stdin.write(b"".join(made[:20]))
     process.stdin.flush()
     assert process.stdout is not None
-    first = process.stdout.readline()
+    first = process.stdout.readline()  # unbuffered, so that the rest is left to communicate()
     time.sleep(1.5)
     process.stdin.write(b"".join(made[20:]).rstrip(b"\n"))
     out, _ = process.communicate(timeout=60)

@@ -46,7 +46,7 @@ class Summary:
 class Follower:
     """Follows until `stop()` says so or there is nothing left to come."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the loop
         self,
         ruleset: RuleSet,
         hunter: Hunter,

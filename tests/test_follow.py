@@ -16,9 +16,14 @@ from typing import Any
 
 import kit
 import pytest
+from jsonschema import validate
 
 from molehunt.cli import main
+from molehunt.detectors import report
 
+REPORT = Path(str(report.__file__)).parent
+EVENT = json.loads((REPORT / "event.schema.json").read_text())
+FINDING = json.loads((REPORT / "finding.schema.json").read_text())
 RULES = """\
 title: Tool
 id: 00000000-0000-4000-8000-0000000000a1
@@ -287,6 +292,10 @@ def test_standard_input_until_its_end(tmp_path: Path, rules: str) -> None:
     process.stdin.write(b"".join(made[20:]).rstrip(b"\n"))
     out, _ = process.communicate(timeout=60)
     found = [json.loads(line) for line in [first, *out.splitlines()]]
+    for one in found:
+        validate(one, EVENT)
+        if one["event"] != "withdrawn":
+            validate({k: v for k, v in one.items() if k not in ("event", "sequence")}, FINDING)
     assert {"new", "update"} == {one["event"] for one in found}
     whole = tmp_path / "whole.log"
     whole.write_bytes(b"".join(made))

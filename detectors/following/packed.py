@@ -18,7 +18,8 @@ def open_packed(path: str) -> IO[bytes]:
     """The decompressed bytes. Raises OSError."""
     stream: BinaryIO = open(path, "rb")  # noqa: SIM115 - closed with what is returned
     if stream.peek(4)[:2] == GZIP:  # type: ignore[attr-defined]
-        return gzip.GzipFile(fileobj=stream)
+        unpacked: Any = gzip.GzipFile(fileobj=stream)
+        return unpacked  # type: ignore[no-any-return]
     import zstandard
 
     made: Any = zstandard.ZstdDecompressor().stream_reader(

@@ -49,6 +49,11 @@ class Source:
         self.tail = digest(read_at(min(offset, SPAN), max(0, offset - SPAN)))
         self.offset, self.line = offset, line
 
+    def may_begin(self, head: bytes) -> bool:
+        """Whether a file that begins so may hold what was read; `head` is `SPAN` bytes or all."""
+        length = min(self.offset, SPAN)
+        return len(head) < length or digest(head[:length]) == self.head
+
     def is_in(self, read_at: ReadAt) -> bool | None:
         """Whether a file holds what was read, at the same place; None if it begins the same but is
         too short."""

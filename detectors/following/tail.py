@@ -27,7 +27,7 @@ from ..reading.inputs import (
     is_lines,
 )
 from .packed import Forward, is_packed
-from .source import COPY, DONE, GHOST, LIVE, Source, reader_at
+from .source import COPY, DONE, GHOST, LIVE, SPAN, Source, digest, reader_at
 
 BLOCK = 1 << 20
 # How long a file that is no longer where it was may still be written to, in seconds; and how long
@@ -210,7 +210,7 @@ class Tail:
                         head = forward(HEAD_BYTES, 0)
                     if not head:
                         return None
-                twin, unsure = self._twin(path, stream.fileno(), packed)
+                twin, unsure = self._twin(path, head, stream.fileno(), packed)
         except OSError as error:
             if path not in self._missing:
                 self._missing.add(path)
@@ -244,12 +244,16 @@ class Tail:
             return False
         return time.monotonic() - since > GRACE
 
-    def _twin(self, path: str, stream: int, packed: bool) -> tuple[Source | None, bool]:
+    def _twin(
+        self, path: str, head: bytes, stream: int, packed: bool
+    ) -> tuple[Source | None, bool]:
         """The source whose read part a file holds, ghosts first; and whether it may become one."""
         unsure = False
         ranked = {GHOST: 0, LIVE: 1, DONE: 2}
         known = [s for s in self.sources.values() if s.state in ranked and s.offset]
         for source in sorted(known, key=lambda s: (ranked[s.state], -s.offset, s.id)):
+            if not source.may_begin(head):
+                continue
             if packed:
                 with closing(Forward(path)) as forward:
                     found = source.is_in(forward)
@@ -257,14 +261,9 @@ class Tail:
                 found = source.is_in(reader_at(stream))
             if found:
                 return source, False
-            unsure = unsure or (found is None and self._begins_like(source, path, stream, packed))
+            # A packed file may be too short to be told yet; so may a copy.
+            unsure = unsure or (found is None and (packed or source.offset > SPAN))
         return None, unsure
-
-    def _begins_like(self, source: Source, path: str, stream: int, packed: bool) -> bool:
-        """Whether what there is of a file that is too short can be the beginning of a source."""
-        if source.offset <= 1024:
-            return packed
-        return True
 
     def _continue(self, source: Source, twin: Source) -> None:
         source.offset, source.line = twin.offset, twin.line
@@ -413,9 +412,9 @@ class Tail:
             source.line += block.lines()
             source.offset += len(whole)
             if not before:
-                source.head = _digest(whole[:1024])
-            source.tail = _digest(whole[-1024:])
-            if len(whole) < 1024 and before:
+                source.head = digest(whole[:SPAN])
+            source.tail = digest(whole[-SPAN:])
+            if len(whole) < SPAN and before:
                 # Too little to tell by; a compressed file does not grow anyway.
                 source.tail = ""
             self.changed.add(source.id)
@@ -451,9 +450,3 @@ class Tail:
             self._sizes.pop(number, None)
             self._grown.pop(number, None)
             self.changed.add(number)
-
-
-def _digest(data: bytes) -> str:
-    from .source import digest
-
-    return digest(data)

@@ -164,6 +164,7 @@ def rotate(log: Path, how: str) -> None:
         log.rename(first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["file", "folder"])
 def test_killed_at_any_moment(
     tmp_path: Path, rules: str, target: str, capsys: pytest.CaptureFixture[str]
@@ -204,6 +205,7 @@ def test_killed_at_any_moment(
     assert [one["sequence"] for one in events(output)] == list(range(1, len(events(output)) + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["rename", "copy"])
 def test_rotation_while_following(
     tmp_path: Path, rules: str, how: str, capsys: pytest.CaptureFixture[str]
@@ -341,3 +343,27 @@ def test_usage(tmp_path: Path, rules: str, capsys: pytest.CaptureFixture[str]) -
     for wrong in (["--format", "html", "--follow"], ["--state", "x"], ["--stats", "--follow"]):
         assert main(["hunt", str(tmp_path), "--rules", rules, *wrong]) == 3
     assert "--follow" in capsys.readouterr().err
+
+
+def test_what_is_no_log_of_lines_is_named(tmp_path: Path, rules: str) -> None:
+    """And never read, also when it grows; a file that is not there yet is waited for."""
+    logs, output = tmp_path / "logs", tmp_path / "out.ndjson"
+    logs.mkdir()
+    (logs / "osqueryd.log").write_bytes(b"Log file created at: 2026/11/23\nRunning\n")
+    line = kit.line({"path": "/a/tool", "pid": "1", "name": "", "cmdline": ""}, "processes")
+    (logs / "spread.json").write_bytes(b"[\n" + line + b",\n" + line + b"\n]\n")
+    later = tmp_path / "later.log"
+    process = start(
+        *(str(logs), str(later), "--rules", rules, "--from", "start", "--output", str(output))
+    )
+    wait_for(output.exists)
+    time.sleep(1)
+    with open(logs / "osqueryd.log", "ab") as stream:
+        stream.write(line + b"\n")
+    later.write_bytes(line.replace(b"lab-01", b"lab-02") + b"\n")
+    wait_for(lambda: events(output))
+    said = end(process)
+    assert [one["host"]["id"] for one in events(output)] == ["lab-02"]
+    assert "status log" in said
+    assert "cannot be followed" in said
+    assert "waiting for it" in said

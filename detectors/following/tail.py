@@ -18,18 +18,16 @@ from typing import NamedTuple
 from molehunt.problems import Problem, Severity
 
 from ..reading.inputs import (
-    GLOG_HEADER,
     HEAD_BYTES,
     MAX_LINE_BYTES,
     Block,
     Report,
     _logs_below,
-    is_lines,
 )
+from .beginning import BLOCK, may_read, skip_to_end
 from .packed import Forward, is_packed
 from .source import COPY, DONE, GHOST, LIVE, SPAN, Source, digest, reader_at
 
-BLOCK = 1 << 20
 # How long a file that is no longer where it was may still be written to, in seconds; and how long
 # one that looks unfinished may still grow.
 GRACE = 5.0
@@ -221,10 +219,13 @@ class Tail:
         source = Source(self._next, path, *key, packed=packed)
         if twin is not None:
             self._continue(source, twin)
-        elif (self._first and not (self._existing and named)) or not self._may_read(path, head):
-            source.state = DONE if not self._first or not named or packed else LIVE
-            if not packed and not self._skip_to_end(source, path):
-                return None
+        elif not may_read(path, head, self._report):
+            # A copy of nothing: known, and never read.
+            source.state = COPY
+        elif self._first and not (self._existing and named):
+            source.state = DONE if packed or not named else LIVE
+            if not packed:
+                skip_to_end(source, path)
         elif unsure:
             what = "is shorter than what was read of it, so it was left out"
             self._report(Problem(what, path, severity=Severity.WARNING))
@@ -276,28 +277,6 @@ class Tail:
             source.state, source.twin = COPY, twin.id
             return
         self.changed.add(twin.id)
-
-    def _may_read(self, path: str, head: bytes) -> bool:
-        if head.startswith(GLOG_HEADER):
-            what, hint = "a status log of osqueryd, not results", "nothing to hunt in it"
-        elif not is_lines(path, head):
-            what, hint = "its documents are not lines, so it cannot be followed", "hunt it instead"
-        else:
-            return True
-        self._report(Problem(what, path, severity=Severity.WARNING, hint=hint))
-        return False
-
-    def _skip_to_end(self, source: Source, path: str) -> bool:
-        """Place a source behind the last whole line that is there."""
-        with open(path, "rb") as stream:
-            end, line, read = 0, 1, 0
-            while piece := stream.read(BLOCK):
-                last = piece.rfind(b"\n") + 1
-                if last:
-                    end, line = read + last, line + piece.count(b"\n")
-                read += len(piece)
-            source.place(end, line, reader_at(stream.fileno()))
-        return True
 
     def _news(self, source: Source, gone: bool) -> Iterator[Read]:
         if source.packed:

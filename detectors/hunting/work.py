@@ -103,26 +103,31 @@ class Hunter:
         problems, lines, read = Problems(), 0, 0
         try:
             for block in part_blocks(part, problems):
-                for match in self.plan.matches([block], problems):
-                    if not self._span.holds(match.record):
-                        continue
-                    # A join wants to know also where sites are.
-                    self._facts += facts_of(match, self._joins)
-                    if self._folder.add(match):
-                        self._collector.add(match)
+                self.look(block, problems)
                 lines += block.lines()
                 read += 1
                 if watch is not None:
                     watch(block)
                 if read % BLOCKS_IN_A_PIECE == 0:
-                    yield self._taken(part, 0, problems)._replace(last=False)
+                    yield self.taken(part, 0, problems)._replace(last=False)
                     problems = Problems()
         except KeyboardInterrupt:
-            yield self._taken(part, lines, problems)._replace(complete=False)
+            yield self.taken(part, lines, problems)._replace(complete=False)
             return
-        yield self._taken(part, lines, problems)
+        yield self.taken(part, lines, problems)
 
-    def _taken(self, part: Part, lines: int, problems: Problems) -> Outcome:
+    def look(self, block: Block, problems: Problems) -> None:
+        """Take in the matches of one block."""
+        for match in self.plan.matches([block], problems):
+            if not self._span.holds(match.record):
+                continue
+            # A join wants to know also where sites are.
+            self._facts += facts_of(match, self._joins)
+            if self._folder.add(match):
+                self._collector.add(match)
+
+    def taken(self, part: Part, lines: int, problems: Problems) -> Outcome:
+        """What came in since the last call."""
         counts, approved = self.plan.counts, self._folder.approved
         self.plan.counts, self._folder.approved = Counts(), {}
         piles, collected = self._folder.take(), self._collector.take()

@@ -149,12 +149,41 @@ def _hunt(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="processes that share the work (default: all cores)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on reading as lines are written, through rotation (docs/follow.md)",
+    )
+    parser.add_argument(
+        "--state", metavar="FILE", help="with --follow: keep it there, and go on from there"
+    )
+    parser.add_argument(
+        "--from",
+        dest="begin",
+        choices=("start", "end"),
+        help="with --follow: whether what is there already is read "
+        "(default: start with --state, else end)",
+    )
+    parser.add_argument(
+        "--lateness",
+        type=_days,
+        metavar="DAYS",
+        default=7.0,
+        help="with --follow: how late a line may be and still meet others (default: 7)",
+    )
 
 
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _days(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 3660:
+        raise argparse.ArgumentTypeError("must be a number of days from 0 to 3660")
     return number
 
 

@@ -82,6 +82,12 @@ def make_hunter(options: Namespace) -> Hunter:
 
 def run(options: Namespace) -> Exit:
     """Hunt and report. Findings go to stdout, everything else to stderr."""
+    if options.follow:
+        from .follow import follow
+
+        return follow(options)
+    if options.state or options.begin:
+        raise UsageError("--state and --from need --follow")
     setup = prepare(options)
     ruleset, plan, problems = setup.ruleset, setup.plan, setup.problems
     if isinstance(plan, FastPlan) and plan.scan == "re2" and not options.quiet:

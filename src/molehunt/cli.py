@@ -285,6 +285,8 @@ def _generate(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--check", action="store_true", help="write nothing; say which rules are not current"
     )
+
+
 def _members(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "check the lists of rules in correlations over many rules, or make them anew"
     parser = _command(commands, "members", text)

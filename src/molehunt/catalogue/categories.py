@@ -13,12 +13,15 @@ LEVELS = ("informational", "low", "medium", "high")
 @dataclass(frozen=True, slots=True)
 class Category:
     """`running` is the level of a tool that runs or starts by itself, `present` of one that is
-    merely installed or looked up. `why` completes the description; `{name}` is the tool's."""
+    merely installed or looked up. `behaviours` are ids of rules/behaviours.yml, `set_up` those of the
+    commands that prepare the tool for somebody elsewhere. `why` completes the description; `{name}` is the tool's."""
 
     folder: str
     title: str
     noun: str
     tags: tuple[str, ...]
+    behaviours: tuple[str, ...]
+    set_up: tuple[str, ...]
     running: str
     present: str
     why: str
@@ -52,6 +55,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Remote Access Tool",
             noun="remote-desktop software",
             tags=_REMOTE,
+            behaviours=("B21",),
+            set_up=("B23",),
             running="medium",
             present="low",
             why=(
@@ -80,6 +85,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Remote Access Tool",
             noun="remote-management agent",
             tags=("attack.command-and-control", "attack.t1219"),
+            behaviours=("B21",),
+            set_up=("B23",),
             running="medium",
             present="low",
             why=(
@@ -115,6 +122,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Remote Session",
             noun="session-sharing tool",
             tags=("attack.command-and-control", "attack.t1219.001"),
+            behaviours=("B24",),
+            set_up=("B23", "B24"),
             running="low",
             present="low",
             why=(
@@ -139,6 +148,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="VPN Client",
             noun="VPN client",
             tags=_PROXY,
+            behaviours=("B29",),
+            set_up=("B29",),
             running="low",
             present="low",
             why=(
@@ -167,6 +178,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Mesh VPN",
             noun="mesh network client",
             tags=("attack.command-and-control", "attack.t1572"),
+            behaviours=("B24", "B29"),
+            set_up=("B23", "B24"),
             running="low",
             present="low",
             why=(
@@ -193,6 +206,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Proxy Client",
             noun="proxy client",
             tags=_PROXY,
+            behaviours=("B29",),
+            set_up=("B29",),
             running="low",
             present="low",
             why=(
@@ -219,6 +234,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Tunnel Client",
             noun="tunnel client",
             tags=("attack.command-and-control", "attack.t1572"),
+            behaviours=("B24",),
+            set_up=("B23", "B24"),
             running="low",
             present="low",
             why=(
@@ -244,6 +261,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Bandwidth Sharing",
             noun="client of a residential-proxy network",
             tags=("attack.impact", "attack.t1496.002"),
+            behaviours=("B29",),
+            set_up=("B29",),
             running="medium",
             present="low",
             why=(
@@ -268,6 +287,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Presence Tool",
             noun="tool that imitates a user at work",
             tags=_PERSONA,
+            behaviours=("B43",),
+            set_up=("B43",),
             running="low",
             present="informational",
             why=(
@@ -293,6 +314,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Presence Tool",
             noun="tool that keeps the screen awake",
             tags=_PERSONA,
+            behaviours=("B43",),
+            set_up=("B43",),
             running="informational",
             present="informational",
             why=(
@@ -314,6 +337,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Virtual Camera",
             noun="virtual-camera software",
             tags=_PERSONA,
+            behaviours=("B05",),
+            set_up=("B05",),
             running="informational",
             present="informational",
             why=(
@@ -335,6 +360,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Face Swap",
             noun="program that replaces faces in live video",
             tags=_PERSONA,
+            behaviours=("B05",),
+            set_up=("B05",),
             running="medium",
             present="low",
             why=(
@@ -360,6 +387,8 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             title="Voice Changer",
             noun="program that changes a voice in live calls",
             tags=_PERSONA,
+            behaviours=("B05",),
+            set_up=("B05",),
             running="low",
             present="informational",
             why=(

@@ -128,6 +128,7 @@ def make_rule(devices: Sequence[Device], rule: Mapping[str, Any]) -> dict[str, A
         needs["flags"] = _FLAGS[table]
     block: dict[str, Any] = {
         "subject": rule.get("subject", group["subject"]),
+        "behaviours": list(rule.get("behaviours", group["behaviours"])),
         "identity": [],
         "platforms": list(platforms),
         "needs": needs,

@@ -40,6 +40,7 @@ def make_rule(tool: Tool, draft: Draft) -> dict[str, Any]:
         needs["flags"] = list(draft.flags)
     block: dict[str, Any] = {
         "subject": tool.id,
+        "behaviours": list(category.set_up if draft.set_up else category.behaviours),
         "identity": [],
         "platforms": [OSQUERY[draft.system]],
         "needs": needs,

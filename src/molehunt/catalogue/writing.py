@@ -17,7 +17,7 @@ from ..data import SAFE_LOADER
 
 INDENT = "    "
 # Short lists of words that read best on one line.
-_FLOW = frozenset(("identity", "platforms", "tables", "flags", "group-by", "rules"))
+_FLOW = frozenset(("behaviours", "identity", "platforms", "tables", "flags", "group-by", "rules"))
 _PLAIN = re.compile(r"(?:[A-Za-z0-9/(]|-(?=\S))(?:[^:#\x00-\x1f]|:(?=[^\s])|(?<=\S)#)*")
 
 

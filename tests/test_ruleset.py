@@ -197,6 +197,14 @@ def test_every_shipped_rule_says_what_a_human_needs() -> None:
             assert rule.product in SIGN_IN or table in tables(), (where, table)
 
 
+def test_every_shipped_rule_and_correlation_names_a_behaviour() -> None:
+    """At least one, so that docs/coverage.md leaves none out."""
+    loaded = load_rules([builtin_rules_path()])
+    assert loaded.correlations
+    every = [*loaded.rules, *loaded.correlations]
+    assert [rule.path for rule in every if not rule.meta.behaviours] == []
+
+
 def test_lock_sees_a_changed_meaning_but_no_changed_text(tmp_path: Path) -> None:
     """New rules start at 1; a changed detection must be locked again and counts up."""
     first = load(tmp_path, a=GOOD)

@@ -106,7 +106,7 @@ def test_cells_tell_alerts_observations_gaps_and_blindness() -> None:
     assert state["B15", "linux"] == "context"
     assert state["B17", "linux"] == "context"
     assert state["B53", "darwin"] == state["B53", "windows"] == "covered"
-    assert state["B16", "linux"] == "blind"
+    assert state["B18", "linux"] == "blind"
     assert state["B14", "sign_in"] == "blind"
 
 

@@ -13,8 +13,9 @@ LEVELS = ("informational", "low", "medium", "high")
 @dataclass(frozen=True, slots=True)
 class Category:
     """`running` is the level of a tool that runs or starts by itself, `present` of one that is
-    merely installed or looked up. `behaviours` are ids of rules/behaviours.yml, `set_up` those of the
-    commands that prepare the tool for somebody elsewhere. `why` completes the description; `{name}` is the tool's."""
+    merely installed or looked up. `behaviours` are ids of rules/behaviours.yml, `set_up` those of
+    the commands that prepare the tool for somebody elsewhere. `why` completes the description;
+    `{name}` is the tool's."""
 
     folder: str
     title: str

@@ -97,6 +97,8 @@ def _scalar(value: Any, *, quoted: bool) -> str:
         return "true" if value else "false"
     if value is None:
         return "null"
+    if isinstance(value, Mapping):  # an empty one: the others have lines of their own
+        return "{}"
     if isinstance(value, (int, float, date)):
         return str(value)
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -1,6 +1,7 @@
 """Rules as plain values become YAML in the house style, and come back as the same values."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 import yaml
@@ -55,11 +56,25 @@ def test_the_house_style() -> None:
 
 
 def test_every_rule_of_the_package_comes_back() -> None:
-    """Reading what was written gives the same values."""
+    """Read again it is the same, but for a list of one in the detection, which becomes its value."""
     for path, name, _ in rule_files([builtin_rules_path()], []):
         with open(path, encoding="utf-8") as stream:
             for data in yaml.safe_load_all(stream):
-                assert yaml.safe_load(write_rule(data)) == data, name
+                again = yaml.safe_load(write_rule(data))
+                if "detection" in data:
+                    data["detection"] = without_lists_of_one(data["detection"])
+                    again["detection"] = without_lists_of_one(again["detection"])
+                assert again == data, name
+
+
+def without_lists_of_one(value: Any) -> Any:
+    """The same with the value in the place of a list that holds only it."""
+    if isinstance(value, dict):
+        return {key: without_lists_of_one(one) for key, one in value.items()}
+    if isinstance(value, list):
+        items = [without_lists_of_one(one) for one in value]
+        return items[0] if len(items) == 1 else items
+    return value
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" "))

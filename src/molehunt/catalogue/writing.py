@@ -59,7 +59,7 @@ def _entry(key: str, value: Any, depth: int, *, quoted: bool) -> Iterator[str]:
     if isinstance(value, Mapping) and value:
         yield head + note
         yield from _mapping(value, depth + 1, quoted=quoted)
-    elif isinstance(value, list) and value and not (key in _FLOW and not quoted):
+    elif isinstance(value, list) and value and (quoted or not _flows(key, value)):
         yield head + note
         for item in value:
             yield from _item(item, depth + 1, quoted=quoted)
@@ -81,6 +81,10 @@ def _item(item: Any, depth: int, *, quoted: bool) -> Iterator[str]:
         yield from (INDENT * depth + "  " + line for line in lines[1:])
     else:
         yield dash + _scalar(item, quoted=quoted) + note
+
+
+def _flows(key: str, value: Sequence[Any]) -> bool:
+    return key in _FLOW and not any(_nested(item) for item in value)
 
 
 def _comment(noted: Noted) -> str:

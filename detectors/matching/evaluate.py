@@ -214,8 +214,11 @@ def glob(parts: Sequence[str | Wild], text: str) -> bool:
     """Wildcard match of the whole text: `*` is any run of characters, `?` exactly one.
 
     Keeps the set of places in the pattern that the text so far can have reached; time is at most
-    pattern length times text length, whatever the two hold.
+    pattern length times text length, whatever the two hold. Most texts lack a plain part, and then
+    nothing is to be kept.
     """
+    if not all(part in text for part in parts if isinstance(part, str)):
+        return False
     pattern: list[str | Wild] = []
     for part in parts:
         pattern.extend(part if isinstance(part, str) else [part])

@@ -56,7 +56,7 @@ def test_the_house_style() -> None:
 
 
 def test_every_rule_of_the_package_comes_back() -> None:
-    """Read again it is the same, but for a list of one in the detection, which becomes its value."""
+    """Read again it is the same, but a list of one in the detection has become its value."""
     for path, name, _ in rule_files([builtin_rules_path()], []):
         with open(path, encoding="utf-8") as stream:
             for data in yaml.safe_load_all(stream):

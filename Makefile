@@ -14,6 +14,9 @@ OLD := $(OLDEST)/develop-$(HERE)
 # hyperscan only as a wheel: building it takes a compiler, boost and a quarter of an hour.
 INSTALL := -m pip install --quiet --disable-pip-version-check --only-binary hyperscan
 
+# All processors; a process that is done takes tests from another.
+PARALLEL := --numprocesses auto --dist worksteal
+
 # The schedules of the recordings that another pack than ours made.
 CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 	--config tests/recordings/linux-lab-audit/osquery-audit.conf
@@ -41,7 +44,7 @@ hunt: $(INSTALLED)
 	$(VENV)/bin/molehunt hunt tests/recordings $(CONFIGS) --output hunt.json
 
 test: lint types
-	$(PY) -m pytest -m 'not packaging'
+	$(PY) -m pytest $(PARALLEL) -m 'not packaging'
 	$(PY) -m pytest tests/test_packaging.py
 
 lint: $(DEVELOP)
@@ -59,7 +62,7 @@ typing:
 	@rm -f .typing/molehunt/__pycache__
 
 test-oldest: $(OLD)
-	$(OLDEST)/bin/python -m pytest -m 'not packaging'
+	$(OLDEST)/bin/python -m pytest $(PARALLEL) -m 'not packaging'
 
 smoke: $(DEVELOP)
 	$(PY) .ci/smoke.py

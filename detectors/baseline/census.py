@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ..enriching.inputs import Inputs
 from ..matching.match import Match
 from ..matching.plan import Counts, FastPlan, asks_removed
 from ..reading.inputs import Block, Report
@@ -79,6 +80,15 @@ class CountingPlan:
     @tells.setter
     def tells(self, tells: bool) -> None:
         self._plan.tells = tells
+
+    @property
+    def inputs(self) -> Inputs:
+        """The engine's."""
+        return self._plan.inputs
+
+    @inputs.setter
+    def inputs(self, inputs: Inputs) -> None:
+        self._plan.inputs = inputs
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
         """Every match in the blocks, in their order."""

@@ -23,7 +23,7 @@ class Case:
     where a whole rule is. It holds if there are no problems."""
 
     name: str
-    rule: Rule | None
+    rule: Rule | Correlation | Join | None
     scenario: str
     path: str
     problems: tuple[Problem, ...]

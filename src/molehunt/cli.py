@@ -245,6 +245,7 @@ def _baseline(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="log file or folder, or -")
     _rules(parser)
     _config(parser)
+    _inputs(parser)
     parser.add_argument(
         "--organisation",
         metavar="FILE",

@@ -143,7 +143,7 @@ class _Proving:
         proofs, _ = prove(rules, list(self.all_observed()), self.known)
         for proof in proofs:
             proof.problems.clear()
-        return {proof.rule.id: lacking(proof) for proof in proofs}
+        return {proof.rule.id: list(lacking(proof)) for proof in proofs}
 
 
 def _proving(node: pytest.Item | pytest.Collector) -> _Proving:

@@ -309,6 +309,26 @@ def test_standard_input_until_its_end(tmp_path: Path, rules: str) -> None:
     assert told(found) == told([json.loads(line) for line in plain.stdout.splitlines()])
 
 
+def test_what_is_in_shadow_is_not_told(tmp_path: Path, rules: str) -> None:
+    """The same findings as without, but for those of the rule in shadow."""
+    made = b"".join(line for line in lines(Random(1), 200) if b'"lab-1"' in line)
+    command = [sys.executable, "-m", "molehunt.cli", "hunt", "--follow", "-", "--rules", rules]
+    command += ["--format", "ndjson"]
+    before = subprocess.run(command, input=made, capture_output=True, check=True)
+    found = [json.loads(line) for line in before.stdout.splitlines()]
+    shadowed = found[0]["rule"]["id"]
+    own = tmp_path / "own.yml"
+    own.write_text(
+        f"shadow:\n    - {{what: {shadowed}, owner: SOC, reason: noise, until: 2099-01-01}}\n"
+    )
+    after = subprocess.run(
+        [*command, "--organisation", str(own)], input=made, capture_output=True, check=True
+    )
+    left = told([json.loads(line) for line in after.stdout.splitlines()])
+    assert left == told([one for one in found if one["rule"]["id"] != shadowed])
+    assert left
+
+
 @pytest.mark.parametrize("damage", ["foreign", "cut", "other rules"])
 def test_a_state_that_is_none_is_refused(
     tmp_path: Path, rules: str, damage: str, capsys: pytest.CaptureFixture[str]

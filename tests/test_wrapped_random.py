@@ -208,6 +208,8 @@ SAMPLES: list[Any] = [
     {"host": "h", "rows": [{"a": "1"}]},
     {"host_display_name": "h", "a": "1"},
     {"name": "q", "hostIdentifier": "h", "columns.a": "1", "action": "added"},
+    {"records": [PLAIN]},
+    {"kind": "admin#reports#activities", "items": [PLAIN], "nextPageToken": "x"},
 ]
 
 

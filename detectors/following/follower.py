@@ -10,6 +10,7 @@ from molehunt.levels import Level
 from molehunt.problems import Problem
 from molehunt.rule import RuleSet
 
+from ..findings.model import Finding
 from ..hunting.work import Hunter, Problems
 from ..matching.plan import Counts
 from ..reading.parts import Part
@@ -56,6 +57,7 @@ class Follower:
         output: Output,
         *,
         level: Level,
+        hidden: Callable[[Finding], bool],
         words: bool,
         lateness: float,
         report: Callable[[Problem], None],
@@ -66,6 +68,7 @@ class Follower:
         self._stream = stream
         self._output = output
         self._level = level
+        self._hidden = hidden
         self._words = words
         self._report = report
         self._findings = Findings(state, ruleset)
@@ -167,6 +170,8 @@ class Follower:
         for key in keys:
             row = run("SELECT digest FROM told WHERE id = ?", (key,)).fetchone()
             finding = current.get(key)
+            if finding is not None and self._hidden(finding):
+                finding = None
             if finding is None or (finding.level < self._level and row is None):
                 if row is not None:
                     self._send(lambda number, key=key: self._gone(number, key))  # type: ignore[misc]

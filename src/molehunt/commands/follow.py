@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from molehunt.detectors.findings.shadow import shown as without_shadowed
 from molehunt.detectors.following.follower import Follower, Summary
 from molehunt.detectors.following.output import Output
 from molehunt.detectors.following.state import State
@@ -64,6 +65,7 @@ def follow(options: Namespace) -> Exit:
     report = _Teller()
     for problem in setup.problems.kept:
         report(problem)
+    subjects = {one.id: one.meta.subject for one in setup.ruleset.both}
     paths = [path for path in options.paths if path != STDIN]
     begin = options.begin or ("start" if options.state else "end")
     state = State(options.state or "", _key(options))
@@ -79,6 +81,7 @@ def follow(options: Namespace) -> Exit:
             stream,
             output,
             level=Level[options.level.upper()],
+            hidden=lambda finding: not without_shadowed([finding], setup.organisation, subjects)[0],
             words=options.format == "table" and not options.output,
             lateness=options.lateness * DAY,
             report=report,
@@ -118,7 +121,8 @@ def _check(options: Namespace) -> None:
 def _key(options: Namespace) -> str:
     """All that decides what a line amounts to."""
     digest = sha256(ruleset_key(named(options.rules)).encode())
-    for path in [*options.config, *filter(None, [options.organisation])]:
+    own = filter(None, [options.organisation, options.entities])
+    for path in [*options.config, *own, *options.mmdb]:
         digest.update(Path(path).read_bytes())
     digest.update(repr((options.since, options.until, options.level, options.output)).encode())
     return digest.hexdigest()

@@ -115,6 +115,7 @@ def test_hunting_the_samples(engine: str, capsys: pytest.CaptureFixture[str]) ->
         ("lin-02", "006178c5", 5),
         ("lin-01", "08cc89e8", 15),
         ("lin-01", "c3f0e2af", 15),
+        ("lin-01", "451532c0", 5),
     }
     assert output.err.count("tls-wire.jsonl:7: warning") == 1
 

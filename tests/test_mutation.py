@@ -253,6 +253,23 @@ def test_what_is_no_condition_has_no_tree(text: str) -> None:
     assert parse(text) is None
 
 
+# Rules that were widened after their alternatives were recorded: those that came are not yet.
+BEHIND = frozenset(
+    (
+        "c3f0e2af-ef9e-4413-a727-dcafc9cc51ec",
+        "14cd583a-de81-4a9f-b198-2170b399812a",
+        "e05fd8eb-c89b-451e-94eb-89a7bb8f34ad",
+        "08cc89e8-b7f5-47a9-8411-1f404d7d154b",
+        "dab33f48-f60c-41ef-9064-3b1853341ba6",
+        "dd6cb778-2460-495e-8e65-d848ece02ce5",
+        "2f3986bc-a841-4e4c-aa92-dbc57881b624",
+        "341b06ff-3155-4a0c-a731-d0c390129b98",
+        "006178c5-9546-4a70-91a6-c1dd776b28d6",
+        "7c9f963c-23bd-42fe-adb3-2d926106711c",
+    )
+)
+
+
 def test_the_rules_with_alternatives_recorded_keep_them_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -262,7 +279,17 @@ def test_the_rules_with_alternatives_recorded_keep_them_all(
     manifest = yaml.safe_load((recordings / "high-alternatives" / "manifest.yml").read_text())
     rules = sorted({entry["rule"] for entry in manifest["fires"]})
     options = ["--recordings", str(recordings), "--format", "json"]
-    assert main(["test", "--mutate", *rules, *options]) == 0
+    assert main(["test", "--mutate", *sorted({*rules} - BEHIND), *options]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["score"]["high"]["rules"] > 20
+    assert found["score"]["high"]["rules"] > 10
     assert found["score"]["high"]["unexplained"] == 0
+
+
+@pytest.mark.parametrize("rule", sorted(BEHIND))
+def test_a_rule_that_is_behind_is_still_behind(
+    rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once its alternatives are recorded, it leaves the list."""
+    recordings = Path(__file__).resolve().parent / "recordings"
+    assert main(["test", "--mutate", rule, "--recordings", str(recordings)]) == 2
+    assert "mutant survives" in capsys.readouterr().err

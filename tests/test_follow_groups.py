@@ -53,8 +53,11 @@ def followed(loaded: RuleSet, chunks: list[list[bytes]], lateness: float) -> lis
     hunter, state = Hunter(plan, loaded, None, Span()), State("", "key")
     findings = Findings(state, loaded)
     groups = Groups(state, loaded, findings, lateness)
+    offset, line = 0, 1
     for chunk in chunks:
-        hunter.look(kit.block(*chunk), Problems())
+        block = kit.block(*chunk)._replace(offset=offset, line=line)
+        offset, line = offset + len(block.data), line + len(chunk)
+        hunter.look(block, Problems())
         taken = hunter.taken(Part(""), 0, Problems())
         findings.merge(taken.piles)
         groups.add(taken.collected)

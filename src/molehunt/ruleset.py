@@ -17,7 +17,7 @@ from sigma.rule import SigmaRule
 from .collecting import without_garbage_collection
 from .conditions import fields_of
 from .correlation import KEYS as CORRELATION_KEYS
-from .correlation import for_pysigma, read_correlation
+from .correlation import Correlation, for_pysigma, read_correlation
 from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata

@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 
 from .model import Severity
 
+_NAME = "example_rule_file.yml"
+
 
 class Example(NamedTuple):
-    """Rule texts by file name."""
+    """Rule texts by file name, and what is shown of them in the documentation."""
 
     files: Mapping[str, str]
+    shown: str
 
 
 class Check(NamedTuple):
     """One check. `fixes` says that `--fix` can mend it; `ours` that it looks only at rules with a
-    `molehunt` block; `failing` and `passing` are rules of which only the first are found."""
+    `molehunt` block; only the first of `failing` and `passing` shows it."""
 
     id: str
     name: str
@@ -58,20 +61,26 @@ def _check(name: str, entry: Mapping[str, Any], shared: Mapping[str, str]) -> Ch
 
 
 def _example(entry: Any, shared: Mapping[str, str]) -> Example:
-    """A text is a whole file, or, with `detection:` first, the detection of the shared rule."""
-    texts = entry if isinstance(entry, dict) else {"rule_as_example.yml": entry}
-    return Example({name: _whole(text, shared) for name, text in texts.items()})
+    several = entry["files"] if isinstance(entry, dict) and "files" in entry else {_NAME: entry}
+    texts, shown = {}, []
+    for name, part in several.items():
+        texts[name], said = _whole(part, shared)
+        shown.append(said if len(several) == 1 and name == _NAME else f"# {name}\n{said}")
+    return Example(texts, "\n".join(shown))
 
 
-def _whole(text: str, shared: Mapping[str, str]) -> str:
-    first = text.split(maxsplit=1)[0] if text.strip() else ""
-    name = first.removeprefix("...").rstrip(":") if first.startswith("...") else ""
-    if name not in shared:
-        return text
-    rest = text.split("\n", 1)[1]
-    return shared[name] + rest
-
-
-def severities() -> Mapping[str, Severity]:
-    """The severity of each check."""
-    return {name: check.severity for name, check in checks().items()}
+def _whole(entry: Any, shared: Mapping[str, str]) -> tuple[str, str]:
+    """The text of a file, and the part of it that matters."""
+    if isinstance(entry, dict):
+        text = shared[entry["of"]]
+        for old, new in entry.get("replace", {}).items():
+            text = text.replace(f"{old}\n", f"{new}\n" if new else "")
+        lines = [new for new in entry.get("replace", {}).values() if new]
+        return text, "".join(f"{line}\n" for line in lines) or text
+    first, _, rest = entry.partition("\n")
+    if not first.startswith("..."):
+        return entry, entry
+    whole = shared[first.removeprefix("...")] + rest
+    return whole, whole[whole.index("logsource:") : whole.index("falsepositives:")] + (
+        whole[whole.rindex("detection:") :]
+    )

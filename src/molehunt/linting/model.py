@@ -17,7 +17,7 @@ class Severity(StrEnum):
 
 
 class Span(NamedTuple):
-    """A place in a file. Lines and columns count from 1 in characters; the end is not part of it."""
+    """A place in a file. Lines and columns count from 1; the end is not part of it."""
 
     line: int
     column: int = 1

@@ -1,6 +1,6 @@
-"""Sigma's condition language as a tree of detection names (rules specification 2.1.0, "Condition").
+"""Sigma's condition language as a tree of detection names (rules specification 2.1.0).
 
-pySigma's parsed tree no longer knows the names; what is said about selections and filters needs them.
+pySigma's parsed tree no longer knows the names, which selections and filters are told by.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -71,14 +71,14 @@ def _dates(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("MH405", subject.node_at("modified"), message)
 
 
-def _date(value: Any) -> datetime.date | None:
-    if isinstance(value, datetime.datetime):
+def _date(value: Any) -> dt.date | None:
+    if isinstance(value, dt.datetime):
         return value.date()
-    if isinstance(value, datetime.date):
+    if isinstance(value, dt.date):
         return value
     for form in ("%Y-%m-%d", "%Y/%m/%d"):
         try:
-            return datetime.datetime.strptime(str(value), form).date()  # noqa: DTZ007 - a day
+            return dt.datetime.strptime(str(value), form).date()  # noqa: DTZ007 - a day
         except ValueError:
             continue
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..collecting import without_garbage_collection
 from ..problems import Problem
@@ -64,7 +64,7 @@ def analyse(content: bytes, path: str, name: str) -> Record:
     summaries = []
     for subject in subjects:
         found += loading_findings(subject.problems, path, lines)
-        if not isinstance(subject.data, dict):
+        if subject.node is None:
             continue
         for check in CHECKS:
             found += check(subject)
@@ -83,10 +83,8 @@ def _subjects(documents: Sequence[Document], path: str, name: str, text: str) ->
         rules, correlations, problems = ([], [], [])
         if not tied or index == 0:
             rules, correlations, problems = load_documents(group, path, name)
-        if not isinstance(document.data, dict) or not isinstance(
-            document.data.get("title", ""), str
-        ):
-            yield Subject(path, name, text, _Nothing, document.node, problems=tuple(problems))
+        if not isinstance(document.data, dict):
+            yield Subject(path, name, text, {}, None, problems=tuple(problems))
             continue
         yield Subject(
             path,
@@ -98,9 +96,6 @@ def _subjects(documents: Sequence[Document], path: str, name: str, text: str) ->
             correlations[0] if len(correlations) == 1 and not tied else None,
             tuple(problems),
         )
-
-
-_Nothing: Any = None
 
 
 def lint(

@@ -26,8 +26,9 @@ _ARO = ("blind_spots", "validate", "next_steps")
 class Summary(NamedTuple):
     """One rule, correlation or filter. `clauses` is None where the condition is too involved.
 
-    `refers` are the ids and names that it needs, each with its place; `source` the log source;
-    `lacks` the texts for people that its `molehunt` block has not; `meaning` is equal for two rules that match the same; `removed` are the negated parts.
+    `refers` are the ids and names that it needs, each with its place; `source` is the log source;
+    `lacks` are the texts for people that its `molehunt` block has not; `meaning` is equal for two
+    rules that match the same; `removed` are the negated parts.
     """
 
     path: str

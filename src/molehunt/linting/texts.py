@@ -152,7 +152,7 @@ def covers(wide: Glob, narrow: Glob) -> bool:
 
     May say no where the answer is yes; never the other way round.
     """
-    if wide == narrow or wide == (Wild.ANY,):
+    if wide in (narrow, (Wild.ANY,)):
         return True
     if len(wide) == 1 and isinstance(wide[0], str):
         return False

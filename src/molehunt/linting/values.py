@@ -100,7 +100,7 @@ def _wildcards(subject: Subject, item: Item, node: Any, text: str) -> Iterator[F
         inner = glob[1 if first and "startswith" not in modifiers else 0 :]
         inner = inner[:-1] if last and "endswith" not in modifiers else inner
         if inner:
-            edits = _replace(subject, node, written(inner))
+            edits = _replace(node, written(inner))
             which = next(one for one in ("contains", "endswith", "startswith") if one in modifiers)
             message = f"`{which}` has this wildcard already"
             yield subject.finding("MH106", node, message, "", edits)
@@ -110,7 +110,7 @@ def _wildcards(subject: Subject, item: Item, node: Any, text: str) -> Iterator[F
         yield subject.finding("MH107", node, message, "leave the wildcard out, or use `contains`")
 
 
-def _replace(subject: Subject, node: Any, text: str) -> tuple[Edit, ...]:
+def _replace(node: Any, text: str) -> tuple[Edit, ...]:
     """The edit that writes another text in the style of the node; none if that is not simple."""
     start, end = node.start_mark.index, node.end_mark.index
     if node.style == "'":

@@ -1,0 +1,43 @@
+"""Every check of `molehunt lint` on its examples, the ones that docs/lint.md shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from molehunt.linting.catalogue import Example, checks
+from molehunt.linting.run import Linted, lint
+
+CHECKS = checks()
+# Their examples need recordings, which are written here.
+PROOFS = {"MH601", "MH602", "MH603"}
+
+
+def linted(example: Example, folder: Path, recordings: str | None = None) -> Linted:
+    """The findings of an example, written to files."""
+    place = folder / "rules"
+    place.mkdir()
+    for name, text in example.files.items():
+        (place / name).write_text(text, encoding="utf-8")
+    return lint([str(place)], CHECKS, recordings, cached=False)
+
+
+@pytest.mark.parametrize("name", sorted(set(CHECKS) - PROOFS))
+def test_failing_example(name: str, tmp_path: Path) -> None:
+    """Each check finds its failing example, on a line that is there."""
+    example = CHECKS[name].failing
+    found = [one for one in linted(example, tmp_path).findings if one.check == name]
+    assert found, name
+    for one in found:
+        lines = Path(one.path).read_text(encoding="utf-8").splitlines()
+        assert 1 <= one.span.line <= len(lines)
+        assert one.span.column <= len(lines[one.span.line - 1]) + 1
+
+
+@pytest.mark.parametrize("name", sorted(set(CHECKS) - PROOFS))
+def test_passing_example(name: str, tmp_path: Path) -> None:
+    """The passing example does not show the check, and nothing worse than the check either."""
+    found = linted(CHECKS[name].passing, tmp_path)
+    assert name not in {one.check for one in found.findings}
+    assert not {one.check for one in found.findings} - {"MH112", "MH107", "MH205"}, found.findings

@@ -87,7 +87,7 @@ class Kept:
         return {path: found[path] for path in contents}
 
     def together(
-        self, summaries: Sequence[Summary], make: Callable[[], list[Finding]]
+        self, summaries: Sequence[Summary], make: Callable[[list[Summary]], list[Finding]]
     ) -> list[Finding]:
         """What the rules show together; made anew if a summary changed."""
         digest = sha256(repr([one[0] for one in self._new["files"].values()]).encode()).hexdigest()
@@ -95,7 +95,8 @@ class Kept:
         if old is not None and old[0] == digest:
             self._new["together"] = old
             return list(map(_finding, old[1]))
-        found = make()
+        # Those that were kept still have lists for tuples, which most runs never look at.
+        found = make([one._replace(clauses=_tuple(one.clauses)) for one in summaries])
         self._new["together"] = [digest, _plain(found)]
         self._changed = True
         return found

@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
 )
 # So many files are worth a second process.
 SHARE_FROM = 300
+_MADE = "# Made by `molehunt generate`"
 
 
 class Record(NamedTuple):
@@ -69,6 +70,9 @@ def analyse(content: bytes, path: str, name: str) -> Record:
         for check in CHECKS:
             found += check(subject)
         summaries.append(summary_of(subject))
+    if text.startswith(_MADE):
+        # The next run of the generator would undo an edit.
+        found = [finding._replace(edits=()) for finding in found]
     return Record(tuple(found), tuple(summaries), tuple(suppressions_in(text)))
 
 
@@ -129,7 +133,7 @@ def _lint(
     kept = Kept(paths if cached else None)
     records = kept.records(contents, _analyse_all)
     summaries = [one for record in records.values() for one in record.summaries]
-    found += kept.together(summaries, lambda: list(across.check(summaries)))
+    found += kept.together(summaries, lambda rules: list(across.check(rules)))
     notes = []
     if recordings is not None and any(one.ours for one in summaries):
         from . import proofs

@@ -200,8 +200,8 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_sarif(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the standard requires (SARIF 2.1.0, 3.13, 3.14, 3.19, 3.27 to 3.30) is there and fits
-    together: each result points at its rule, each address is relative, columns count code points."""
+    """What the standard requires (SARIF 2.1.0, 3.13, 3.14, 3.19, 3.27 to 3.30) fits
+    together: results point at their rule, addresses are relative, columns count code points."""
     write("dns_query windows 100%.yml", RULE)
     write("unreadable_file.yml", "title: [\n")
     log = json.loads(run(capsys, "rules", "--format", "sarif", "--level", "hint")[1])

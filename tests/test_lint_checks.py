@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -46,3 +50,32 @@ def test_passing_example(name: str, tmp_path: Path) -> None:
     found = linted(CHECKS[name].passing, tmp_path)
     assert name not in {one.check for one in found.findings}
     assert not {one.check for one in found.findings} - {"MH112", "MH107", "MH205"}, found.findings
+
+
+def test_the_catalogue_is_what_the_code_finds() -> None:
+    """Each id that the code can give is in the catalogue, and the other way round."""
+    folder = Path(str(files("molehunt.linting")))
+    given = {
+        name
+        for path in folder.glob("*.py")
+        for name in re.findall(r'"(MH[0-9]{3})"', path.read_text(encoding="utf-8"))
+    }
+    assert given == set(CHECKS)
+
+
+def test_fixes_are_said(tmp_path: Path) -> None:
+    """A check has an edit for its failing example if, and only if, it says so."""
+    for name, check in CHECKS.items():
+        if name in PROOFS | VALIDATORS:
+            continue
+        folder = tmp_path / name
+        folder.mkdir()
+        found = [one for one in linted(check.failing, folder).findings if one.check == name]
+        assert check.fixes == any(one.edits for one in found), name
+
+
+def test_the_page_is_current() -> None:
+    """docs/lint.md has every check; `make lint-docs` writes it."""
+    root = Path(__file__).parents[1]
+    command = [sys.executable, str(root / "docs" / "lint.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0

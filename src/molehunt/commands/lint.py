@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,12 +59,12 @@ def _lint(
     return replace(linted, findings=tuple(one for one in linted.findings if one.check in wanted))
 
 
-def _wanted(select: Sequence[str], ignore: Sequence[str], known: dict[str, Check]) -> set[str]:
+def _wanted(select: Sequence[str], ignore: Sequence[str], known: Mapping[str, Check]) -> set[str]:
     chosen = {name for word in select for name in _meant(word, known)} if select else set(known)
     return chosen - {name for word in ignore for name in _meant(word, known)}
 
 
-def _meant(word: str, known: dict[str, Check]) -> set[str]:
+def _meant(word: str, known: Mapping[str, Check]) -> set[str]:
     """The checks that an id, the beginning of one, or a name means."""
     found = set()
     for part in word.split(","):
@@ -92,13 +92,13 @@ def _recordings(named: str | None) -> str | None:
     return _RECORDINGS if Path(_RECORDINGS).is_dir() else None
 
 
-def _from(linted: Linted, least: Severity, known: dict[str, Check]) -> Linted:
+def _from(linted: Linted, least: Severity, known: Mapping[str, Check]) -> Linted:
     shown = _ORDER[: _ORDER.index(least) + 1]
     kept = tuple(one for one in linted.findings if known[one.check].severity in shown)
     return replace(linted, findings=kept)
 
 
-def _exit(linted: Linted, fail_on: str, known: dict[str, Check]) -> Exit:
+def _exit(linted: Linted, fail_on: str, known: Mapping[str, Check]) -> Exit:
     if any(one.check.startswith("MH00") and one.check < "MH008" for one in linted.findings):
         return Exit.BAD_INPUT
     if fail_on == "never":
@@ -120,7 +120,7 @@ def _put(path: str | None, text: str) -> None:
         raise UsageError(f"--output: {path}: {error.strerror}") from None
 
 
-def _tell(word: str | None, known: dict[str, Check]) -> Exit:
+def _tell(word: str | None, known: Mapping[str, Check]) -> Exit:
     if word is None:
         for check in known.values():
             print(f"{check.id}  {check.severity:<7}  {check.name:<26}  {check.title}")

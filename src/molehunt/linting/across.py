@@ -135,7 +135,7 @@ class _Index:
                 self._whole[(rule.source, field, glob)].add(number)
             else:
                 grams = self._grams[(rule.source, field, literal[:_GRAM])]
-                grams.setdefault(glob, set()).add(number)
+                grams.setdefault(_glob(glob), set()).add(number)
 
     def candidates(self, rule: Summary) -> list[Summary]:
         """The rules of which some text covers one of the rule's first clause."""
@@ -151,7 +151,7 @@ class _Index:
                     for at in range(len(part) - _GRAM + 1):
                         key = (rule.source, field, part[at : at + _GRAM])
                         for wide, numbers in self._grams.get(key, {}).items():
-                            if covers(_glob(wide), _glob(glob)):
+                            if covers(wide, _glob(glob)):
                                 found |= numbers
         return [self._rules[number] for number in sorted(found)]
 

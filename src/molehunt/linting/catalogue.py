@@ -56,17 +56,28 @@ def _check(name: str, entry: Mapping[str, Any], shared: Mapping[str, str]) -> Ch
         bool(entry.get("fixes")),
         bool(entry.get("ours")),
         _example(entry["fails"], shared),
-        _example(entry["passes"], shared),
+        _example(entry["passes"], shared, entry["fails"]),
     )
 
 
-def _example(entry: Any, shared: Mapping[str, str]) -> Example:
+def _example(entry: Any, shared: Mapping[str, str], other: Any = None) -> Example:
+    """The files of an entry of the catalogue; `other` is the entry that it stands against."""
     several = entry["files"] if isinstance(entry, dict) and "files" in entry else {_NAME: entry}
     texts, shown = {}, []
     for name, part in several.items():
         texts[name], said = _whole(part, shared)
+        if isinstance(part, dict) and "replace" not in part:
+            said = _unchanged(texts[name], other)
         shown.append(said if len(several) == 1 and name == _NAME else f"# {name}\n{said}")
     return Example(texts, "\n".join(shown))
+
+
+def _unchanged(text: str, other: Any) -> str:
+    """The lines that the other example changed, or the beginning of the rule."""
+    changed = other.get("replace", {}) if isinstance(other, dict) else {}
+    if changed:
+        return "".join(f"{line}\n" for line in changed)
+    return "".join(f"{line}\n" for line in [*text.splitlines()[:2], "# …"])
 
 
 def _whole(entry: Any, shared: Mapping[str, str]) -> tuple[str, str]:
@@ -76,7 +87,7 @@ def _whole(entry: Any, shared: Mapping[str, str]) -> tuple[str, str]:
         for old, new in entry.get("replace", {}).items():
             text = text.replace(f"{old}\n", f"{new}\n" if new else "")
         lines = [new for new in entry.get("replace", {}).values() if new]
-        return text, "".join(f"{line}\n" for line in lines) or text
+        return text, "".join(f"{line}\n" for line in lines)
     first, _, rest = entry.partition("\n")
     if not first.startswith("..."):
         return entry, entry

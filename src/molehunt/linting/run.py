@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..collecting import without_garbage_collection
+from ..correlation import Correlation
 from ..problems import Problem
+from ..rule import Rule
 from ..rulefiles import rule_files
 from ..yamlfile import Document, decoded, read_text
 from . import across, attack, cost, logic, people, structure, telemetry, values
@@ -84,7 +86,9 @@ def _subjects(documents: Sequence[Document], path: str, name: str, text: str) ->
     tied = any(isinstance(one.data, dict) and "action" in one.data for one in meant)
     for index, document in enumerate(meant):
         group = meant if tied else [document]
-        rules, correlations, problems = ([], [], [])
+        rules: list[Rule] = []
+        correlations: list[Correlation] = []
+        problems: list[Problem] = []
         if not tied or index == 0:
             rules, correlations, problems = load_documents(group, path, name)
         if not isinstance(document.data, dict):

@@ -67,7 +67,7 @@ def summary_of(subject: Subject) -> Summary:
         bool(subject.block.get("context_only") or subject.block.get("removed")),
         subject.ours,
         data.get("status") == "experimental",
-        data.get("generate") is True,
+        _generates(subject),
         tuple(key for key in _ARO if subject.ours and not subject.block.get(key)),
         span_of(subject.first),
         span_of(subject.node_at("id")) if subject.id else span_of(subject.first),
@@ -77,6 +77,13 @@ def summary_of(subject: Subject) -> Summary:
         clauses,
         removed,
     )
+
+
+def _generates(subject: Subject) -> bool:
+    """`generate` stands at the top in the specification and in `correlation` for pySigma."""
+    section = subject.data.get("correlation")
+    inside = section.get("generate") if isinstance(section, dict) else None
+    return True in (subject.data.get("generate"), inside)
 
 
 def _refers(subject: Subject) -> Iterator[tuple[str, Span]]:

@@ -51,14 +51,14 @@ def test_text_shows_line_and_caret(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert lines[1] == "   20 | QueryName|endswith: 'example.com'"
     assert lines[2] == "      |                     ^^^^^^^^^^^^^"
-    assert lines[-1] == "1 rules in 1 files: 1 warning"
+    assert lines[-1] == "1 rule in 1 file: 1 warning"
 
 
 def test_clean_rules_exit_with_zero(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing found is one line and 0."""
     write("dns_query_windows_tool.yml", GOOD)
     code, out, _ = run(capsys, "rules")
-    assert (code, out) == (0, "1 rules in 1 files: nothing found\n")
+    assert (code, out) == (0, "1 rule in 1 file: nothing found\n")
 
 
 def test_a_broken_file_hides_no_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_suppressions(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         write("dns_query_windows_tool.yml", text)
         code, out, _ = run(capsys, "rules")
-        assert (code, out) == (0, "1 rules in 1 files: nothing found; 1 suppressed\n"), text
+        assert (code, out) == (0, "1 rule in 1 file: nothing found; 1 suppressed\n"), text
 
 
 def test_suppressions_that_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,7 +153,7 @@ def test_fix_keeps_comments_and_meaning(capsys: pytest.CaptureFixture[str]) -> N
     place.chmod(0o640)
     code, _, err = run(capsys, "rules", "--fix", "--level", "hint")
     assert code == 0
-    assert "mended 1 in 1 files" in err
+    assert "mended 1 finding in 1 file" in err
     expected = "\n".join(line for line in commented.splitlines() if "'Tool'" not in line) + "\n"
     assert place.read_text(encoding="utf-8") == expected
     assert place.stat().st_mode & 0o777 == 0o640

@@ -13,7 +13,7 @@ from ..exits import Exit
 from ..linting.catalogue import Check, checks
 from ..linting.fixing import fix
 from ..linting.model import Severity
-from ..linting.output import render
+from ..linting.output import plural, render
 from ..linting.run import Linted, lint
 from ..problems import UsageError
 from ..rulefiles import builtin_rules_path
@@ -40,7 +40,8 @@ def run(options: Namespace) -> Exit:
         for problem in fixed.left:
             print(problem, file=sys.stderr)
         if fixed.findings:
-            print(f"mended {fixed.findings} in {fixed.files} files", file=sys.stderr)
+            said = f"{plural(fixed.findings, 'finding')} in {plural(fixed.files, 'file')}"
+            print(f"mended {said}", file=sys.stderr)
             linted = _lint(options, paths, recordings, wanted)
     shown = _from(linted, Severity(options.level), known)
     colour = options.output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ

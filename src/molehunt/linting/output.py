@@ -97,12 +97,18 @@ def summary(linted: Linted, checks: Mapping[str, Check]) -> str:
     """One line: how much was looked at, how much was found."""
     counts = Counter(checks[finding.check].severity for finding in linted.findings)
     found = ", ".join(
-        f"{counts[one]} {one}{'' if counts[one] == 1 or one is Severity.INFO else 's'}"
+        f"{counts[one]} info" if one is Severity.INFO else plural(counts[one], one)
         for one in Severity
         if counts[one]
     )
     more = f"; {linted.suppressed} suppressed" if linted.suppressed else ""
-    return f"{linted.rules} rules in {linted.files} files: {found or 'nothing found'}{more}"
+    seen = f"{plural(linted.rules, 'rule')} in {plural(linted.files, 'file')}"
+    return f"{seen}: {found or 'nothing found'}{more}"
+
+
+def plural(count: int, word: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _json(linted: Linted, checks: Mapping[str, Check]) -> dict[str, Any]:

@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from molehunt.detectors.matching.necessary import rule_clauses
 from molehunt.linting.catalogue import Example, checks
+from molehunt.linting.cost import _surely
 from molehunt.linting.run import Linted, lint
+from molehunt.linting.subject import Subject
 from molehunt.linting.validators import validated
+from molehunt.rulefiles import builtin_rules_path, rule_files
+from molehunt.ruleset import load_documents
+from molehunt.taxonomy import taxonomy
+from molehunt.yamlfile import read_text
 
 CHECKS = checks()
 # Their examples need recordings, which are written here.
@@ -79,3 +86,21 @@ def test_the_page_is_current() -> None:
     root = Path(__file__).parents[1]
     command = [sys.executable, str(root / "docs" / "lint.py"), "--check"]
     assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_the_short_way_about_literals_is_the_long_way() -> None:
+    """Where a rule is taken to have a literal at sight, the engine finds one too."""
+    sure = 0
+    for path, name, _ in rule_files([builtin_rules_path()], []):
+        text = Path(path).read_text(encoding="utf-8")
+        documents, _ = read_text(text, path, nodes=True)
+        for document in documents:
+            rules, _, _ = load_documents([document], path, name)
+            subject = Subject(path, name, text, document.data, document.node)
+            for rule in rules:
+                maps = taxonomy().maps(rule.category, rule.product, rule.service)
+                if maps and subject.conditions and _surely(subject):
+                    clauses = rule_clauses(rule, taxonomy(), {})
+                    assert clauses is None or any(not one.key for one in clauses), name
+                    sure += 1
+    assert sure > 200

@@ -47,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     _coverage(commands)
     _baseline(commands)
     _pack(commands)
+    _compile(commands)
+    _prove(commands)
     _lock(commands)
     _generate(commands)
     _members(commands)
@@ -266,6 +268,53 @@ def _pack(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--output", metavar="FILE", help="write it there instead")
     parser.add_argument(
         "--check", action="store_true", help="only check that the file given by --output is current"
+    )
+
+
+def _compile(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "compile the rules to what a SIEM or osquery imports"
+    parser = _command(commands, "compile", text)
+    parser.add_argument(
+        "-t",
+        "--target",
+        action="append",
+        default=[],
+        metavar="TARGET[/PROFILE]",
+        help="where it goes (repeatable; --list shows them)",
+    )
+    _rules(parser)
+    parser.add_argument(
+        "-o", "--output", default="dist", metavar="FOLDER", help="write there (default: dist)"
+    )
+    parser.add_argument(
+        "--min-evidence",
+        choices=("none", "schema", "parser", "emulator", "engine"),
+        default="none",
+        help="leave out what is less well proven (docs/compile.md)",
+    )
+    parser.add_argument(
+        "--organisation", metavar="FILE", help="your organisation's file: approvals go with it"
+    )
+    parser.add_argument("--list", action="store_true", help="list targets and profiles")
+
+
+def _prove(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "run compiled queries on real engines and compare with what the rules match"
+    parser = _command(commands, "prove", text)
+    parser.add_argument("targets", nargs="*", metavar="TARGET[/PROFILE]", help="default: all")
+    _rules(parser)
+    parser.add_argument(
+        "--recordings", default="tests/recordings", metavar="FOLDER", help="what they are run over"
+    )
+    parser.add_argument(
+        "--require", action="store_true", help="an engine that is not to be had is an error"
+    )
+    parser.add_argument(
+        "--update",
+        nargs="?",
+        const="backends/support.lock",
+        metavar="FILE",
+        help="write what was found into the support lock",
     )
 
 

@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     _pack(commands)
     _compile(commands)
     _prove(commands)
+    _diff(commands)
     _lock(commands)
     _generate(commands)
     _members(commands)
@@ -315,6 +316,32 @@ def _prove(commands: argparse._SubParsersAction[_Parser]) -> None:
         const="backends/support.lock",
         metavar="FILE",
         help="write what was found into the support lock",
+    )
+
+
+def _diff(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "show what changed in rules, compiled queries and fired recordings since a revision"
+    parser = _command(commands, "diff", text)
+    parser.add_argument("revision", metavar="REV", help="a revision of the Git repository")
+    _rules(parser)
+    parser.add_argument(
+        "-t",
+        "--target",
+        action="append",
+        default=[],
+        metavar="TARGET[/PROFILE]",
+        help="compare the queries compiled for it too (repeatable)",
+    )
+    parser.add_argument(
+        "--recordings", default="tests/recordings", metavar="FOLDER", help="what rules fire on"
+    )
+    parser.add_argument("--format", choices=("text", "markdown"), default="text")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="fail on a changed meaning with the same version, an id used again, "
+        "and a rule that is gone and not in deprecated.yml",
     )
 
 

@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     _pack(commands)
     _compile(commands)
     _prove(commands)
+    _deploy(commands)
     _diff(commands)
     _lock(commands)
     _generate(commands)
@@ -317,6 +318,29 @@ def _prove(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="FILE",
         help="write what was found into the support lock",
     )
+
+
+def _deploy(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "bring compiled rules to a server, or say what would be done"
+    parser = _command(commands, "deploy", text)
+    parser.add_argument("-t", "--target", choices=("elastic", "fleet"), required=True)
+    parser.add_argument("--url", required=True, help="of Kibana, or of the Fleet server")
+    _rules(parser)
+    parser.add_argument("--apply", action="store_true", help="do it; without, nothing is changed")
+    parser.add_argument(
+        "--prune", action="store_true", help="remove what molehunt put there and no longer ships"
+    )
+    parser.add_argument("--remove", action="store_true", help="remove all that molehunt put there")
+    parser.add_argument("--profile", default="", help="elastic: how osquery's rows are stored")
+    parser.add_argument("--space", default="", help="elastic: the Kibana space")
+    parser.add_argument("--team", type=int, metavar="ID", help="fleet: the team")
+    parser.add_argument(
+        "--min-evidence",
+        choices=("none", "schema", "parser", "emulator", "engine"),
+        default="none",
+        help="elastic: leave out what is less well proven (docs/compile.md)",
+    )
+    parser.add_argument("--ca", default="", metavar="FILE", help="certificates to trust")
 
 
 def _diff(commands: argparse._SubParsersAction[_Parser]) -> None:

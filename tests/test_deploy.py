@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from contract_servers import Fleet, Kibana, running
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,19 +205,13 @@ def test_secret_is_not_shown() -> None:
     assert "c2VjcmV0" not in repr(Server("https://kibana.example", "ApiKey c2VjcmV0"))
 
 
-def test_certificate_is_checked(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_certificate_is_checked(tmp_path: Path) -> None:
     """A server whose certificate nobody signed is not spoken to; with --ca it is."""
-    import ssl
-    import subprocess
-
-    folder = tmp_path_factory.mktemp("certificate")
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
+    certificate = tmp_path / "ca.pem"
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    authority.issue_cert("localhost").configure_cert(context)
     with running(Kibana(), context) as url:
         there = url.replace("127.0.0.1", "localhost").replace("http:", "https:")
         with pytest.raises(DeployError, match="CERTIFICATE_VERIFY_FAILED"):

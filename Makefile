@@ -24,7 +24,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture site clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -38,6 +38,7 @@ help:
 	@echo 'make coverage      bring docs/coverage.md up to date'
 	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
 	@echo 'make picture       draw the picture of the README again'
+	@echo 'make site          build the documentation site into site/'
 	@echo 'make clean         remove what these made'
 
 hunt: $(INSTALLED)
@@ -88,8 +89,11 @@ mutation: $(INSTALLED)
 picture: $(INSTALLED)
 	$(PY) docs/picture.py
 
+site: $(DEVELOP)
+	$(PY) docs/site/build.py site
+
 clean:
-	rm -rf $(VENV) $(OLDEST) .typing build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .typing build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):

@@ -1,0 +1,2 @@
+"""x"""
+def package(artefacts, packing): return {}

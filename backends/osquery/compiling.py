@@ -72,13 +72,15 @@ def _statements(
     subject: Subject, rule: Rule, profile: Profile, differences: set[str]
 ) -> Iterator[dict[str, Any]]:
     sources = pack_sources()
+    known: set[str] = set()
     for bound in subject.bounds:
         grouped: dict[str, list[str]] = {}
         for name in bound.queries:
             grouped.setdefault(sources[name].sql, []).append(name)
         for names in grouped.values():
             sql = _narrowed(sources[names[0]], bound, rule, names, profile, differences)
-            if sql is not None:
+            if sql is not None and sql not in known:
+                known.add(sql)
                 systems = dict.fromkeys(one for name in names for one in sources[name].systems)
                 yield {
                     "platform": ",".join(sorted(systems)),

@@ -6,7 +6,6 @@ Facts: `LIKE` and `NOCASE` fold ASCII letters only, `GLOB` none; both take one U
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -15,6 +14,8 @@ from molehunt.conditions import Text, Wild
 from molehunt.detectors.values import fold
 
 ESCAPE = "^"
+# Unicode has no letter with case from here on.
+_CASED = 0x20000
 
 
 class Unsayable(Exception):
@@ -54,22 +55,25 @@ def exact(value: Text) -> str | None:
 def plain(value: Text) -> bool:
     """Whether SQLite's folding of ASCII is all that the text needs."""
     return all(
-        character.isascii() or len(same_letters(character)) == 1
+        part.isascii() or all(len(same_letters(character)) == 1 for character in part)
         for part in value.parts
         if isinstance(part, str)
-        for character in part
     )
 
 
 def same_letters(character: str) -> str:
     """All characters that fold to the same, in order; the character alone if it has no case."""
+    if character.isascii():
+        return character if character.upper() == character.lower() else (
+            character.upper() + character.lower()
+        )
     return _classes().get(fold(character), character)
 
 
 @cache
 def _classes() -> dict[str, str]:
     found: dict[str, list[str]] = {}
-    for code in range(sys.maxunicode + 1):
+    for code in range(0x80, _CASED):
         character = chr(code)
         if character.lower() != character:
             folded = fold(character)

@@ -85,7 +85,7 @@ class Where:
             case And():
                 return _both([self.condition(one) for one in node.args])
             case Or():
-                return _either([self.condition(one) for one in node.args])
+                return _either([self.condition(one) for one in _gathered(node.args)])
             case Not():
                 return _opposite(self.condition(node.arg))
             case Keyword():
@@ -258,6 +258,19 @@ class Where:
                 )
             case _:
                 raise Unsayable("normaliser", f"SQL has no counterpart of {normaliser}")
+
+
+def _gathered(nodes: Sequence[Condition]) -> Iterator[Condition]:
+    """Alternatives, those about one field together as one."""
+    fields: dict[str, list[Wanted]] = {}
+    for node in nodes:
+        if isinstance(node, FieldIs):
+            fields.setdefault(node.field, []).append(node.value)
+    for node in nodes:
+        if not isinstance(node, FieldIs):
+            yield node
+        elif node.field in fields:
+            yield FieldIs(node.field, AnyOf(tuple(fields.pop(node.field))))
 
 
 def _inside(value: Wanted) -> Wanted:

@@ -102,6 +102,10 @@ def process_windows(tool: Tool) -> Draft | None:
     )
 
 
+def _by_original_name(detection: dict[str, Any]) -> bool:
+    return not detection.keys().isdisjoint(("selection_original_name", "selection_product"))
+
+
 def authenticode(tool: Tool) -> Draft | None:
     """The running file, by signature and original name: a renamed copy too."""
     signers, originals = tool.of("windows", "signers"), tool.of("windows", "original_names")
@@ -139,7 +143,8 @@ def authenticode(tool: Tool) -> Draft | None:
         keys=tuple(used),
         strength="running",
         tables=["authenticode"],
-        min_version="4.0.2",
+        # file.original_filename came with 5.3.0.
+        min_version="5.3.0" if _by_original_name(detection) else "4.0.2",
         blind_spots=(
             "A program that stopped before the hourly query",
             "A copy whose signature and version information were stripped",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import yaml
 
 from molehunt.cli import main
 from molehunt.data import load_yaml
-from molehunt.detectors.schedule.queries import pack_schedule
+from molehunt.detectors.records import Shape
+from molehunt.detectors.schedule.sql import shape_of
 from molehunt.schema import tables
 
 RECORDINGS = Path(__file__).with_name("recordings")
 PREFIX = "pack_molehunt_"
-# Columns that no event of the kind fills, and those that are numbers where they are anything.
 NUMBERS = {"INTEGER", "BIGINT", "UNSIGNED_BIGINT"}
+NUMBER = re.compile(r"-?[0-9]+")
 
 
 def manifests() -> dict[str, dict[str, Any]]:
@@ -117,9 +119,58 @@ def test_a_twin_that_is_not_quiet_fails(
     assert said in told
 
 
-def pack_columns() -> dict[str, tuple[str, ...]]:
-    """The columns of each query of the pack, by the name under which osqueryd logs it."""
+def pack_columns() -> dict[str, dict[str, str]]:
+    """For each name under which osqueryd logs a query of the pack: its columns and their types."""
     found = {}
-    for query in pack_schedule(load_yaml("pack.yml")).queries:
-        found[query.name] = query.columns
+    for name, entry in load_yaml("pack.yml")["queries"].items():
+        shape = shape_of(entry["sql"], tables(), {})
+        assert isinstance(shape, Shape)
+        types = {}
+        for column, origin in shape.columns.items():
+            assert origin is not None
+            types[column] = tables()[origin.table].columns[origin.column].type.upper()
+        several = len(entry["systems"]) > 1
+        for system in entry["systems"]:
+            found[f"{PREFIX}{name}_{system}" if several else f"{PREFIX}{name}"] = types
     return found
+
+
+def rows() -> Iterator[tuple[str, str, dict[str, Any], list[dict[str, Any]]]]:
+    """Every line of the pack in recordings that somebody wrote: where, query, line, its rows."""
+    for name, manifest in manifests().items():
+        for log in manifest["logs"]:
+            if log.get("kind", manifest["kind"]) == "real" or not log["file"].endswith(".log"):
+                continue
+            data = (RECORDINGS / name / log["file"]).read_text(encoding="utf-8")
+            for number, text in enumerate(data.splitlines(), 1):
+                line = json.loads(text)
+                listed = line.get("snapshot") or [line["columns"]]
+                yield f"{name}/{log['file']}:{number}", line["name"], line, listed
+
+
+def test_written_rows_look_as_osqueryd_logs_them() -> None:
+    """The columns are those of the pack's query, sorted as osqueryd sorts them, all of them texts, and
+    whole numbers where the schema says so; the envelope is complete and its two times agree."""
+    known, wrong, looked = pack_columns(), [], 0
+    for where, name, line, listed in rows():
+        moment = datetime.fromtimestamp(line["unixTime"], UTC)
+        said = datetime.strptime(line["calendarTime"], "%a %b %d %H:%M:%S %Y UTC")
+        if said.replace(tzinfo=UTC) != moment:
+            wrong.append(f"{where}: calendarTime")
+        if missing := {"hostIdentifier", "epoch", "counter", "numerics", "decorations"} - set(line):
+            wrong.append(f"{where}: {missing}")
+        types = known.get(name)
+        if types is None:  # a query of an organisation's own
+            continue
+        looked += 1
+        for row in listed:
+            if set(row) != set(types) or list(row) != sorted(row):
+                wrong.append(f"{where}: {name} has {list(row)}")
+            for column, value in row.items():
+                kind = types.get(column, "TEXT")
+                if not isinstance(value, str):
+                    wrong.append(f"{where}: {column} is no text")
+                elif kind in NUMBERS and value and not NUMBER.fullmatch(value):
+                    wrong.append(f"{where}: {column} is no number: {value}")
+    assert looked > 2000
+    assert wrong == [], "\n".join(wrong[:40])

@@ -44,9 +44,9 @@ def _bindings(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Binding]]:
         if name in names:
             yield name, binding
     for source in SOURCES:
-        binding = source_binding(source, "")
-        assert binding is not None
-        yield "", binding
+        fixed = source_binding(source, "")
+        assert fixed is not None
+        yield "", fixed
 
 
 def _bounds(

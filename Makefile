@@ -24,7 +24,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules lint-docs coverage mutation picture clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture prove support site lint-docs clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -38,7 +38,10 @@ help:
 	@echo 'make lint-docs     bring the checks in docs/lint.md up to date'
 	@echo 'make coverage      bring docs/coverage.md up to date'
 	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
+	@echo 'make prove         run compiled queries on every engine that can be had'
+	@echo 'make support       prove, and bring the support lock and docs/support.md up to date'
 	@echo 'make picture       draw the picture of the README again'
+	@echo 'make site          build the documentation site into site/'
 	@echo 'make clean         remove what these made'
 
 hunt: $(INSTALLED)
@@ -48,11 +51,13 @@ test: lint types
 	$(VENV)/bin/molehunt lint rules --recordings tests/recordings --level warning
 	$(PY) -m pytest $(PARALLEL) -m 'not packaging'
 	$(PY) -m pytest tests/test_packaging.py
+	$(VENV)/bin/molehunt prove
 
 lint: $(DEVELOP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) docs/picture.py --check
+	$(PY) docs/support.py --check
 	$(PY) docs/lint.py --check
 
 types: $(DEVELOP) typing
@@ -94,8 +99,18 @@ mutation: $(INSTALLED)
 picture: $(INSTALLED)
 	$(PY) docs/picture.py
 
+prove: $(DEVELOP)
+	$(VENV)/bin/molehunt prove
+
+support: $(DEVELOP)
+	$(VENV)/bin/molehunt prove --require --update
+	$(PY) docs/support.py
+
+site: $(DEVELOP)
+	$(PY) docs/site/build.py site
+
 clean:
-	rm -rf $(VENV) $(OLDEST) .typing build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .typing build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):

@@ -76,6 +76,18 @@ def parse_lock(lines: Sequence[str]) -> tuple[dict[str, Entry], list[Problem]]:
     return entries, problems
 
 
+def versions(ruleset: RuleSet) -> dict[str, int]:
+    """The version of each rule that means what the lock inside the package says it means."""
+    from .data import read_bytes
+
+    entries, _ = parse_lock(read_bytes(LOCK).decode().splitlines())
+    return {
+        rule.id: entry.version
+        for rule in ruleset.both
+        if (entry := entries.get(rule.id)) is not None and entry.meaning == meaning_of(rule)
+    }
+
+
 def update_lock(lines: Sequence[str], ruleset: RuleSet) -> list[str]:
     """The lines as they should be: new rules at 1, changed ones one up, sorted by id."""
     entries, _ = parse_lock(lines)

@@ -73,7 +73,7 @@ def process_windows(tool: Tool) -> Draft | None:
     condition = "1 of selection_*"
     if "selection_folder" in detection:
         detection["filter_main_uninstaller"] = {
-            "Image|contains": ["\\unins", "\\Uninst"],
+            "Image|contains": "\\unins",
         }
         condition += " and not filter_main_uninstaller"
     return Draft(

@@ -108,7 +108,9 @@ def record(rng: Random, query: str, row: dict[str, Any]) -> Record | None:
         row[column] = value
     row |= FIXED[name]
     action = rng.choice(("added", "added", "snapshot"))
-    line = kit.line(row, query if "molehunt" in query else f"pack_molehunt_{query}_linux", action=action)
+    line = kit.line(
+        row, query if "molehunt" in query else f"pack_molehunt_{query}_linux", action=action
+    )
     (found,) = READER.rows([kit.block(line)], lambda _: None)
     bound = READER.bound(found)
     made = record_of(found, bound.binding, bound.tie)
@@ -156,7 +158,12 @@ def test_random(start: int) -> None:
         for place, one in enumerate(records):
             expected = _matches(loaded.rules[0], one)
             seen[str(expected)] += 1
-            assert (place in (answer.found or ())) is expected, (seed, made.text, one.values, compiled.query)
+            assert (place in (answer.found or ())) is expected, (
+                seed,
+                made.text,
+                one.values,
+                compiled.query,
+            )
     assert seen["True"] > 80 and seen["False"] > 200, seen
 
 

@@ -62,7 +62,9 @@ def made(folder: Path, at_most: str, approve: bool = False) -> list[str]:
     rules.mkdir()
     scenario.mkdir(parents=True)
     for number, name, level, context in ((1, "alpha", "low", "false"), (2, "beta", "low", "true")):
-        text = RULE.format(title=f"Tool {name}", number=number, name=name, level=level, context=context)
+        text = RULE.format(
+            title=f"Tool {name}", number=number, name=name, level=level, context=context
+        )
         (rules / f"{name}.yml").write_text(text, encoding="utf-8")
     columns = dict.fromkeys(pack_columns()["pack_molehunt_processes_linux"], "1")
     lines = [

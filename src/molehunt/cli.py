@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _explain(commands)
     _test(commands)
     _lint(commands)
+    _new(commands)
     _tune(commands)
     _coverage(commands)
     _baseline(commands)
@@ -268,6 +269,24 @@ def _lint(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--no-cache", action="store_true", help="look at unchanged files again")
     parser.add_argument("--list", action="store_true", help="list the checks")
     parser.add_argument("--explain", metavar="ID", help="say what a check is about")
+
+
+def _new(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "new", "begin a rule with its recordings and a proof that fails")
+    parser.add_argument("title", metavar="TITLE", help="title of the rule")
+    parser.add_argument(
+        "--query",
+        required=True,
+        metavar="NAME",
+        help="query of the pack that feeds it: process_events, usb_devices_linux, ...",
+    )
+    parser.add_argument("--folder", default="rules", metavar="FOLDER", help="where the rule goes")
+    parser.add_argument(
+        "--recordings",
+        default="tests/recordings",
+        metavar="FOLDER",
+        help="where the recording goes",
+    )
 
 
 def _tune(commands: argparse._SubParsersAction[_Parser]) -> None:

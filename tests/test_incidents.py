@@ -69,7 +69,7 @@ def test_what_an_incident_is_said_to_tell_is_in_its_manifest() -> None:
 def test_a_hunt_through_an_incident_finds_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The highest finding is the one that the table promises."""
     folder, data = RECORDINGS / name, manifest(name)
-    options = [part for log in data["logs"] for part in (str(folder / log["file"]),)]
+    options = [str(folder / log["file"]) for log in data["logs"]]
     for key in ("organisation", "entities"):
         options += [f"--{key}", str(folder / data[key])] if key in data else []
     for database in data.get("mmdb", ()):

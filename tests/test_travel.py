@@ -178,7 +178,7 @@ def test_a_journey_is_told_in_words(hunt: Callable[..., list[dict[str, Any]]]) -
     found = hunt(str(FOLDER / "entra.ndjson"))
     (one,) = (x for x in found if x["host"]["id"] == "b.ortega@corp.example")
     assert (one["level"], one["count"], len(one["evidence"])) == ("medium", 1, 2)
-    assert "8,088 km from the sign-in before, 40 min later: 12,132 km/h" in json.dumps(one)
+    assert "8,222 km from the sign-in before, 40 min later: 12,334 km/h" in json.dumps(one)
 
 
 @pytest.mark.parametrize(

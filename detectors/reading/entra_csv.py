@@ -1,9 +1,9 @@
 """The CSV that the portal of Microsoft Entra ID downloads: records become sign-ins again.
 
 Microsoft names the columns after the portal's (https://learn.microsoft.com/entra/identity/
-monitoring-health/concept-sign-in-log-activity-details) and documents no list of the file's. The 57
-that are read here are those of public programs that read the file
-(https://github.com/bitpusher2k, ProcessEntraSignInLog.ps1 2.9).
+monitoring-health/concept-sign-in-log-activity-details) and documents no list of the file's. Those
+that are read here are the ones that public programs expect in it (for one
+https://github.com/bitpusher2k, ProcessEntraSignInLog.ps1 2.9).
 """
 
 from __future__ import annotations

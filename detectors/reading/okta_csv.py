@@ -33,7 +33,7 @@ def claims(document: Mapping[str, Any]) -> bool:
     return "event_type" in document and "timestamp" in document and COLUMN in document
 
 
-def unwrap(document: Mapping[str, Any], where: Locator) -> Unwrapped:
+def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
     """The LogEvent of the record, as far as the CSV has it."""
     event: dict[str, Any] = {"actor": {}}
     targets: dict[int, dict[str, Any]] = {}

@@ -1,0 +1,2 @@
+def monitor(rule, layout, query): return {}
+def package(a,p): return {}

@@ -21,6 +21,7 @@ from molehunt.rule import Rule
 from molehunt.schema import tables
 
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject
+from .bounded import can_hold, listed_values
 from .pack import BAD_BEGINNINGS, BAD_ENDINGS, minimum
 from .sqltext import Unsayable
 from .sqlwhere import FALSE, TRUE, Column, Where
@@ -41,6 +42,7 @@ class Source:
     version: str
     table: str
     shape: Shape
+    listed: Mapping[str, tuple[str, ...]]
 
 
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
@@ -99,6 +101,8 @@ def _narrowed(
     differences: set[str],
 ) -> str | None:
     """The pack's SQL with the rule's condition; None if no row can meet it."""
+    if not any(can_hold(one, bound.fields.places, source.listed) for one in rule.conditions):
+        return None
     columns = {name: _column(origin) for name, origin in source.shape.columns.items()}
     logged = tuple(pattern.format(name) for pattern in profile.names for name in names)
     where = Where(bound.fields, columns, logged)
@@ -178,12 +182,11 @@ def _entry(statement: Mapping[str, Any], rule: Rule, removed: bool) -> dict[str,
 
 
 def _interval(rule: Rule, sources: list[Source], evented: bool) -> int:
-    """Seconds: events as the pack takes them; states every five minutes for what is acted upon,
-    else hourly, and never more often than the pack collects them."""
+    """Seconds: every five minutes for events (osqueryd keeps them for an hour) and for what is
+    acted upon, else hourly; never more often than the pack collects it."""
     usual = max(source.interval for source in sources)
-    if evented:
-        return max(60, usual)
-    return max(usual, 300 if rule.level.name in ("CRITICAL", "HIGH") else 3600)
+    soon = evented or rule.level.name in ("CRITICAL", "HIGH")
+    return max(usual, 300 if soon else 3600)
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -213,5 +216,6 @@ def pack_sources() -> Mapping[str, Source]:
             version=minimum(used, origins, tables()),
             table=used[0],
             shape=shape,
+            listed=listed_values(sql),
         )
     return found

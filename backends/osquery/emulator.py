@@ -107,6 +107,20 @@ class Emulator:
             for values in answers
         )
 
+    def reproduces(self, record: Record) -> bool:
+        """Whether the pack's own query can have given that row."""
+        name = pack_name(record)
+        if not name:
+            return False
+        source = _source(name)
+        row = logged_row(record, source)
+        self._now = record.observed_at or 0.0
+        filled = place_row(row, source)
+        self._fill(filled)
+        found = self.finds(source.sql, row)
+        self._clear(filled)
+        return found
+
     def _fill(self, filled: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         for table, rows in filled.items():
             for row in rows:

@@ -22,7 +22,7 @@ except ImportError:  # pragma: no cover - before Python 3.11
     import sre_parse as sre
 
 LONGEST = 256
-_OTHERWISE = re.compile(r"\\[pPQECzZA]|\[\[:|\(\?[^:iP]|\(\?P[^<]|\(\?i[^)]|\\[0-9x]")
+_OTHERWISE = re.compile(r"\\[pPQECzZA]|\[\[:|\(\?(?![:P]|[is]+\))|\(\?P[^<]|\\[0-9x]")
 _WRITTEN = {
     "CATEGORY_DIGIT": "0-9",
     "CATEGORY_SPACE": r"\t\n\f\r ",

@@ -129,7 +129,10 @@ def network_test(network: str, expression: str) -> str:
         )
     if wanted.prefixlen == wanted.max_prefixlen:
         return f"{expression} = '{wanted.network_address}' COLLATE NOCASE"
-    return f"lower({expression}) GLOB '{_ipv6_glob(wanted)}'"
+    return (
+        f"(lower({expression}) GLOB '{_ipv6_glob(wanted)}'"
+        f" AND {expression} NOT GLOB '*[^0-9A-Fa-f:]*')"
+    )
 
 
 def _ipv4_globs(network: IPv4Network) -> Iterator[str]:

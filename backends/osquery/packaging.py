@@ -76,12 +76,15 @@ def _packs(
         parts = list(_filled(queries))
         for number, part in enumerate(parts, 1):
             name = plain if len(parts) == 1 else f"{plain}_{number}"
-            yield name, {
-                "platform": system,
-                "shard": 100,
-                "discovery": [_discovery(flag) for flag in flags],
-                "queries": part,
-            }
+            yield (
+                name,
+                {
+                    "platform": system,
+                    "shard": 100,
+                    "discovery": [_discovery(flag) for flag in flags],
+                    "queries": part,
+                },
+            )
 
 
 def _filled(queries: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

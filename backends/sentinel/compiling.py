@@ -91,9 +91,7 @@ def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
         (test,) = grouped
         tests = test
     else:
-        tests = any_of(
-            [all_of([_one_of(profile.query, n), test]) for test, n in grouped.items()]
-        )
+        tests = any_of([all_of([_one_of(profile.query, n), test]) for test, n in grouped.items()])
     if tests != TRUE:
         lines.append(f"| where {tests}")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Networks in KQL, as regular expressions over the spellings of an address.
 
-`ipv4_is_in_range` answers null for what is no IPv4 address, takes `192.0.2.1/24` for one, and knows no
-IPv4-mapped IPv6: an expression over the text says all of it, and is never null.
+`ipv4_is_in_range` answers null for what is no IPv4 address, takes `192.0.2.1/24` for one, and knows
+no IPv4-mapped IPv6: an expression over the text says all of it, and is never null.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 
 
 def network(text: str) -> str | None:
-    """An expression that matches the whole text of an address in the network: IPv4 in its dotted and
-    its IPv4-mapped spellings, IPv6 where the network ends in the first 16 bits. Else None.
+    """An expression that matches the whole text of an address in the network: IPv4 in its dotted
+    and its IPv4-mapped spellings, IPv6 where the network ends in the first 16 bits. Else None.
 
     It presupposes that what is compared is an address or nothing of an address' form.
     """
@@ -85,9 +85,11 @@ def _digit(character: str) -> str:
 def _first_group(net: IPv6Network) -> str | None:
     if str(net) in ("::1/128", "::/128"):
         last = str(int(net.network_address) & 1)
-        return rf"\A(?:::|(?:0{{1,4}}:){{1,6}}:|(?:0{{1,4}}:){{7}})0{{0,3}}{last}(?:%.*)?\z" if (
-            last == "1"
-        ) else None
+        return (
+            rf"\A(?:::|(?:0{{1,4}}:){{1,6}}:|(?:0{{1,4}}:){{7}})0{{0,3}}{last}(?:%.*)?\z"
+            if (last == "1")
+            else None
+        )
     if net.prefixlen > 16 or net.prefixlen < 7:
         return None
     first = int(net.network_address) >> 112

@@ -91,7 +91,7 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
         "triggerOperator": "gt",
         "triggerThreshold": 0,
         "tactics": _tactics(rule),
-        "relevantTechniques": sorted({one for one in rule.techniques}),
+        "relevantTechniques": sorted(set(rule.techniques)),
         "query": f"{table}\n| where ingestion_time() > ago(1h)\n{rest}{tail}\n",
         "entityMappings": entities,
         "incidentConfiguration": {"createIncident": not quiet},

@@ -79,12 +79,10 @@ class Parser:
         """Nothing is run."""
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
-        """Whether the parser has nothing against the query, and the rule's as it is imported."""
+        """Whether the parser has nothing against the query as it is imported."""
         listed = list(artefacts)
-        queries = [text for one in listed for text in (one.query, one.body["query"])]
-        told = check(queries)
-        for place, one in enumerate(listed):
-            errors = told[2 * place] + told[2 * place + 1]
+        told = check([one.body["query"] for one in listed])
+        for one, errors in zip(listed, told, strict=True):
             yield Answer(one.rule, accepted=not errors, error="; ".join(errors[:3]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..model import Profile, Target
 from .compiling import compile_rule
+from .emulator import DUCKDB
 from .packaging import package
 from .parser import KUSTO
 
@@ -20,6 +21,11 @@ PROFILE = Profile(
     decoration="Decorations[{}]",
 )
 SENTINEL = Target(
-    "sentinel", "Microsoft Sentinel analytics rules", (PROFILE,), compile_rule, package, (KUSTO,)
+    "sentinel",
+    "Microsoft Sentinel analytics rules",
+    (PROFILE,),
+    compile_rule,
+    package,
+    (KUSTO, DUCKDB),
 )
 TARGETS = (SENTINEL,)

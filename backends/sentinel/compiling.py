@@ -28,20 +28,13 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     """A rule as one query; `body` has what an analytics rule adds to it."""
     rule = subject.rule
     try:
-        if isinstance(rule, Correlation):
-            raise Unsayable(
-                "correlation",
-                "its windows are over states that last from added to removed, and a scheduled"
-                " query sees only the rows that were logged in its period",
-            )
         differences: set[str] = set()
         query = _query(subject, profile, differences)
-        if len(query) > LONGEST - 100:
-            raise Unsayable("too_long", f"a query may have {LONGEST} characters")
     except Unsayable as why:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
     from .packaging import analytics_rule
 
+    assert not isinstance(rule, Correlation)
     body = analytics_rule(rule, query)
     return Artefact(
         rule.id, rule.title, "sentinel", profile.name, "kql",
@@ -50,6 +43,19 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
 
 
 def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
+    if isinstance(subject.rule, Correlation):
+        raise Unsayable(
+            "correlation",
+            "its windows are over states that last from added to removed, and a scheduled query"
+            " sees only the rows that were logged in its period",
+        )
+    query = _single(subject, profile, differences)
+    if len(query) > LONGEST - 100:
+        raise Unsayable("too_long", f"a query may have {LONGEST} characters")
+    return query
+
+
+def _single(subject: Subject, profile: Profile, differences: set[str]) -> str:
     stores = {bound.fields.store.name for bound in subject.bounds}
     if stores == {"osquery"}:
         return _osquery(subject, profile, differences)

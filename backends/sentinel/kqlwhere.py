@@ -146,22 +146,15 @@ class Where:
             raise Unsayable("null_or_empty", "the table does not tell null from the empty text")
         if read.listed:
             return self._listed(read, value)
+        if isinstance(value, Exists):
+            return f"{'isnotempty' if value.exists else 'isempty'}({read.expression})"
+        if isinstance(value, Nothing) or (isinstance(value, Text) and not value.parts):
+            return f"isempty({read.expression})"
         match value:
-            case Exists():
-                test = "isnotempty" if value.exists else "isempty"
-                return f"{test}({read.expression})"
-            case Nothing():
-                return f"isempty({read.expression})"
-            case Text(parts=()):
-                return f"isempty({read.expression})"
             case Text():
                 return matches(self._text(place, read), value)
             case Regex():
-                if word_edges(value):
-                    self.differences.add("word_edges")
-                text = self._text(place, read)
-                test = f"{text} matches regex {literal(regex(value))}"
-                return test if _needs_text(value) else all_of([f"isnotempty({text})", test])
+                return self._regex(place, read, value)
             case Number():
                 return self._number(read, "==", value.number)
             case Compare():
@@ -172,9 +165,14 @@ class Where:
                 return self._network(read, value)
             case Reference():
                 return self._reference(place, read, value)
-            case _:
-                code = "time_part"
-                raise Unsayable(code, f"{type(value).__name__} has no exact form in KQL")
+        raise Unsayable("time_part", f"{type(value).__name__} has no exact form in KQL")
+
+    def _regex(self, place: Place, read: Read, value: Regex) -> str:
+        if word_edges(value):
+            self.differences.add("word_edges")
+        text = self._text(place, read)
+        test = f"{text} matches regex {literal(regex(value))}"
+        return test if _needs_text(value) else all_of([f"isnotempty({text})", test])
 
     def _number(self, read: Read, operator: str, number: float) -> str:
         if abs(number) >= _EXACT:

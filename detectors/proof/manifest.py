@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from molehunt.data import SAFE_LOADER
+from molehunt.levels import Level
 from molehunt.problems import Problem
 
 # From strongest to weakest: what stands behind the rows of a recording.
@@ -21,7 +22,7 @@ KINDS = ("real", "published", "ordered", "invented")
 MANIFEST = "manifest.yml"
 _KEYS = {
     *("title", "kind", "provenance", "config", "logs", "fires", "near_misses", "timeline"),
-    *("organisation", "correlate", "entities", "mmdb"),
+    *("organisation", "correlate", "entities", "mmdb", "at_most"),
 }
 
 
@@ -54,7 +55,8 @@ class Scenario:
     """One folder of recordings. `kinds` has each log's kind; `config` paths are joined to it, and
     so is `organisation`, whose approvals take events from correlations ("" without one). If not
     `correlate`, its rows are samples side by side that mean nothing together.
-    `entities` and `mmdb` are the inputs of `hunt` of that name.
+    `entities` and `mmdb` are the inputs of `hunt` of that name. A hunt through it has no finding above
+    `at_most` (None: no limit).
     """
 
     name: str
@@ -68,6 +70,7 @@ class Scenario:
     correlate: bool = True
     entities: str | None = None
     mmdb: tuple[str, ...] = ()
+    at_most: Level | None = None
 
     def path(self, log: str) -> str:
         """The path of one of its logs."""
@@ -127,8 +130,20 @@ def load_scenario(path: str) -> tuple[Scenario | None, list[Problem]]:
         data.get("correlate", True) is not False,
         os.path.join(folder, str(data["entities"])) if data.get("entities") else None,
         tuple(os.path.join(folder, str(name)) for name in data.get("mmdb") or ()),
+        _level(data, path, problems),
     )
     return scenario, problems
+
+
+def _level(data: Mapping[str, Any], path: str, problems: list[Problem]) -> Level | None:
+    named = data.get("at_most")
+    if named is None:
+        return None
+    found = next((level for level in Level if str(level) == named), None)
+    if found is None:
+        words = ", ".join(map(str, Level))
+        problems.append(Problem(f"'at_most' is none of {words}: {named}", path))
+    return found
 
 
 def _kinds(

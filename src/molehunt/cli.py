@@ -13,6 +13,7 @@ from .exits import Exit
 from .problems import UsageError
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
+SEVERITIES = ("error", "warning", "info", "hint")
 FORMATS = ("table", "json", "ndjson", "csv", "html", "ocsf", "ecs")
 _EXITS = """\
 exit codes:
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _hunt(commands)
     _explain(commands)
     _test(commands)
+    _lint(commands)
     _coverage(commands)
     _baseline(commands)
     _pack(commands)
@@ -224,6 +226,47 @@ def _test(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     parser.add_argument("--format", choices=("table", "json", "junit"), default="table")
     parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+
+
+def _lint(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "lint", "find what is wrong or doubtful in Sigma rules")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="Sigma rule file or folder (default: the rules inside the package)",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json", "sarif", "github", "junit"), default="text"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+    parser.add_argument(
+        "--level", choices=SEVERITIES, default="info", help="show from this severity up"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=(*SEVERITIES, "never"),
+        default="warning",
+        help="exit with 1 if anything reaches this severity (default: warning)",
+    )
+    for name, text in (("--select", "only these checks"), ("--ignore", "all but these checks")):
+        parser.add_argument(
+            name, action="append", default=[], metavar="ID", help=f"{text}: MH104, MH1, bare-domain"
+        )
+    parser.add_argument("--fix", action="store_true", help="mend what is safe to mend")
+    parser.add_argument(
+        "--validators",
+        action="store_true",
+        help="run the validators of pySigma, and of SigmaHQ if they are installed, too (slow)",
+    )
+    parser.add_argument(
+        "--recordings",
+        metavar="FOLDER",
+        help="where the recordings lie that prove the rules (default: tests/recordings if there)",
+    )
+    parser.add_argument("--no-cache", action="store_true", help="look at unchanged files again")
+    parser.add_argument("--list", action="store_true", help="list the checks")
+    parser.add_argument("--explain", metavar="ID", help="say what a check is about")
 
 
 def _coverage(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -226,11 +226,32 @@ class _Item(pytest.Item):
             from molehunt.detectors.proof.prove import unsound
 
             yield from map(str, unsound(scenario, seen, proving.known))
+            if scenario.at_most is not None:
+                yield from map(str, _too_high(scenario, proving))
         else:
             named = {one.rule for one in (*scenario.fires, *scenario.near_misses)}
             for other in proving.ruleset.rules:
                 if other.id not in named:
                     yield from _held(other, scenario, seen)
+
+
+def _too_high(scenario: Scenario, proving: _Proving) -> Iterator[Problem]:
+    """The findings above the level that the manifest allows."""
+    from molehunt.commands.common import inputs_of, make_binder
+    from molehunt.detectors.findings.organisation import load_organisation
+    from molehunt.detectors.proof.height import findings_of, too_high
+    from molehunt.joins import Join
+    from molehunt.taxonomy import taxonomy
+
+    organisation = None
+    if scenario.organisation:
+        organisation, _ = load_organisation(scenario.organisation)
+    joins = [one for one in proving.known.values() if isinstance(one, Join)]
+    binder, inputs = make_binder(scenario.config, []), inputs_of(scenario, [])
+    found = findings_of(
+        scenario, proving.ruleset, taxonomy(), binder, organisation, joins, inputs
+    )
+    yield from too_high(scenario, found)
 
 
 def _held(rule: Rule, scenario: Scenario, seen: Observed) -> Iterator[str]:

@@ -21,8 +21,9 @@ from ..data import load_yaml
 from ..exits import Exit
 from ..lock import versions
 from ..problems import Problem, UsageError
+from ..rulecache import cached_sources
 from ..taxonomy import taxonomy
-from .common import load, show
+from .common import named, show
 
 
 def run(options: Namespace) -> Exit:
@@ -30,7 +31,7 @@ def run(options: Namespace) -> Exit:
     if options.list or not options.target:
         return _list(options)
     chosen = [pick(word) for word in options.target]
-    ruleset = load(options.rules)
+    ruleset = cached_sources(named(options.rules))
     problems = list(ruleset.problems)
     organisation = None
     if options.organisation:

@@ -26,8 +26,9 @@ from ..exits import Exit
 from ..lock import LOCK, parse_lock
 from ..problems import Problem, UsageError
 from ..rule import RuleSet
+from ..rulecache import cached_sources
 from ..taxonomy import taxonomy
-from .common import load, show
+from .common import named, show
 
 
 class _Place(NamedTuple):
@@ -72,7 +73,7 @@ def _elastic(options: Namespace, problems: list[Problem]) -> _Place:
 
     from .compile import pick
 
-    ruleset = load(options.rules)
+    ruleset = cached_sources(named(options.rules))
     problems += ruleset.problems
     target, profile = pick(f"elastic/{options.profile}")
     compiled = compile_all(target, profile, subjects(ruleset, load_yaml("pack.yml"), taxonomy()))
@@ -94,7 +95,7 @@ def _fleet(options: Namespace, problems: list[Problem]) -> _Place:
 
     from ..schema import tables
 
-    ruleset = load(options.rules)
+    ruleset = cached_sources(named(options.rules))
     problems += ruleset.problems
     manifest = load_yaml("pack.yml")
     pack, found = make_pack(manifest, ruleset.rules, tables())

@@ -6,9 +6,10 @@ import json
 import sys
 from argparse import Namespace
 
-from molehunt.detectors.findings.organisation import load_organisation
+from molehunt.detectors.findings.organisation import Organisation, load_organisation
 from molehunt.detectors.proof.cases import Case, cases
 from molehunt.detectors.proof.correlate import Correlations, correlate, prove_correlations
+from molehunt.detectors.proof.height import findings_of, too_high
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
 from molehunt.detectors.proof.prove import Observed, RuleProof, observe, prove
 from molehunt.detectors.report.proofs import (
@@ -54,6 +55,8 @@ def run(options: Namespace) -> Exit:
     if options.show:
         return _show_scenario(options.show, scenarios, ruleset, joins)
     observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
+    for scenario in scenarios:
+        problems += _too_high(scenario, ruleset, joins)
     known = {one.id: one for one in (*ruleset.both, *joins)}
     proofs, others = prove(chosen, observed, known)
     if options.format != "table":
@@ -108,14 +111,29 @@ def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> 
 def _correlate(
     scenario: Scenario, ruleset: RuleSet, joins: list[Join], problems: list[Problem]
 ) -> Correlations:
-    organisation = None
-    if scenario.organisation:
-        organisation, found = load_organisation(scenario.organisation)
-        problems += [problem for problem in found if problem.severity is Severity.ERROR]
+    organisation = _organisation(scenario, problems)
     # What is wrong with its configuration was told when the rules were proven.
     binder = make_binder(scenario.config, [])
     inputs = inputs_of(scenario, [])
     return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
+
+
+def _organisation(scenario: Scenario, problems: list[Problem]) -> Organisation | None:
+    if not scenario.organisation:
+        return None
+    organisation, found = load_organisation(scenario.organisation)
+    problems += [problem for problem in found if problem.severity is Severity.ERROR]
+    return organisation
+
+
+def _too_high(scenario: Scenario, ruleset: RuleSet, joins: list[Join]) -> list[Problem]:
+    if scenario.at_most is None:
+        return []
+    # What is wrong with its inputs was told, or will be, where rules and correlations are proven.
+    organisation, binder = _organisation(scenario, []), make_binder(scenario.config, [])
+    inputs = inputs_of(scenario, [])
+    found = findings_of(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
+    return list(too_high(scenario, found))
 
 
 def _show_scenario(

@@ -172,7 +172,7 @@ class Where:
             self.differences.add("word_edges")
         text = self._text(place, read)
         test = f"{text} matches regex {literal(regex(value))}"
-        return test if _needs_text(value) else all_of([f"isnotempty({text})", test])
+        return test if needs_text(value) else all_of([f"isnotempty({text})", test])
 
     def _number(self, read: Read, operator: str, number: float) -> str:
         if abs(number) >= _EXACT:
@@ -230,7 +230,7 @@ def _real(number: float) -> str:
     return str(int(number)) if number == int(number) else repr(float(number))
 
 
-def _needs_text(value: Regex) -> bool:
+def needs_text(value: Regex) -> bool:
     """Whether the expression does not match the empty text."""
     import re2
 

@@ -76,12 +76,15 @@ def _packs(
         parts = list(_filled(queries))
         for number, part in enumerate(parts, 1):
             name = plain if len(parts) == 1 else f"{plain}_{number}"
-            yield name, {
-                "platform": system,
-                "shard": 100,
-                "discovery": [_discovery(flag) for flag in flags],
-                "queries": part,
-            }
+            yield (
+                name,
+                {
+                    "platform": system,
+                    "shard": 100,
+                    "discovery": [_discovery(flag) for flag in flags],
+                    "queries": part,
+                },
+            )
 
 
 def _filled(queries: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -130,7 +133,8 @@ def _fleet(entries: Iterable[tuple[str, tuple[str, ...], dict[str, Any]]]) -> by
         }
         for name, flags, entry in sorted(entries, key=lambda one: one[0])
     ]
-    text = yaml.safe_dump(listed, sort_keys=False, allow_unicode=True, width=1 << 20)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(listed, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
     return text.encode()
 
 

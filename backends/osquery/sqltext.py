@@ -64,8 +64,10 @@ def plain(value: Text) -> bool:
 def same_letters(character: str) -> str:
     """All characters that fold to the same, in order; the character alone if it has no case."""
     if character.isascii():
-        return character if character.upper() == character.lower() else (
-            character.upper() + character.lower()
+        return (
+            character
+            if character.upper() == character.lower()
+            else (character.upper() + character.lower())
         )
     return _classes().get(fold(character), character)
 

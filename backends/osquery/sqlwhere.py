@@ -157,14 +157,14 @@ class Where:
             case AnyOf(values=values):
                 return self._any(list(values), column, place)
 
-    def _number(
-        self, operator: str, number: int | float, column: Column, place: Place
-    ) -> str:
+    def _number(self, operator: str, number: int | float, column: Column, place: Place) -> str:
         if column.type in _INTEGERS or column.type == "double":
             return f"+{column.sql} {operator} {number}"
         text = self._text(column, place.normalisers)
         # The unsigned part; GLOB has no "optional".
-        digits = f"CASE WHEN substr({text}, 1, 1) IN ('+', '-') THEN substr({text}, 2) ELSE {text} END"
+        digits = (
+            f"CASE WHEN substr({text}, 1, 1) IN ('+', '-') THEN substr({text}, 2) ELSE {text} END"
+        )
         decimal = " AND ".join(
             (
                 f"({digits}) GLOB '[0-9]*'",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sigma.types import SigmaString, SpecialChars
 
 from molehunt.conditions import Wild
+from molehunt.linting import across
 from molehunt.linting.catalogue import checks
 from molehunt.linting.model import Finding
 from molehunt.linting.names import parse_condition, uses
@@ -174,3 +176,72 @@ def test_the_oracle_sees_both() -> None:
     fine, _, taken = found_in([("Image", "|endswith", ["a"])], ("Image", "", ["ba"]))
     assert "MH212" not in {one.check for one in fine}
     assert taken
+
+
+JUNK = (
+    "null",
+    "[]",
+    "{}",
+    "1",
+    "true",
+    "[1, null]",
+    "{a: b}",
+    "2020-01-01",
+    "'*'",
+    "'\\*'",
+    "[[]]",
+)
+ODD = st.tuples(
+    st.sampled_from(sorted({t for c in checks().values() for t in c.failing.files.values()})),
+    st.lists(
+        st.tuples(st.integers(0, 60), st.sampled_from(["value", "drop", "indent", "double", "re"])),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from(JUNK),
+)
+
+
+@given(ODD)
+@settings(max_examples=400, deadline=None)
+def test_no_rule_breaks_the_linter(odd: tuple[str, list[tuple[int, str]], str]) -> None:
+    """Whatever stands in a rule, findings come out, with places in the file."""
+    text, changes, junk = odd
+    lines = text.splitlines()
+    for number, how in changes:
+        at = number % len(lines)
+        if how == "value" and ":" in lines[at]:
+            lines[at] = f"{lines[at].partition(':')[0]}: {junk}"
+        elif how == "drop" and len(lines) > 1:
+            del lines[at]
+        elif how == "indent":
+            lines[at] = f"    {lines[at]}"
+        elif how == "double":
+            lines.insert(at, lines[at])
+        else:
+            lines[at] = lines[at].replace("|contains", "|re").replace("|endswith", "|cidr")
+    record = analyse("\n".join(lines).encode(), "odd_example_rule.yml", "odd_example_rule.yml")
+    for finding in record.findings:
+        assert 1 <= finding.span.line <= len(lines) + 1
+    list(across.check(record.summaries))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("TargetFilename|endswith: '.evtx'", "TargetFilename|re: null", "a regex is a text"),
+        ("TargetFilename|endswith: '.evtx'", "TargetFilename|re: {a: b}", ""),
+        ("product: windows", "product: {a: b}", "logsource: product is no text"),
+        ("category: file_event", "category: [file_event]", "logsource: category is no text"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_errors(old: str, new: str, found: str) -> None:
+    """The loader says so with the line, instead of breaking later."""
+    assert old in SHARED
+    text = SHARED.replace(old, new)
+    record = analyse(text.encode(), "odd_example_rule.yml", "odd_example_rule.yml")
+    line = text[: text.index(new)].count("\n") + 1
+    said = [one for one in record.findings if one.check == "MH002"]
+    assert said
+    assert found in said[0].message
+    assert said[0].span.line == line

@@ -187,6 +187,10 @@ def _shape_is_good(document: Document, path: str, problems: list[Problem]) -> bo
     logsource = data.get("logsource")
     if isinstance(logsource, dict):
         found += _misspelt(logsource, _LOGSOURCE_KEYS, ("logsource",), document, path, rule)
+        for key in sorted(_LOGSOURCE_KEYS & logsource.keys()):
+            if logsource[key] is not None and not isinstance(logsource[key], str):
+                line = document.near(("logsource", key))
+                found.append(Problem(f"logsource: {key} is no text", path, line, rule))
     if isinstance(data.get("correlation"), dict):
         section = data["correlation"]
         found += _misspelt(section, CORRELATION_KEYS, ("correlation",), document, path, rule)

@@ -131,7 +131,8 @@ def _of(detection: Detection) -> list[Clause]:
 def _leaves(items: Sequence[Item]) -> Iterator[Leaf]:
     for item in items:
         globs = [item.glob(value) for value in item.values]
-        known = None if any(glob is None for glob in globs) or not item.field else globs
+        plain = bool(globs) and bool(item.field) and all(glob is not None for glob in globs)
+        known = globs if plain else None
         written = tuple(str(value.data) for value in item.values)
         if "all" in item.modifiers and known is not None:
             for glob in known:

@@ -136,9 +136,8 @@ def _check_value(
         for item in value.values:
             yield from _check_value(field, item, document, path, rule)
         return
-    if isinstance(value, SigmaRegularExpression) and not isinstance(
-        value.regexp, (str, SigmaString)
-    ):
+    regex: Any = value.regexp if isinstance(value, SigmaRegularExpression) else ""
+    if not isinstance(regex, (str, SigmaString)):
         yield Problem("a regex is a text", path, document.near(_field_place(field, document)), rule)
     elif isinstance(value, (SigmaString, SigmaRegularExpression)) and value.contains_placeholder():
         hint = "expand it before use; a tool that cannot must reject the rule"

@@ -141,9 +141,10 @@ def _paths(
     separator = "\\" if system == "windows" else "/"
     glob = parse(text)
     # Kernel processes, which have no path, have no ending either.
-    if item.equal and glob == (text,) and re.fullmatch(r"[^\\/:]+\.[A-Za-z0-9]{2,5}", text):
+    if item.equal and glob == (text,) and re.fullmatch(r"\\?[^\\/:]+\.[A-Za-z0-9]{2,5}", text):
         message = f"{item.field} is a full path; a bare name never matches"
-        hint = f"use `endswith` with '{separator}{text}'"
+        name = text.lstrip("\\")
+        hint = f"use `endswith` with '{separator}{name}'"
         yield subject.finding("MH108", node, message, hint)
     begins = not {"contains", "endswith"}.intersection(item.modifiers)
     ends = not {"contains", "startswith"}.intersection(item.modifiers) and system == "windows"

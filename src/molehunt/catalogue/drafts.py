@@ -31,7 +31,7 @@ def _set_up(system: str, entry: SetUp) -> Draft:
     slash = "\\" if system == "windows" else "/"
     behind = "" if system == "windows" else " "
     named = [escaped(name) for name in entry.program]
-    # On Windows a name without its ending is the beginning of one: of an installer with its version.
+    # On Windows a name without its ending is the beginning of one, of an installer with a version.
     begun = [n for n in entry.program if system == "windows" and not n.lower().endswith(".exe")]
     whole = [name for name in entry.program if name not in begun]
     by_image: dict[str, list[str]] = {

@@ -24,7 +24,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture prove support site lint-docs clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -35,22 +35,30 @@ help:
 	@echo 'make lock          bring the rule lock file up to date'
 	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
 	@echo 'make rules         bring the rules that the catalogue makes up to date'
+	@echo 'make lint-docs     bring the checks in docs/lint.md up to date'
 	@echo 'make coverage      bring docs/coverage.md up to date'
 	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
+	@echo 'make prove         run compiled queries on every engine that can be had'
+	@echo 'make support       prove, and bring the support lock and docs/support.md up to date'
 	@echo 'make picture       draw the picture of the README again'
+	@echo 'make site          build the documentation site into site/'
 	@echo 'make clean         remove what these made'
 
 hunt: $(INSTALLED)
 	$(VENV)/bin/molehunt hunt tests/recordings $(CONFIGS) --output hunt.json
 
 test: lint types
+	$(VENV)/bin/molehunt lint rules --recordings tests/recordings --level warning
 	$(PY) -m pytest $(PARALLEL) -m 'not packaging'
 	$(PY) -m pytest tests/test_packaging.py
+	$(VENV)/bin/molehunt prove
 
 lint: $(DEVELOP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) docs/picture.py --check
+	$(PY) docs/support.py --check
+	$(PY) docs/lint.py --check
 
 types: $(DEVELOP) typing
 	$(PY) -m mypy
@@ -79,6 +87,9 @@ pack: $(INSTALLED)
 rules: $(INSTALLED)
 	$(VENV)/bin/molehunt generate
 
+lint-docs: $(INSTALLED)
+	$(PY) docs/lint.py
+
 coverage: $(INSTALLED)
 	$(VENV)/bin/molehunt coverage --format markdown --output docs/coverage.md
 
@@ -88,8 +99,18 @@ mutation: $(INSTALLED)
 picture: $(INSTALLED)
 	$(PY) docs/picture.py
 
+prove: $(DEVELOP)
+	$(VENV)/bin/molehunt prove
+
+support: $(DEVELOP)
+	$(VENV)/bin/molehunt prove --require --update
+	$(PY) docs/support.py
+
+site: $(DEVELOP)
+	$(PY) docs/site/build.py site
+
 clean:
-	rm -rf $(VENV) $(OLDEST) .typing build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .typing build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):

@@ -21,12 +21,12 @@ class Tie(NamedTuple):
 
 
 # Logs with one fixed shape: reader name to table.
-_SOURCES = {"okta": "system_log", "azure": "signinlogs", "google_workspace": "login"}
+SOURCES = {"okta": "system_log", "azure": "signinlogs", "google_workspace": "login"}
 
 
 def source_binding(source: str, query: str) -> Binding | None:
     """The binding of a log that is not osquery's: all its fields belong to one table."""
-    table = _SOURCES.get(source)
+    table = SOURCES.get(source)
     if table is None:
         return None
     return Binding(query, "source", Shape((TableUse(table, table),), {}))

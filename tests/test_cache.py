@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from molehunt import cache, conditions
 from molehunt.cli import main
 from molehunt.codec import Codec
-from molehunt.rulecache import _CONDITIONS, cached_rules, ruleset_key
+from molehunt.lock import meaning_of
+from molehunt.rulecache import _CONDITIONS, cached_rules, cached_sources, ruleset_key
 from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
 
@@ -96,6 +98,18 @@ def hunt(capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]
     code = main(["hunt", LOG, "--format", "ndjson", *more])
     told = capsys.readouterr()
     return code, told.out, told.err
+
+
+def test_sources_are_kept_beside() -> None:
+    """The first time and the second they are those of the files; only dates become text."""
+    folder = [builtin_rules_path()]
+    loaded = load_rules(folder)
+    for _ in range(2):
+        found = cached_sources(folder)
+        assert len(found.both) == len(loaded.both)
+        for one, other in zip(found.both, loaded.both, strict=True):
+            assert one.id == other.id and meaning_of(one) == meaning_of(other)
+            assert json.dumps(one.raw, default=str) == json.dumps(other.raw, default=str)
 
 
 def test_a_second_hunt_finds_the_same(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,8 @@ from molehunt.schema import Table
 from molehunt.taxonomy import PRODUCT_PLATFORM
 
 # osquery silently drops queries with these names (osquery/config/config.cpp).
-_BAD_ENDINGS = ("epoch", "counter")
-_BAD_BEGINNINGS = ("query.", "cache.", "config_views.")
+BAD_ENDINGS = ("epoch", "counter")
+BAD_BEGINNINGS = ("query.", "cache.", "config_views.")
 
 
 def make_pack(
@@ -46,7 +46,7 @@ def make_pack(
             "query": entry["sql"] + ";",
             "interval": entry["interval"],
             "platform": ",".join(entry["systems"]),
-            "version": _minimum(used, origins, schema),
+            "version": minimum(used, origins, schema),
             "snapshot": bool(entry.get("snapshot", False)),
             "removed": bool(entry.get("removed", True)),
             "description": _description(entry),
@@ -69,7 +69,7 @@ def render_pack(pack: Mapping[str, Any]) -> str:
 
 
 def _check_name(name: str) -> Iterable[Problem]:
-    if name.endswith(_BAD_ENDINGS) or name.startswith(_BAD_BEGINNINGS):
+    if name.endswith(BAD_ENDINGS) or name.startswith(BAD_BEGINNINGS):
         yield Problem(f"query {name}: osquery drops queries of this name", "pack.yml")
 
 
@@ -78,7 +78,7 @@ def _description(entry: Mapping[str, Any]) -> str:
     return f"Needs {' '.join(flags)}" if flags else str(entry.get("description", ""))
 
 
-def _minimum(tables: Sequence[str], origins: Sequence[Any], schema: Mapping[str, Table]) -> str:
+def minimum(tables: Sequence[str], origins: Sequence[Any], schema: Mapping[str, Table]) -> str:
     """The first osquery release that has every table and column used."""
     since = [schema[table].since for table in tables]
     since += [schema[origin.table].columns[origin.column].since for origin in origins]

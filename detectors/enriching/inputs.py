@@ -16,7 +16,7 @@ from ..values import as_text, fold
 from .entities import Entity, load_entities
 from .mmdb import Database, open_database
 
-ENTITIES, COUNTRY, ASN = "entities", "mmdb_country", "mmdb_asn"
+ENTITIES, COUNTRY, ASN, LOCATION = "entities", "mmdb_country", "mmdb_asn", "mmdb_location"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Inputs:
         """What there is, in the words of `molehunt.needs.inputs`."""
         found = set() if self.entities is None else {ENTITIES}
         found |= {COUNTRY for one in self.databases if one.has_country}
+        found |= {LOCATION for one in self.databases if one.has_location}
         return frozenset(found | {ASN for one in self.databases if one.has_asn})
 
     def lacks(self, rule: Rule) -> tuple[str, ...]:
@@ -59,6 +60,10 @@ class Inputs:
             "source.as.number": next((one.number for one in found if one.number is not None), None),
             "source.as.organization.name": _first(one.organisation for one in found),
         }
+        placed = next((one for one in found if one.place is not None), None)
+        if placed is not None and placed.place is not None:
+            values["source.geo.location.lat"], values["source.geo.location.lon"] = placed.place
+            values["molehunt.geo.radius_km"] = placed.radius
         return {name: one for name, one in values.items() if one is not None}
 
     def _of_account(self, row: Row) -> dict[str, Value]:

@@ -1,8 +1,8 @@
 """The user's own address databases in MaxMind's format, from any vendor.
 
 Format: https://maxmind.github.io/MaxMind-DB/. Vendors name their fields differently; those
-of MaxMind and DB-IP (`country.iso_code`, `autonomous_system_number`) and of
-IPinfo (`country_code` or `country`, `asn`, `as_name`) are read.
+of MaxMind and DB-IP (`country.iso_code`, `autonomous_system_number`, `location.latitude`) and of
+IPinfo (`country_code` or `country`, `asn`, `as_name`, `latitude` or `lat`) are read.
 """
 
 from __future__ import annotations
@@ -19,11 +19,17 @@ SAMPLE = 2000
 
 
 class Found(NamedTuple):
-    """What a database says of an address; "" and None for what it does not."""
+    """What a database says of an address; "" and None for what it does not.
+
+    `place` is latitude and longitude in degrees; `radius` how far from there, in
+    kilometres, the address may be.
+    """
 
     country: str = ""
     number: int | None = None
     organisation: str = ""
+    place: tuple[float, float] | None = None
+    radius: int | None = None
 
 
 class Database:
@@ -36,6 +42,7 @@ class Database:
         names = str(reader.metadata().database_type).casefold()
         some = [_found(record) for _, record in islice(reader, SAMPLE)]
         self.has_country = any(one.country for one in some) or "country" in names or "city" in names
+        self.has_location = any(one.place for one in some) or "city" in names
         self.has_asn = any(one.number is not None for one in some) or "asn" in names
 
     def _look_up(self, address: str) -> Found:
@@ -58,8 +65,8 @@ def open_database(path: str) -> tuple[Database | None, list[Problem]]:
         return None, [Problem(f"cannot be read: {error.strerror or error}", path)]
     except (maxminddb.InvalidDatabaseError, ValueError, TypeError, IndexError) as error:
         return None, [Problem(f"is no MaxMind database: {error}", path)]
-    if not (database.has_country or database.has_asn):
-        what = "has neither countries nor networks (ASN) of addresses"
+    if not (database.has_country or database.has_asn or database.has_location):
+        what = "has neither countries, places nor networks (ASN) of addresses"
         return None, [
             Problem(what, path, hint="docs/inputs.md lists the field names that are read")
         ]
@@ -71,7 +78,31 @@ def _found(record: Any) -> Found:
         return Found()
     number = record.get("autonomous_system_number", record.get("asn"))
     name = record.get("autonomous_system_organization", record.get("as_name"))
-    return Found(_country(record), _number(number), name if isinstance(name, str) else "")
+    organisation = name if isinstance(name, str) else ""
+    return Found(_country(record), _number(number), organisation, *_place(record))
+
+
+def _place(record: Mapping[str, Any]) -> tuple[tuple[float, float] | None, int | None]:
+    """Latitude, longitude and the radius; nothing for half a place, or what is none on Earth."""
+    location = record.get("location")
+    source = location if isinstance(location, dict) else record
+    north = _degrees(source.get("latitude", source.get("lat")), 90)
+    east = _degrees(source.get("longitude", source.get("lng")), 180)
+    radius = _number(source.get("accuracy_radius"))
+    # Zero and zero lies in the sea: it stands for an unknown place.
+    if north is None or east is None or (north, east) == (0, 0):
+        return None, None
+    return (north, east), radius if radius is not None and radius >= 0 else None
+
+
+def _degrees(value: Any, most: int) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if -most <= found <= most else None
 
 
 def _country(record: Mapping[str, Any]) -> str:

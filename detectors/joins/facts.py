@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv6Address, ip_network
 from typing import NamedTuple
 
-from molehunt.joins import Join
+from molehunt.joins import ROUTER, Join
+from molehunt.normalise import parse_ip
 
 from ..findings.fold import basis_of
 from ..findings.organisation import hardware_address
@@ -16,10 +18,11 @@ from ..values import as_text
 
 
 class Fact(NamedTuple):
-    """A host told a hardware address: its `own`, one `near` it, or its `router`.
+    """A host told an address: its `own`, one `near` it, its `router`, or an account a `stop`.
 
-    `join` is the number of the join. `kind` is the record's `action`; `at` is in seconds since 1970
-    UTC. `row` tells its row from others of the host's query.
+    The address (`mark`) is that of hardware, or of the network that a sign-in came from. `join` is
+    the number of the join. `kind` is the record's `action`; `at` is in seconds since 1970 UTC.
+    `row` tells its row from others of the host's query.
     """
 
     join: int
@@ -49,7 +52,7 @@ def facts_of(match: Match, joins: Sequence[Join]) -> Iterator[Fact]:
             continue
         what, field = use
         for value in View(record, match.fields).values(field):
-            mark = hardware_address(as_text(value))
+            mark = mark_of(what, as_text(value))
             if mark:
                 yield Fact(
                     number,
@@ -67,3 +70,15 @@ def facts_of(match: Match, joins: Sequence[Join]) -> Iterator[Fact]:
                     tuple(sorted(record.values.items())),
                     record.locator,
                 )
+
+
+def mark_of(what: str, text: str) -> str:
+    """An address in one spelling; "" if it is none. Each host at home has an IPv6 address of its
+    own, so as a router it is the home's network (RFC 6177: a /64 or more)."""
+    hardware = hardware_address(text)
+    address = None if hardware else parse_ip(text)
+    if address is None:
+        return hardware
+    if what == ROUTER and isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False).network_address)
+    return str(address)

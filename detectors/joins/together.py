@@ -1,4 +1,4 @@
-"""Which hosts stood together: facts in any order, findings when all are in.
+"""Which hosts stood together, who went too fast: facts in any order, findings when all are in.
 
 Facts lie in a SQLite database without a name, which spills to a private temporary file. In memory
 are the hosts, their network cards and the links between them.
@@ -15,15 +15,17 @@ from math import inf
 from operator import itemgetter
 from typing import NamedTuple
 
-from molehunt.joins import NEAR, OWN, ROUTER, Join
+from molehunt.joins import LATITUDE, LONGITUDE, NEAR, OWN, RADIUS, ROUTER, STOP, Join, Travel
+from molehunt.levels import Level
 from molehunt.problems import Problem
 
 from ..findings.fold import finding_id, techniques_of
 from ..findings.model import Evidence, Finding
-from ..findings.organisation import Organisation
-from ..records import Locator, Reason
+from ..findings.organisation import Organisation, hardware_address
+from ..records import Locator, Reason, Value
 from ..values import fold
 from .facts import Fact
+from .travel import Journey, Stop, told, too_fast
 
 DAY = 86400.0
 # Snapshots further apart do not show that a row was there in between.
@@ -120,6 +122,9 @@ class Together:
 
     def _found(self, number: int, db: sqlite3.Connection) -> Iterator[Finding]:
         one = self._joins[number]
+        if one.travel is not None:
+            yield from self._travelled(number, one.travel, db)
+            return
         links = [link for link in self._links(number, db) if len(link.days) >= one.days]
         for hosts, inside in _groups(links):
             finding = self._finding(one, hosts, inside, db)
@@ -131,7 +136,7 @@ class Together:
         away: dict[str, set[int]] = defaultdict(set)
         routers: dict[str, list[Link]] = defaultdict(list)
         for host, mark, days, fact in self._seen(number, ROUTER, db):
-            if self._organisation is not None and self._organisation.site(mark):
+            if self._is_site(mark):
                 away[host] |= days
             else:
                 routers[mark].append(Link(ROUTER, host, mark, frozenset(days), fact))
@@ -180,38 +185,53 @@ class Together:
     ) -> Finding | None:
         days = sorted({day for link in links for day in link.days})
         first, last = days[0] * DAY, min((days[-1] + 1) * DAY, self._horizon)
-        named = tuple(
-            sorted((self._spelled[h], min(self._names[h], default=self._spelled[h])) for h in hosts)
-        )
+        named = self._named(hosts)
         if self._is_approved(one, named, first, last):
             return None
         facts = [self._fact(link.fact, db) for link in links]
         facts.sort(key=lambda fact: (fact.at, fact.where, fact.rule))
-        first = max(first, facts[0].at)
         identity = (("first host", named[0][0]),)
-        return Finding(
-            id=finding_id(one.id, "", identity),
-            rule=one.id,
-            title=one.title,
-            description=one.description,
-            rule_level=one.level(len(hosts)),
-            level=one.level(len(hosts)),
-            status=one.status,
-            host=named[0][0],
-            host_name=named[0][1],
-            users=(),
-            identity=identity,
-            first_seen=first,
-            last_seen=last,
-            count=len(days),
-            evidence=tuple(map(_evidence, _chosen(facts, self._cap))),
-            techniques=tuple(techniques_of(one.techniques)),
-            raised_by=(),
-            missing_filters=(),
-            false_positives=one.false_positives,
-            next_steps=one.next_steps,
-            references=one.references,
-            hosts=named,
+        evidence = tuple(map(_evidence, _chosen(facts, self._cap)))
+        level = one.level(len(hosts))
+        span = (max(first, facts[0].at), last)
+        return _made(one, level, named, identity, span, len(days), evidence)
+
+    def _travelled(self, number: int, limits: Travel, db: sqlite3.Connection) -> Iterator[Finding]:
+        """One finding for each account that went too fast, away from the organisation's sites."""
+        rows = db.execute(
+            "SELECT host, mark, rowid, detail FROM fact WHERE join_ = ? AND what = ?"
+            " ORDER BY host, at, detail",
+            (number, STOP),
+        )
+        for account, same in groupby(rows, key=itemgetter(0)):
+            away = (row[2:] for row in same if not self._is_site(row[1]))
+            journeys = list(too_fast(_stops(away), limits))
+            if not journeys:
+                continue
+            one, named = self._joins[number], self._named([account])
+            span = (journeys[0].start.at, journeys[-1].end.at)
+            if self._is_approved(one, named, *span):
+                continue
+            evidence = tuple(self._ends(journeys, db))[: self._cap]
+            many = len(journeys)
+            identity = (("account", named[0][0]),)
+            yield _made(one, one.level(many), named, identity, span, many, evidence)
+
+    def _is_site(self, mark: str) -> bool:
+        return self._organisation is not None and self._organisation.site(mark) is not None
+
+    def _ends(self, journeys: Sequence[Journey], db: sqlite3.Connection) -> Iterator[Evidence]:
+        """Both ends of each journey, each record once."""
+        wanted: dict[int, str] = {}
+        for journey in journeys:
+            wanted.setdefault(journey.start.number, "where a journey begins")
+            wanted[journey.end.number] = told(journey)
+        for number, why in wanted.items():
+            yield _evidence(self._fact(number, db), why)
+
+    def _named(self, hosts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            sorted((self._spelled[h], min(self._names[h], default=self._spelled[h])) for h in hosts)
         )
 
     def _is_approved(
@@ -292,8 +312,60 @@ def _chosen(facts: Sequence[Fact], cap: int) -> list[Fact]:
     return sorted(list(ordered)[:cap], key=lambda fact: (fact.at, fact.where, fact.rule))
 
 
-def _evidence(fact: Fact) -> Evidence:
-    wanted = "the same router as another host" if fact.what == ROUTER else "another host's card"
+def _stops(rows: Iterable[tuple[int, str]]) -> Iterator[Stop]:
+    for number, detail in rows:
+        fact = Fact._make(json.loads(detail))
+        said = dict(fact.values)
+        north, east = (_number(said.get(name)) for name in (LATITUDE, LONGITUDE))
+        if north is not None and east is not None:
+            yield Stop(fact.at, north, east, _number(said.get(RADIUS)) or 0.0, number)
+
+
+def _number(value: Value) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _made(
+    one: Join,
+    level: Level,
+    named: tuple[tuple[str, str], ...],
+    identity: tuple[tuple[str, Value], ...],
+    span: tuple[float, float],
+    count: int,
+    evidence: tuple[Evidence, ...],
+) -> Finding:
+    return Finding(
+        id=finding_id(one.id, "", identity),
+        rule=one.id,
+        title=one.title,
+        description=one.description,
+        rule_level=level,
+        level=level,
+        status=one.status,
+        host=named[0][0],
+        host_name=named[0][1],
+        users=(),
+        identity=identity,
+        first_seen=span[0],
+        last_seen=span[1],
+        count=count,
+        evidence=evidence,
+        techniques=tuple(techniques_of(one.techniques)),
+        raised_by=(),
+        missing_filters=(),
+        false_positives=one.false_positives,
+        next_steps=one.next_steps,
+        references=one.references,
+        hosts=named,
+    )
+
+
+def _evidence(fact: Fact, wanted: str = "") -> Evidence:
+    if not wanted:
+        shared = "the same router as another host"
+        if not hardware_address(fact.mark):
+            shared = "the same network address as another account"
+        wanted = shared if fact.what == ROUTER else "another host's card"
     value = dict(fact.values).get(fact.column)
     return Evidence(
         where=fact.where,

@@ -13,6 +13,7 @@ from .exits import Exit
 from .problems import UsageError
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
+SEVERITIES = ("error", "warning", "info", "hint")
 FORMATS = ("table", "json", "ndjson", "csv", "html", "ocsf", "ecs")
 _EXITS = """\
 exit codes:
@@ -44,9 +45,15 @@ def build_parser() -> argparse.ArgumentParser:
     _hunt(commands)
     _explain(commands)
     _test(commands)
+    _lint(commands)
+    _tune(commands)
     _coverage(commands)
     _baseline(commands)
     _pack(commands)
+    _compile(commands)
+    _prove(commands)
+    _deploy(commands)
+    _diff(commands)
     _lock(commands)
     _generate(commands)
     _members(commands)
@@ -222,6 +229,71 @@ def _test(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
 
 
+def _lint(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "lint", "find what is wrong or doubtful in Sigma rules")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="Sigma rule file or folder (default: the rules inside the package)",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json", "sarif", "github", "junit"), default="text"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+    parser.add_argument(
+        "--level", choices=SEVERITIES, default="info", help="show from this severity up"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=(*SEVERITIES, "never"),
+        default="warning",
+        help="exit with 1 if anything reaches this severity (default: warning)",
+    )
+    for name, text in (("--select", "only these checks"), ("--ignore", "all but these checks")):
+        parser.add_argument(
+            name, action="append", default=[], metavar="ID", help=f"{text}: MH104, MH1, bare-domain"
+        )
+    parser.add_argument("--fix", action="store_true", help="mend what is safe to mend")
+    parser.add_argument(
+        "--validators",
+        action="store_true",
+        help="run the validators of pySigma, and of SigmaHQ if they are installed, too (slow)",
+    )
+    parser.add_argument(
+        "--recordings",
+        metavar="FOLDER",
+        help="where the recordings lie that prove the rules (default: tests/recordings if there)",
+    )
+    parser.add_argument("--no-cache", action="store_true", help="look at unchanged files again")
+    parser.add_argument("--list", action="store_true", help="list the checks")
+    parser.add_argument("--explain", metavar="ID", help="say what a check is about")
+
+
+def _tune(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "tune", "propose a Sigma filter from false positives of a rule")
+    parser.add_argument("rule", metavar="RULE", help="rule id (or its beginning), title or file")
+    parser.add_argument(
+        "events", nargs="+", metavar="EVENT", help="false positive: FILE:LINE or FILE:LINE:ROW"
+    )
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="EVENT",
+        help="true positive that must stay, beside the recorded ones (repeatable)",
+    )
+    _rules(parser)
+    _config(parser)
+    parser.add_argument(
+        "--recordings",
+        default="tests/recordings",
+        metavar="FOLDER",
+        help="where the recordings lie that prove the rule",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write it there; never overwrites")
+
+
 def _coverage(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _command(commands, "coverage", "show which behaviours the rules cover, and how proven")
     _rules(parser)
@@ -266,6 +338,102 @@ def _pack(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--output", metavar="FILE", help="write it there instead")
     parser.add_argument(
         "--check", action="store_true", help="only check that the file given by --output is current"
+    )
+
+
+def _compile(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "compile the rules to what a SIEM or osquery imports"
+    parser = _command(commands, "compile", text)
+    parser.add_argument(
+        "-t",
+        "--target",
+        action="append",
+        default=[],
+        metavar="TARGET[/PROFILE]",
+        help="where it goes (repeatable; --list shows them)",
+    )
+    _rules(parser)
+    parser.add_argument(
+        "-o", "--output", default="dist", metavar="FOLDER", help="write there (default: dist)"
+    )
+    parser.add_argument(
+        "--min-evidence",
+        choices=("none", "schema", "parser", "emulator", "engine"),
+        default="none",
+        help="leave out what is less well proven (docs/compile.md)",
+    )
+    parser.add_argument(
+        "--organisation", metavar="FILE", help="your organisation's file: approvals go with it"
+    )
+    parser.add_argument("--list", action="store_true", help="list targets and profiles")
+
+
+def _prove(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "run compiled queries on real engines and compare with what the rules match"
+    parser = _command(commands, "prove", text)
+    parser.add_argument("targets", nargs="*", metavar="TARGET[/PROFILE]", help="default: all")
+    _rules(parser)
+    parser.add_argument(
+        "--recordings", default="tests/recordings", metavar="FOLDER", help="what they are run over"
+    )
+    parser.add_argument(
+        "--require", action="store_true", help="an engine that is not to be had is an error"
+    )
+    parser.add_argument(
+        "--update",
+        nargs="?",
+        const="backends/support.lock",
+        metavar="FILE",
+        help="write what was found into the support lock",
+    )
+
+
+def _deploy(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "bring compiled rules to a server, or say what would be done"
+    parser = _command(commands, "deploy", text)
+    parser.add_argument("-t", "--target", choices=("elastic", "fleet"), required=True)
+    parser.add_argument("--url", required=True, help="of Kibana, or of the Fleet server")
+    _rules(parser)
+    parser.add_argument("--apply", action="store_true", help="do it; without, nothing is changed")
+    parser.add_argument(
+        "--prune", action="store_true", help="remove what molehunt put there and no longer ships"
+    )
+    parser.add_argument("--remove", action="store_true", help="remove all that molehunt put there")
+    parser.add_argument("--profile", default="", help="elastic: how osquery's rows are stored")
+    parser.add_argument("--space", default="", help="elastic: the Kibana space")
+    parser.add_argument("--team", type=int, metavar="ID", help="fleet: the team")
+    parser.add_argument(
+        "--min-evidence",
+        choices=("none", "schema", "parser", "emulator", "engine"),
+        default="none",
+        help="elastic: leave out what is less well proven (docs/compile.md)",
+    )
+    parser.add_argument("--ca", default="", metavar="FILE", help="certificates to trust")
+
+
+def _diff(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "show what changed in rules, compiled queries and fired recordings since a revision"
+    parser = _command(commands, "diff", text)
+    parser.add_argument("revision", metavar="REV", help="a revision of the Git repository")
+    _rules(parser)
+    parser.add_argument(
+        "-t",
+        "--target",
+        action="append",
+        default=[],
+        metavar="TARGET[/PROFILE]",
+        help="compare the queries compiled for it too (repeatable)",
+    )
+    parser.add_argument(
+        "--recordings", default="tests/recordings", metavar="FOLDER", help="what rules fire on"
+    )
+    parser.add_argument("--format", choices=("text", "markdown"), default="text")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of stdout")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="fail on a changed meaning with the same version, an id used again, "
+        "and a rule that is gone and not in deprecated.yml",
     )
 
 

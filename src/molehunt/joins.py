@@ -1,4 +1,4 @@
-"""Joins as plain values: rules tied together across hosts, in `rules/joins/*.yml`.
+"""Joins as plain values: rules tied together across hosts or over a way, in `rules/joins/*.yml`.
 
 What Sigma's correlations cannot say stands here and not in a file that looks like Sigma.
 docs/joins.md says what a join means, `rules/join.schema.json` what its file may hold.
@@ -20,14 +20,25 @@ from .problems import Problem
 from .rule import Rule, RuleSet
 from .rulefiles import JOINS, builtin_rules_path
 
-OWN, NEAR, ROUTER = "own", "near", "router"
+OWN, NEAR, ROUTER, STOP = "own", "near", "router", "stop"
+LATITUDE, LONGITUDE = "source.geo.location.lat", "source.geo.location.lon"
+RADIUS = "molehunt.geo.radius_km"
+
+
+@dataclass(frozen=True, slots=True)
+class Travel:
+    """Beyond which a journey is too fast: at least so many kilometres, faster than so many in an
+    hour."""
+
+    kilometres: float
+    speed: float
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """One join. `uses` maps a rule id to what its rows tell (`own`, `near`, `router`) and the
-    field that tells it; `levels` are (number of hosts, level), ascending; `days` how many days
-    together it takes."""
+    """One join. `uses` maps a rule id to what its rows tell (`own`, `near`, `router`, `stop`) and
+    the field that tells it; `levels` are (number of hosts or journeys, level), ascending; `days`
+    how many days together it takes. With `travel` it is about journeys and not about days."""
 
     id: str
     title: str
@@ -42,6 +53,7 @@ class Join:
     days: int
     uses: Mapping[str, tuple[str, str]]
     path: str
+    travel: Travel | None = None
 
     @property
     def lines(self) -> Mapping[tuple[str | int, ...], int]:
@@ -49,7 +61,7 @@ class Join:
         return {}
 
     def level(self, hosts: int) -> Level:
-        """The level for so many hosts."""
+        """The level for so many hosts, or journeys."""
         return max((number, level) for number, level in self.levels if number <= hosts)[1]
 
 
@@ -93,14 +105,16 @@ def _problems(data: Any, path: str, rules: Sequence[Rule]) -> Iterator[Problem]:
         if found:
             return
     known = {rule.called: rule for rule in rules}
-    for _, use in _places(data):
+    for kind, use in _places(data):
         rule = known.get(use["rule"])
         if rule is None:
             what = f"join names a rule that is not loaded: {use['rule']}"
             yield Problem(what, path, rule=data["id"], hint="a join refers to rules by name")
-        elif use["field"] not in rule.fields:
-            what = f"join asks for a field that is not in rule {use['rule']}: {use['field']}"
-            yield Problem(what, path, rule=data["id"])
+            continue
+        for field in (use["field"], *((LATITUDE, LONGITUDE) if kind == STOP else ())):
+            if field not in rule.fields:
+                what = f"join asks for a field that is not in rule {use['rule']}: {field}"
+                yield Problem(what, path, rule=data["id"])
 
 
 def check_join(data: Any, path: str) -> Iterator[Problem]:
@@ -117,14 +131,17 @@ def check_join(data: Any, path: str) -> Iterator[Problem]:
     for key in plain["levels"]:
         if not key.isdigit():
             yield Problem(f"levels: '{key}' is no number of hosts", path, hint=hint)
-    if "2" not in plain["levels"]:
-        yield Problem("levels: 2 is missing", path, hint=hint)
+    least = "1" if "travel" in plain else "2"
+    if least not in plain["levels"]:
+        yield Problem(f"levels: {least} is missing", path, hint=hint)
 
 
 def _places(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    if "travel" in data:
+        yield from ((STOP, place) for place in data["travel"]["stops"])
+        return
     join = data["join"]
-    yield OWN, join[OWN]
-    yield NEAR, join[NEAR]
+    yield from ((kind, join[kind]) for kind in (OWN, NEAR) if kind in join)
     for place in join[ROUTER]:
         yield ROUTER, place
 
@@ -132,6 +149,7 @@ def _places(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
 def _join(data: Mapping[str, Any], path: str, rules: Sequence[Rule]) -> Join:
     known = {rule.called: rule.id for rule in rules if rule.called}
     tags = [str(tag) for tag in data.get("tags") or ()]
+    travel = data.get("travel")
     levels = sorted((int(n), Level[str(level).upper()]) for n, level in data["levels"].items())
     return Join(
         id=str(data["id"]),
@@ -144,7 +162,8 @@ def _join(data: Mapping[str, Any], path: str, rules: Sequence[Rule]) -> Join:
         subject=data["molehunt"]["subject"],
         next_steps=tuple(data["molehunt"].get("next_steps") or ()),
         levels=tuple(levels),
-        days=data["join"]["days"],
+        days=0 if travel else data["join"]["days"],
         uses={known[p["rule"]]: (kind, p["field"]) for kind, p in _places(data)},
         path=path,
+        travel=Travel(travel["kilometres"], travel["kilometres_per_hour"]) if travel else None,
     )

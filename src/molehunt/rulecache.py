@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from . import __version__, conditions
 from .cache import keep, recall
@@ -45,6 +46,8 @@ _CONDITIONS = Codec(
     )
 )
 _REST = Codec((Level, Severity, Metadata, Problem, Comparison, Term, Correlation, Rule))
+
+_Either = TypeVar("_Either", Rule, Correlation)
 
 
 class Kept(Sequence[Condition]):
@@ -110,6 +113,29 @@ def cached_rules(paths: Sequence[str]) -> tuple[RuleSet, str]:
     return ruleset, key
 
 
+def cached_sources(paths: Sequence[str]) -> RuleSet:
+    """The same with the sources (`raw`, dates as text), without `lines`: for compilers."""
+    ruleset, key = cached_rules(paths)
+    raws = recall(f"{key}-raw")
+    if raws is None or len(raws) != len(ruleset.both):
+        from .ruleset import load_rules
+
+        ruleset = load_rules(paths)
+        with suppress(TypeError, ValueError):
+            keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
+        return ruleset
+    number = len(ruleset.rules)
+    return replace(
+        ruleset,
+        rules=tuple(map(_with_raw, ruleset.rules, raws[:number])),
+        correlations=tuple(map(_with_raw, ruleset.correlations, raws[number:])),
+    )
+
+
+def _with_raw(rule: _Either, raw: dict[str, Any]) -> _Either:
+    return replace(rule, raw=raw)
+
+
 def _plain(ruleset: RuleSet) -> list[object]:
     rules = []
     for rule in ruleset.rules:
@@ -122,8 +148,6 @@ def _plain(ruleset: RuleSet) -> list[object]:
 
 
 def _bare(one: Correlation) -> Correlation:
-    from dataclasses import replace
-
     return replace(one, lines={}, raw={})
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from .problems import Problem
 
 # Files of the rules folder that are data.
-_NOT_RULES = frozenset(("taxonomy.yml", "pack.yml"))
+_NOT_RULES = frozenset(("taxonomy.yml", "pack.yml", "deprecated.yml"))
 # The folder of tools that rules are made from, told by the schema beside it.
 _CATALOGUE = "catalogue"
 # The folder of joins, which are no Sigma rules.

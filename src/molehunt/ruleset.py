@@ -17,7 +17,7 @@ from sigma.rule import SigmaRule
 from .collecting import without_garbage_collection
 from .conditions import fields_of
 from .correlation import KEYS as CORRELATION_KEYS
-from .correlation import for_pysigma, read_correlation
+from .correlation import Correlation, for_pysigma, read_correlation
 from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
@@ -61,7 +61,7 @@ def _load_rules(paths: Sequence[str]) -> RuleSet:
     for path, name, explicit in rule_files(paths, problems):
         documents, found = read_file(path)
         problems += found
-        rules = [document for document in documents if _is_rule(document.data)]
+        rules = [document for document in documents if is_rule(document.data)]
         if not rules and not found:
             if explicit:
                 what = "no rule: neither 'detection', 'correlation' nor 'filter'"
@@ -82,7 +82,28 @@ def _load_rules(paths: Sequence[str]) -> RuleSet:
     return RuleSet(tied.rules, tied.correlations, tuple(problems), tuple(ignored))
 
 
-def _is_rule(data: Any) -> bool:
+def load_documents(
+    documents: Sequence[Document], path: str, name: str
+) -> tuple[list[Rule], list[Correlation], list[Problem]]:
+    """What one file holds by itself: no filter is applied, no reference followed."""
+    problems: list[Problem] = []
+    loaded = [*_load_file([one for one in documents if is_rule(one.data)], path, name, problems)]
+    rules = [
+        rule
+        for item in loaded
+        if isinstance(item.sigma, SigmaRule) and (rule := _finish(item, problems)) is not None
+    ]
+    correlations = [
+        one
+        for item in loaded
+        if isinstance(item.sigma, SigmaCorrelationRule)
+        and (one := read_correlation(item.sigma, item.document, item.path, item.name, problems))
+    ]
+    return rules, correlations, problems
+
+
+def is_rule(data: Any) -> bool:
+    """Whether a YAML document is meant to be a rule, a correlation or a filter."""
     if not isinstance(data, dict):
         return True  # refused later, with its line
     return any(key in data for key in ("detection", "correlation", "filter", "action")) or (

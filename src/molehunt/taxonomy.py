@@ -127,6 +127,9 @@ PSEUDO_FIELDS = ("osquery.action", "osquery.name", "osquery.host", "osquery.coun
 # What --mmdb and --entities add to the rows of sign-in logs (docs/inputs.md).
 ENRICHED_FIELDS = (
     "source.geo.country_iso_code",
+    "source.geo.location.lat",
+    "source.geo.location.lon",
+    "molehunt.geo.radius_km",
     "source.as.number",
     "source.as.organization.name",
     "molehunt.entity.days_since_start",

@@ -20,11 +20,15 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document as plain values; `lines` maps key paths to line numbers from 1."""
+    """One YAML document as plain values; `lines` maps key paths to line numbers from 1.
+
+    `node` is the composed YAML node, with the place of each value, if it was asked for.
+    """
 
     data: Any
     lines: Mapping[KeyPath, int]
     line: int
+    node: Any = None
 
     def near(self, path: KeyPath) -> int:
         """The line of the longest beginning of `path` that stands in the document."""
@@ -49,18 +53,23 @@ def read_file(path: str) -> tuple[list[Document], list[Problem]]:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         return [], [Problem(f"cannot be read: {error.strerror or error}", path)]
+    text = decoded(content, path)
+    return ([], [text]) if isinstance(text, Problem) else read_text(text, path)
+
+
+def decoded(content: bytes, path: str) -> str | Problem:
+    """The text of a file without its byte order mark, or why it is not used."""
     if len(content) > MAX_BYTES:
-        return [], [Problem(f"larger than {MAX_BYTES >> 20} MiB", path, hint="split the file")]
+        return Problem(f"larger than {MAX_BYTES >> 20} MiB", path, hint="split the file")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return [], [Problem("not UTF-8", path, line, hint="save the file as UTF-8")]
-    return read_text(text, path)
+        return Problem("not UTF-8", path, line, hint="save the file as UTF-8")
 
 
-def read_text(text: str, path: str) -> tuple[list[Document], list[Problem]]:
-    """The documents of a text. Those before a syntax error are kept."""
+def read_text(text: str, path: str, nodes: bool = False) -> tuple[list[Document], list[Problem]]:
+    """The documents of a text, with their `node` if asked. Those before a syntax error are kept."""
     documents: list[Document] = []
     problems: list[Problem] = []
     try:
@@ -70,7 +79,7 @@ def read_text(text: str, path: str) -> tuple[list[Document], list[Problem]]:
             node = loader.get_node()
             number += 1
             try:
-                documents.append(_document(loader, node, text, number - 1))
+                documents.append(_document(loader, node, text, number - 1, nodes))
             except _RefusedError as refused:
                 problems.append(Problem(str(refused), path, refused.line, hint=refused.hint))
             except yaml.MarkedYAMLError as error:
@@ -88,11 +97,13 @@ def _syntax(error: yaml.MarkedYAMLError, path: str) -> Problem:
     return Problem(f"not YAML: {what}", path, mark.line + 1 if mark else None)
 
 
-def _document(loader: Any, node: Any, text: str, number: int) -> Document:
+def _document(loader: Any, node: Any, text: str, number: int, nodes: bool) -> Document:
     line = node.start_mark.line + 1
     sizes: dict[int, int] = {}
     if not isinstance(node, yaml.ScalarNode) and _size(node, sizes, set(), 0) > MAX_NODES:
         raise _RefusedError("expands to too many values (aliases)", line, "write the values out")
+    if nodes:
+        return Document(_value(loader, node), _Lines(text, number, node), line, node)
     return Document(_value(loader, node), _Lines(text, number), line)
 
 
@@ -153,14 +164,17 @@ def _value(loader: Any, node: Any) -> Any:
 class _Lines(Mapping[KeyPath, int]):
     """Line numbers, found when the first is asked for: most rules have nothing to complain of."""
 
-    __slots__ = ("_found", "_number", "_text")
+    __slots__ = ("_found", "_node", "_number", "_text")
 
-    def __init__(self, text: str, number: int) -> None:
+    def __init__(self, text: str, number: int, node: Any = None) -> None:
         self._text = text
         self._number = number
+        self._node = node
         self._found: dict[KeyPath, int] | None = None
 
     def _all(self) -> dict[KeyPath, int]:
+        if self._found is None and self._node is not None:
+            self._found = dict(_lines(self._node, ()))
         if self._found is None:
             loader = SAFE_LOADER(self._text)
             for _ in range(self._number + 1):

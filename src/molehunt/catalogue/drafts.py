@@ -31,9 +31,16 @@ def _set_up(system: str, entry: SetUp) -> Draft:
     slash = "\\" if system == "windows" else "/"
     behind = "" if system == "windows" else " "
     named = [escaped(name) for name in entry.program]
+    # On Windows a name without its ending is the beginning of one: of an installer with its version.
+    begun = [n for n in entry.program if system == "windows" and not n.lower().endswith(".exe")]
+    whole = [name for name in entry.program if name not in begun]
+    by_image: dict[str, list[str]] = {
+        "Image|endswith": [escaped(slash + name) for name in whole],
+        "Image|contains": [escaped(slash + name) for name in begun],
+    }
     detection: dict[str, Any] = {
         "selection_tool": [
-            {"Image|endswith": [escaped(slash + name) for name in entry.program]},
+            *({field: values} for field, values in by_image.items() if values),
             {
                 "CommandLine|contains": Noted(
                     [name + behind for name in named], "the shell that runs it"

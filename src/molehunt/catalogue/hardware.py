@@ -64,6 +64,34 @@ def _noted(value: str, notes: Iterable[str]) -> Noted:
     return Noted(value, ", ".join(note for note in notes if note.lower() not in value.lower()))
 
 
+def _prefixes(found: Iterable[tuple[str, str]]) -> list[Any]:
+    """As `_texts`, without those that begin like another, whatever the case of letters."""
+    pairs = list(found)
+    known = list(dict.fromkeys(text for text, _ in pairs))
+    kept: dict[str, str] = {}
+    for text in known:
+        covers = [one for one in known if text.casefold().startswith(one.casefold())]
+        kept[text] = min(covers, key=lambda one: (len(one), known.index(one)))
+    return _texts((kept[text], note) for text, note in pairs)
+
+
+def _shared(
+    devices: Sequence[Device], key: str, fields: Sequence[str]
+) -> dict[tuple[Any, ...], list[str]]:
+    """The names of the devices that have each identity: a device is told by its first."""
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for device in devices:
+        for entry in _used(device, key):
+            names = found.setdefault(tuple(entry.get(field) for field in fields), [])
+            names += [device["name"]] if device["name"] not in names else []
+    return found
+
+
+def _with(note: str, others: Sequence[str]) -> str:
+    """A note, and the other devices that the same value means."""
+    return ", ".join(text for text in (note, "also " * bool(others) + ", ".join(others)) if text)
+
+
 def _put(target: Detection, name: str, field: str, values: list[Any]) -> None:
     if values:
         target[name] = {field: values}
@@ -81,16 +109,25 @@ def _one_or_list(maps: list[dict[str, Any]], note: str = "") -> Any:
 
 def _usb(devices: Sequence[Device]) -> Detection:
     found: Detection = {}
+    identity = ("vendor", "product", "serial")
+    owners = _shared(devices, "usb", identity)
     for device in devices:
         groups: dict[tuple[str, str], list[Any]] = {}
+        also: dict[str, str] = {}
         for entry in _used(device, "usb"):
+            first, *others = owners[tuple(entry.get(field) for field in identity)]
+            if first != device["name"]:
+                continue
             group = groups.setdefault((entry.get("vendor", ""), entry.get("serial", "")), [])
+            note = _with(entry.get("note", ""), others)
             if "product" in entry:
-                note = entry.get("note", "")
                 group.append(Noted(entry["product"], note) if note else entry["product"])
+            elif others:
+                also[entry.get("serial", "")] = note
         maps = []
         for (vendor, serial), products in groups.items():
-            fields = {"vendor_id": vendor, "model_id": products, "serial": serial}
+            value = Noted(serial, also[serial]) if also.get(serial) else serial
+            fields = {"vendor_id": vendor, "model_id": products, "serial": value}
             maps.append({field: value for field, value in fields.items() if value})
         if maps:
             found[_selection(device)] = _one_or_list(maps)
@@ -102,7 +139,7 @@ def _usb(devices: Sequence[Device]) -> Detection:
             # Linux replaces blanks.
             for text in dict.fromkeys((entry["starts"], entry["starts"].replace(" ", "_")))
         )
-        _put(found, f"selection_{field}", f"{field}|startswith", _texts(strings))
+        _put(found, f"selection_{field}", f"{field}|startswith", _prefixes(strings))
     if found:
         found["condition"] = "1 of selection_*"
     return found
@@ -195,14 +232,16 @@ def _drivers(devices: Sequence[Device]) -> Detection:
 
 def _connected_displays(devices: Sequence[Device]) -> Detection:
     found: Detection = {}
+    owners = _shared(devices, "monitors", ("pnp", "serial"))
     for device in devices:
         groups: dict[tuple[str, str], list[Any]] = {}
         for entry in _used(device, "monitors", "pnp"):
-            if "text" in entry and "serial" not in entry:
+            first, *others = owners[entry["pnp"], entry.get("serial")]
+            if first != device["name"] or ("text" in entry and "serial" not in entry):
                 continue
             vendor, product = (f"{number:x}" for number in pnp_numbers(entry["pnp"]))
             serial = f"{int(entry['serial'], 16):x}" if "serial" in entry else ""
-            note = entry.get("note", "")
+            note = _with(entry.get("note", ""), others)
             text = f"{entry['pnp']}: {note}" if note else entry["pnp"]
             groups.setdefault((vendor, serial), []).append(Noted(product, text))
         maps = []
@@ -211,7 +250,7 @@ def _connected_displays(devices: Sequence[Device]) -> Detection:
             maps.append({**fields, "serial_number": serial} if serial else fields)
         if maps:
             found[_selection(device)] = _one_or_list(maps)
-    names = _texts((e["name"], d["name"]) for d in devices for e in _used(d, "monitors", "name"))
+    names = _prefixes((e["name"], d["name"]) for d in devices for e in _used(d, "monitors", "name"))
     _put(found, "selection_name", "name|startswith", names)
     return {**found, "condition": "1 of selection_*"} if found else {}
 

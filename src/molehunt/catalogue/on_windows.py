@@ -73,7 +73,7 @@ def process_windows(tool: Tool) -> Draft | None:
     condition = "1 of selection_*"
     if "selection_folder" in detection:
         detection["filter_main_uninstaller"] = {
-            "Image|contains": ["\\unins", "\\Uninst"],
+            "Image|contains": "\\unins",
         }
         condition += " and not filter_main_uninstaller"
     return Draft(
@@ -100,6 +100,10 @@ def process_windows(tool: Tool) -> Draft | None:
         validate="On a test host start {name} and look for this rule",
         weak=weak,
     )
+
+
+def _by_original_name(detection: dict[str, Any]) -> bool:
+    return not detection.keys().isdisjoint(("selection_original_name", "selection_product"))
 
 
 def authenticode(tool: Tool) -> Draft | None:
@@ -139,7 +143,8 @@ def authenticode(tool: Tool) -> Draft | None:
         keys=tuple(used),
         strength="running",
         tables=["authenticode"],
-        min_version="4.0.2",
+        # file.original_filename came with 5.3.0.
+        min_version="5.3.0" if _by_original_name(detection) else "4.0.2",
         blind_spots=(
             "A program that stopped before the hourly query",
             "A copy whose signature and version information were stripped",

@@ -1,0 +1,50 @@
+"""Subjects in, artefacts and refusals out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from molehunt.correlation import Correlation
+
+from .model import Compiled, Evidence, Profile, Refusal, Subject, Target
+from .support import Support, evidence_of
+
+NO_QUERY = "no_query"
+NO_INPUT = "no_input"
+
+
+def compile_all(target: Target, profile: Profile, made: Iterable[Subject]) -> list[Compiled]:
+    """Every subject for one target. What no query of the pack feeds, or what needs an input that
+    only `molehunt hunt` has, is refused before the target sees it."""
+    return [_general(one, target, profile) or target.compile(one, profile) for one in made]
+
+
+def _general(one: Subject, target: Target, profile: Profile) -> Refusal | None:
+    def refusal(code: str, reason: str) -> Refusal:
+        return Refusal(one.rule.id, one.rule.title, target.name, profile.name, code, reason)
+
+    if isinstance(one.rule, Correlation):
+        for member in one.members:
+            found = _general(member, target, profile)
+            if found is not None:
+                return refusal(found.code, f"member {member.rule.title}: {found.reason}")
+        return None
+    if one.rule.meta.inputs:
+        return refusal(NO_INPUT, f"needs {', '.join(one.rule.meta.inputs)}, which no store holds")
+    if not one.bounds:
+        return refusal(NO_QUERY, "no query of the pack feeds it")
+    return None
+
+
+def at_least(
+    compiled: Iterable[Compiled],
+    level: Evidence,
+    known: Mapping[tuple[str, str, str], Support],
+) -> list[Compiled]:
+    """Artefacts with that evidence or more, and all refusals."""
+    kept = []
+    for one in compiled:
+        evidence = evidence_of(one, known)
+        if evidence is None or evidence >= level:
+            kept.append(one)
+    return kept

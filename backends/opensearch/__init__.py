@@ -1,0 +1,31 @@
+"""OpenSearch: alerting monitors and the index template that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..model import Artefact, Compiled, Engine, Evidence, Packing, Profile, Subject, Target
+
+
+def targets() -> Sequence[Target]:
+    """Alerting monitors over `osquery-*`."""
+    from .engine import missing_here, session
+    from .layouts import LAYOUT
+
+    engine = Engine("opensearch", Evidence.ENGINE, missing_here, lambda _profile: session(LAYOUT))
+    title = "OpenSearch alerting monitors"
+    return (Target("opensearch", title, (LAYOUT.profile,), _compile, _package, (engine,)),)
+
+
+def _compile(subject: Subject, _profile: Profile) -> Compiled:
+    from ..searching.compiling import compiled
+    from .layouts import LAYOUT
+    from .monitors import monitor
+
+    return compiled(subject, LAYOUT, "opensearch", monitor)
+
+
+def _package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, bytes]:
+    from .monitors import package
+
+    return package(artefacts, packing)

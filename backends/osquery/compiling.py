@@ -1,0 +1,221 @@
+"""One rule as osquery SQL: the pack's own queries, narrowed to what the rule looks for.
+
+A query of the pack already has the tables, the joins, what its tables require, and users joined to
+the tables that show only one user's rows. Its rows keep their columns, so whoever reads them
+afterwards reads them as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from molehunt.correlation import Correlation
+from molehunt.data import load_yaml
+from molehunt.detectors.records import Shape
+from molehunt.detectors.schedule.queries import pack_queries
+from molehunt.detectors.schedule.sql import SqlProblem, shape_of
+from molehunt.rule import Rule
+from molehunt.schema import tables
+
+from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject
+from .bounded import can_hold, listed_values
+from .pack import BAD_BEGINNINGS, BAD_ENDINGS, minimum
+from .sqltext import Unsayable
+from .sqlwhere import FALSE, TRUE, Column, Where
+
+LONGEST = 1 << 20
+"""osquery refuses a configuration above 1 MiB (kMaxConfigSize up to 5.23.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A query of the pack: its SQL, what its columns are, and how it is scheduled."""
+
+    sql: str
+    systems: tuple[str, ...]
+    interval: int
+    evented: bool
+    flags: tuple[str, ...]
+    version: str
+    table: str
+    shape: Shape
+    listed: Mapping[str, tuple[str, ...]]
+
+
+def compile_rule(subject: Subject, profile: Profile) -> Compiled:
+    """A rule as queries, one for each query of the pack that it reads (systems together).
+
+    `query` is a list of {queries, platform, sql}; `body` maps names to entries of an osquery pack.
+    """
+    rule = subject.rule
+    try:
+        if isinstance(rule, Correlation):
+            raise Unsayable("correlation", "a query on a host sees one moment of one host")
+        differences: set[str] = set()
+        statements = list(_statements(subject, rule, profile, differences))
+        if not statements:
+            raise Unsayable("not_osquery", "its log is not on the host")
+    except Unsayable as why:
+        return Refusal(rule.id, rule.title, "osquery", profile.name, why.code, why.reason)
+    body = {
+        name: _entry(statement, rule, subject.removed)
+        for name, statement in zip(_names(rule, statements), statements, strict=True)
+    }
+    return Artefact(
+        rule.id, rule.title, "osquery", profile.name, "sql",
+        statements, body, tuple(sorted(differences)),
+    )  # fmt: skip
+
+
+def _statements(
+    subject: Subject, rule: Rule, profile: Profile, differences: set[str]
+) -> Iterator[dict[str, Any]]:
+    sources = pack_sources()
+    known: set[str] = set()
+    for bound in subject.bounds:
+        grouped: dict[str, list[str]] = {}
+        for name in bound.queries:
+            grouped.setdefault(sources[name].sql, []).append(name)
+        for names in grouped.values():
+            sql = _narrowed(sources[names[0]], bound, rule, names, profile, differences)
+            if sql is not None and sql not in known:
+                known.add(sql)
+                systems = dict.fromkeys(one for name in names for one in sources[name].systems)
+                yield {
+                    "platform": ",".join(sorted(systems)),
+                    "queries": sorted(names),
+                    "removed": subject.removed,
+                    "sql": sql,
+                }
+
+
+def _narrowed(
+    source: Source,
+    bound: Bound,
+    rule: Rule,
+    names: list[str],
+    profile: Profile,
+    differences: set[str],
+) -> str | None:
+    """The pack's SQL with the rule's condition; None if no row can meet it."""
+    if not any(can_hold(one, bound.fields.places, source.listed) for one in rule.conditions):
+        return None
+    columns = {name: _column(origin) for name, origin in source.shape.columns.items()}
+    logged = tuple(pattern.format(name) for pattern in profile.names for name in names)
+    where = Where(bound.fields, columns, logged)
+    tests = [where.condition(one) for one in rule.conditions]
+    if FALSE in tests and len(set(tests)) == 1:
+        return None
+    belongs = where.belongs()
+    wanted = " OR ".join(dict.fromkeys(test for test in tests if test != FALSE))
+    differences |= where.differences
+    parts = [one for one in (belongs, f"({wanted})" if len(tests) > 1 else wanted) if one != TRUE]
+    sql = _with(source.sql, " AND ".join(parts)) if parts and TRUE not in tests else source.sql
+    if len(sql) > LONGEST // 4:
+        raise Unsayable("too_long", "its SQL would be a quarter of what a configuration may have")
+    return sql
+
+
+def _column(origin: Any) -> Column | None:
+    if origin is None:
+        return None
+    found = tables()[origin.table].column(origin.column)
+    return None if found is None else Column(f"{origin.alias}.{found.name}", found.type)
+
+
+def _with(sql: str, test: str) -> str:
+    """A SELECT with a further test; the pack's queries end with their WHERE, if they have one."""
+    place = _where(sql)
+    if place is None:
+        return f"{sql} WHERE {test}"
+    return f"{sql[:place]}WHERE ({sql[place + 6 :]}) AND {test}"
+
+
+def _where(sql: str) -> int | None:
+    """Where the outermost WHERE stands."""
+    depth, quote, found = 0, "", None
+    for place, character in enumerate(sql):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif not depth and sql[place : place + 6].upper() == "WHERE " and sql[place - 1].isspace():
+            found = place
+    return found
+
+
+def _names(rule: Rule, statements: list[dict[str, Any]]) -> list[str]:
+    """Names in the pack, from the rule's file; osquery drops some names without a word."""
+    stem = rule.name.rpartition("/")[2].removesuffix(".yml").removesuffix(".yaml")
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in stem.lower()).strip("_")
+    name = f"{plain}_{rule.id[:8]}"
+    if name.startswith(BAD_BEGINNINGS) or name.endswith(BAD_ENDINGS):
+        name = f"rule_{name}_q"
+    names = []
+    for statement in statements:
+        first = statement["queries"][0]
+        short = first.rpartition("_")[0] if "," in statement["platform"] else first
+        names.append(f"{name}_{short}" if len(statements) > 1 else name)
+    if len(set(names)) < len(names):
+        names = [f"{name}_{number}" for number, name in enumerate(names, 1)]
+    return names
+
+
+def _entry(statement: Mapping[str, Any], rule: Rule, removed: bool) -> dict[str, Any]:
+    sources = [pack_sources()[name] for name in statement["queries"]]
+    evented = any(source.evented for source in sources)
+    return {
+        "query": statement["sql"] + ";",
+        "interval": _interval(rule, sources, evented),
+        "platform": statement["platform"],
+        "version": max((source.version for source in sources), key=_number),
+        "snapshot": False,
+        # Events never go away; that a state ended is logged only for rules that ask.
+        "removed": bool(removed and not evented),
+        "description": f"{rule.title} ({rule.level.name.lower()}, {rule.id})",
+    }
+
+
+def _interval(rule: Rule, sources: list[Source], evented: bool) -> int:
+    """Seconds: every five minutes for events (osqueryd keeps them for an hour) and for what is
+    acted upon, else hourly; never more often than the pack collects it."""
+    usual = max(source.interval for source in sources)
+    soon = evented or rule.level.name in ("CRITICAL", "HIGH")
+    return max(usual, 300 if soon else 3600)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+@cache
+def pack_sources() -> Mapping[str, Source]:
+    """The queries of the shipped pack by name, with their system. Parsed once."""
+    found: dict[str, Source] = {}
+    known: dict[str, Shape] = {}
+    for name, entry in pack_queries(load_yaml("pack.yml")):
+        sql = " ".join(str(entry["sql"]).split())
+        if sql not in known:
+            shape = shape_of(sql, tables())
+            assert not isinstance(shape, SqlProblem), name
+            known[sql] = shape
+        shape = known[sql]
+        used = [use.table for use in shape.tables]
+        origins = [origin for origin in shape.columns.values() if origin is not None]
+        found[name] = Source(
+            sql=sql,
+            systems=tuple(entry["systems"]),
+            interval=int(entry["interval"]),
+            evented=any(tables()[table].evented for table in used),
+            flags=tuple(entry.get("flags") or ()),
+            version=minimum(used, origins, tables()),
+            table=used[0],
+            shape=shape,
+            listed=listed_values(sql),
+        )
+    return found

@@ -1,0 +1,1 @@
+"""What Elasticsearch and OpenSearch have in common: a rule as query DSL over keyword fields."""

@@ -1,0 +1,210 @@
+"""A search server for the proof: its own distribution from Maven, unpacked, started and stopped.
+
+Nothing of it ships with molehunt. It runs on loopback only, with data that is deleted with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+_PATIENCE = 180
+
+
+class NoServer(Exception):
+    """Why there is no server, and what the user can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What to run. `group` and `artifact` are Maven coordinates of a zip with this SHA-256.
+
+    `modules` are those that are kept (all if empty): fewer start faster. `java` is the oldest
+    version of a JDK that runs it.
+    """
+
+    name: str
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+    program: str
+    heap: str
+    java: int
+    java_variable: str
+    modules: frozenset[str] = frozenset()
+    settings: tuple[str, ...] = ()
+
+
+def cache() -> Path:
+    """Where distributions are kept: `MOLEHUNT_ENGINES`, or the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(os.environ.get("MOLEHUNT_ENGINES") or Path(base, "molehunt", "engines"))
+
+
+def missing(wanted: Distribution) -> str:
+    """What is needed to run it here; "" if nothing."""
+    if shutil.which("mvn") is None and not _zip(wanted).exists():
+        return f"Maven (mvn), to fetch {wanted.name} {wanted.version}"
+    if _java(wanted) is None:
+        return f"a JDK {wanted.java} or newer, or its folder in {wanted.java_variable}"
+    return ""
+
+
+def _java(wanted: Distribution) -> Path | None:
+    """The folder of a JDK that is new enough."""
+    named = [os.environ[v] for v in (wanted.java_variable, "JAVA_HOME") if os.environ.get(v)]
+    found = [*map(Path, named), *sorted(Path("/usr/lib/jvm").glob("*"))]
+    system = shutil.which("java")
+    if system:
+        found.append(Path(system).resolve().parents[1])
+    good = [home for home in found if (v := _java_version(home)) and v >= wanted.java]
+    return good[0] if good else None
+
+
+def _java_version(home: Path) -> int:
+    release = home / "release"
+    if not release.exists() or not (home / "bin" / "java").exists():
+        return 0
+    for line in release.read_text(encoding="utf-8").splitlines():
+        key, _, value = line.partition("=")
+        if key == "JAVA_VERSION":
+            return int(value.strip('"').partition(".")[0].partition("-")[0])
+    return 0
+
+
+def _zip(wanted: Distribution) -> Path:
+    folder = cache() / "m2" / Path(*wanted.group.split("."), wanted.artifact, wanted.version)
+    return folder / f"{wanted.artifact}-{wanted.version}.zip"
+
+
+def fetched(wanted: Distribution) -> Path:
+    """The zip, from the cache or through Maven, its checksum verified. Raises `NoServer`."""
+    place = _zip(wanted)
+    if not place.exists():
+        named = f"{wanted.group}:{wanted.artifact}:{wanted.version}:zip"
+        command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={cache() / 'm2'}"]
+        command += [f"{_PLUGIN}:get", "-Dtransitive=false", f"-Dartifact={named}"]
+        told = subprocess.run(  # noqa: S603 - the coordinates stand in the project
+            command, capture_output=True, text=True, check=False
+        )
+        if told.returncode:
+            raise NoServer(f"Maven could not fetch {named}: {told.stdout[-500:]}")
+    with place.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != wanted.sha256:
+        raise NoServer(f"{place} is not what it should be (SHA-256 {found}); delete it")
+    return place
+
+
+@contextmanager
+def running(wanted: Distribution) -> Iterator[str]:
+    """Start a server in a folder of its own; gives its address. Raises `NoServer`."""
+    with tempfile.TemporaryDirectory(prefix=f"molehunt-{wanted.name}-") as folder:
+        home = _unpacked(wanted, Path(folder))
+        port, transport = _free_port(), _free_port()
+        settings = [
+            "cluster.name: molehunt",
+            "node.name: molehunt",
+            "network.host: 127.0.0.1",
+            f"http.port: {port}",
+            f"transport.port: {transport}",
+            "discovery.type: single-node",
+            "cluster.routing.allocation.disk.threshold_enabled: false",
+            *wanted.settings,
+        ]
+        Path(home, "config", f"{wanted.program}.yml").write_text("\n".join(settings) + "\n")
+        log = Path(folder, "out.log")
+        with log.open("wb") as output:
+            process = _started(wanted, home, Path(folder), output.fileno())
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait(address, process, log, wanted)
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _unpacked(wanted: Distribution, folder: Path) -> Path:
+    shutil.unpack_archive(fetched(wanted), folder)
+    home = next(path for path in folder.iterdir() if path.is_dir())
+    for program in (home / "bin").iterdir():
+        # Python's zipfile forgets who may run what.
+        program.chmod(0o755)
+    if wanted.modules:
+        for module in (home / "modules").iterdir():
+            if module.name not in wanted.modules:
+                shutil.rmtree(module)
+    (folder / "tmp").mkdir()
+    return home
+
+
+def _started(
+    wanted: Distribution, home: Path, folder: Path, output: int
+) -> subprocess.Popen[bytes]:
+    java = _java(wanted)
+    if java is None:
+        raise NoServer(missing(wanted))
+    upper = wanted.name.upper()
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": str(folder / "tmp"),
+        wanted.java_variable: str(java),
+        f"{upper}_JAVA_OPTS": f"-Xms{wanted.heap} -Xmx{wanted.heap} -XX:TieredStopAtLevel=1",
+        f"{upper}_TMPDIR": str(folder / "tmp"),
+        "ES_JAVA_OPTS": f"-Xms{wanted.heap} -Xmx{wanted.heap} -XX:TieredStopAtLevel=1",
+        "ES_TMPDIR": str(folder / "tmp"),
+    }
+    # The servers refuse to run as root.
+    user = "nobody" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
+    if user:
+        for path in (folder, *folder.rglob("*")):
+            shutil.chown(path, user)
+    return subprocess.Popen(  # noqa: S603 - the distribution whose checksum was verified
+        [str(home / "bin" / wanted.program)],
+        cwd=home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        user=user,
+        extra_groups=[] if user else None,
+    )
+
+
+def _wait(address: str, process: subprocess.Popen[bytes], log: Path, wanted: Distribution) -> None:
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            # An Elasticsearch without its main module answers this, and not `GET /`.
+            with urllib.request.urlopen(f"{address}/_cluster/health", timeout=5):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    told = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    last = "\n".join(line for line in told if not line.lstrip().startswith("at "))[-2000:]
+    raise NoServer(f"{wanted.name} {wanted.version} did not start:\n{last}")
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port

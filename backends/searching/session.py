@@ -1,0 +1,82 @@
+"""Load records into a search server and ask it all compiled queries, in few requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeAlias
+
+from molehunt.detectors.records import Record
+from molehunt.detectors.tying import SOURCES
+
+from ..model import Answer, Artefact
+from .layout import Layout
+
+# Method, path, and lines of JSON (one: a plain body); gives the answer. Raises `ServerError`.
+Send: TypeAlias = Callable[[str, str, Sequence[Any]], Any]
+
+INDEX = "molehunt-proof"
+_BULK, _SEARCHES, _HITS = 2_000, 64, 10_000
+
+
+class ServerError(Exception):
+    """What the server said instead of an answer."""
+
+
+@dataclass(slots=True)
+class SearchSession:
+    """One index on one server, with the store's own template."""
+
+    send: Send
+    layout: Layout
+    count: int = 0
+
+    def load(self, records: Sequence[Record]) -> None:
+        """Index all rows of osquery; the place of a record in the list is the document's id."""
+        self.send("DELETE", f"/{INDEX}?ignore_unavailable=true", ())
+        template: Mapping[str, Any] = self.layout.template()["template"]
+        limits: dict[str, Any] = {
+            "number_of_shards": 1,
+            "number_of_replicas": 0,
+            "refresh_interval": "-1",
+        }
+        # As Elastic's integrations have it: there are more columns than the default allows.
+        limits |= {"mapping.total_fields.limit": 10_000}
+        body = {"settings": {"index": limits}, "mappings": template["mappings"]}
+        self.send("PUT", f"/{INDEX}", (body,))
+        lines = (
+            line
+            for place, record in enumerate(records)
+            if record.source not in SOURCES
+            for line in ({"index": {"_id": str(place)}}, self.layout.document(record))
+        )
+        while part := list(islice(lines, 2 * _BULK)):
+            answer = self.send("POST", f"/{INDEX}/_bulk", part)
+            if answer["errors"]:
+                broken = [i["index"] for i in answer["items"] if "error" in i["index"]]
+                raise ServerError(f"{len(broken)} rows were refused: {json.dumps(broken[0])}")
+        self.send("POST", f"/{INDEX}/_refresh", ())
+        self.count = len(records)
+
+    def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
+        """Run each query for the ids it finds."""
+        waiting = iter(artefacts)
+        while part := list(islice(waiting, _SEARCHES)):
+            lines: list[Any] = []
+            for one in part:
+                search = {"query": one.query, "_source": False, "size": _HITS}
+                lines += [{"index": INDEX}, search]
+            answers = self.send("POST", "/_msearch", lines)["responses"]
+            for one, answer in zip(part, answers, strict=True):
+                yield _answer(one, answer)
+
+
+def _answer(artefact: Artefact, answer: Mapping[str, Any]) -> Answer:
+    if "error" in answer:
+        return Answer(artefact.rule, error=json.dumps(answer["error"])[:500])
+    hits = answer["hits"]
+    if hits["total"]["value"] != len(hits["hits"]) or answer["timed_out"]:
+        return Answer(artefact.rule, error=f"more than {_HITS} rows found, or no time to find all")
+    return Answer(artefact.rule, frozenset(int(hit["_id"]) for hit in hits["hits"]))

@@ -1,0 +1,62 @@
+"""From loaded rules to what is compiled: which queries of the pack a rule reads, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from molehunt.detectors.matching.fields import FieldMap, resolve
+from molehunt.detectors.matching.plan import asks_removed
+from molehunt.detectors.records import Binding
+from molehunt.detectors.schedule.binding import Binder
+from molehunt.detectors.schedule.queries import pack_queries, pack_schedule
+from molehunt.detectors.tying import SOURCES, source_binding
+from molehunt.rule import Rule, RuleSet
+from molehunt.schema import tables
+from molehunt.taxonomy import Taxonomy
+
+from .model import Bound, Subject
+
+
+def subjects(
+    ruleset: RuleSet, manifest: Mapping[str, Any], taxonomy: Taxonomy
+) -> tuple[Subject, ...]:
+    """Every rule and correlation of a set, rules first, correlations after their members.
+
+    A rule that nothing of the pack feeds has no bounds; whoever compiles it refuses it.
+    """
+    bindings = list(_bindings(manifest))
+    made: dict[str, Subject] = {}
+    for rule in ruleset.rules:
+        made[rule.id] = Subject(rule, _bounds(rule, bindings, taxonomy), removed=asks_removed(rule))
+    for one in ruleset.correlations:
+        made[one.id] = Subject(one, members=tuple(made[each] for each in one.rules))
+    return tuple(made.values())
+
+
+def _bindings(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Binding]]:
+    """Each scheduled query of the pack, and each log that is not osquery's (under no name)."""
+    names = dict(pack_queries(manifest))
+    before = f"pack_{manifest['pack']}_"
+    for binding in Binder([("config", pack_schedule(manifest))], tables()).declared():
+        name = binding.query.removeprefix(before)
+        # The schedule also has what older packs logged.
+        if name in names:
+            yield name, binding
+    for source in SOURCES:
+        fixed = source_binding(source, "")
+        assert fixed is not None
+        yield "", fixed
+
+
+def _bounds(
+    rule: Rule, bindings: Sequence[tuple[str, Binding]], taxonomy: Taxonomy
+) -> tuple[Bound, ...]:
+    found: dict[object, tuple[list[str], FieldMap]] = {}
+    for name, binding in bindings:
+        fields = resolve(rule, binding, taxonomy)
+        if fields is not None:
+            found.setdefault((fields.key, fields.table), ([], fields))[0].append(name)
+    return tuple(
+        Bound(tuple(sorted(filter(None, names))), fields) for names, fields in found.values()
+    )

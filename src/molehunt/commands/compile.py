@@ -1,0 +1,121 @@
+"""`molehunt compile`: rules as a SIEM or osquery imports them."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from molehunt.backends.compiling import at_least, compile_all
+from molehunt.backends.manifest import make_manifest, render
+from molehunt.backends.model import Artefact, Compiled, Evidence, Packing, Profile, Refusal, Target
+from molehunt.backends.registry import targets
+from molehunt.backends.reviewed import load_reviewed, unreviewed
+from molehunt.backends.subjects import subjects
+from molehunt.backends.support import Support, evidence_of, locked
+
+from .. import __version__
+from ..data import load_yaml
+from ..exits import Exit
+from ..lock import versions
+from ..problems import Problem, UsageError
+from ..rulecache import cached_sources
+from ..taxonomy import taxonomy
+from .common import named, show
+
+
+def run(options: Namespace) -> Exit:
+    """Compile all rules for each target and write the files, or list what there is."""
+    if options.list or not options.target:
+        return _list(options)
+    chosen = [pick(word) for word in options.target]
+    ruleset = cached_sources(named(options.rules))
+    problems = list(ruleset.problems)
+    organisation = None
+    if options.organisation:
+        from molehunt.detectors.findings.organisation import load_organisation
+
+        organisation, found = load_organisation(options.organisation)
+        problems += found
+    manifest = load_yaml("pack.yml")
+    made = subjects(ruleset, manifest, taxonomy())
+    known = locked()
+    reviewed, found = load_reviewed()
+    problems += found
+    both = {one.id: one for one in ruleset.both}
+    packing = Packing(manifest, both, __version__, organisation)
+    for target, profile in chosen:
+        compiled = compile_all(target, profile, made)
+        problems += _as_asked(unreviewed(compiled, reviewed), options)
+        kept = at_least(compiled, Evidence[options.min_evidence.upper()], known)
+        files = target.package([one for one in kept if isinstance(one, Artefact)], packing)
+        listing = make_manifest(kept, files, versions(ruleset), known, __version__)
+        _write(Path(options.output) / target.name, {**files, "manifest.json": render(listing)})
+        _tell(target, profile, compiled, kept, known, options.output)
+    return show(problems)
+
+
+def pick(word: str) -> tuple[Target, Profile]:
+    """The target and profile behind `TARGET` or `TARGET/PROFILE`. Raises UsageError."""
+    name, _, profile = word.partition("/")
+    found = next((one for one in targets() if one.name == name), None)
+    if found is None:
+        names = ", ".join(one.name for one in targets())
+        raise UsageError(f"no target '{name}'; there are: {names}")
+    try:
+        return found, found.profile(profile)
+    except KeyError as error:
+        raise UsageError(f"{name} has no profile '{profile}'; it has: {error.args[0]}") from None
+
+
+def _as_asked(problems: Iterable[Problem], options: Namespace) -> list[Problem]:
+    """For rules of the user's own a refusal is told and is no defect of the file of reviews."""
+    return [] if options.rules else list(problems)
+
+
+def _list(options: Namespace) -> Exit:
+    for target in targets():
+        print(f"{target.name:16} {target.title}")
+        for profile in target.profiles:
+            default = " (default)" if profile is target.profiles[0] else ""
+            print(f"{'':16}   {target.name}/{profile.name}{default}: {profile.index}")
+    if not options.list:
+        raise UsageError("name a target with -t")
+    return Exit.DONE
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    try:
+        for name, data in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"--output: {error.filename}: {error.strerror}") from None
+
+
+def _tell(
+    target: Target,
+    profile: Profile,
+    compiled: Sequence[Compiled],
+    kept: Sequence[Compiled],
+    known: Mapping[tuple[str, str, str], Support],
+    output: str,
+) -> None:
+    artefacts = [one for one in kept if isinstance(one, Artefact)]
+    counts = Counter(evidence_of(one, known) for one in artefacts)
+    told = ", ".join(
+        f"{counts[one]} {one.name.lower()}" for one in reversed(Evidence) if counts[one]
+    )
+    left = len(compiled) - len(kept)
+    print(
+        f"{target.name}/{profile.name}: {len(artefacts)} of {len(compiled)} compiled"
+        f" ({told or 'none'})"
+        + (f", {left} below --min-evidence" if left else "")
+        + f" -> {output}/{target.name}"
+    )
+    refused = Counter(one.code for one in compiled if isinstance(one, Refusal))
+    for code, number in sorted(refused.items()):
+        print(f"  {number} refused: {code}", file=sys.stderr)

@@ -1,0 +1,175 @@
+"""Tables, columns, systems and versions of osquery, and what the pack collects: MH301 to MH308."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..schema import Column, Table, tables
+from ..taxonomy import ENRICHED_FIELDS, PSEUDO_FIELDS, taxonomy
+from .items import Item
+from .model import Finding
+from .subject import Subject
+
+if TYPE_CHECKING:
+    from molehunt.detectors.records import Binding
+
+_ELSEWHERE = frozenset(("azure", "gcp", "okta"))
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Of a rule for `product: osquery`, and of any rule that promises to work here."""
+    if subject.kind != "rule":
+        return
+    source = subject.logsource
+    if source.get("product") == "osquery":
+        yield from _osquery(subject, source.get("service"))
+    elif subject.ours:
+        yield from _mapped(subject)
+    if subject.ours:
+        yield from _needs(subject)
+        yield from _fed(subject)
+
+
+def _osquery(subject: Subject, service: str | None) -> Iterator[Finding]:
+    if service is None:
+        message = "`product: osquery` needs the table as `service`"
+        yield subject.finding("MH301", subject.key("logsource", "product"), message)
+        return
+    table = tables().get(service)
+    if table is None:
+        hint = _close(service, tables())
+        node = subject.node_at("logsource", "service")
+        yield subject.finding("MH301", node, f"osquery has no table '{service}'", hint)
+        return
+    systems = _systems(subject)
+    missing = sorted(systems - table.platforms)
+    if missing:
+        node = subject.node_at("logsource", "service")
+        message = f"{service} does not exist on {', '.join(missing)}"
+        yield subject.finding("MH303", node, message, _only(table.platforms))
+    yield from _age(subject, subject.node_at("logsource", "service"), service, table)
+    for item in subject.items:
+        if not item.field or _is_given(item.field):
+            continue
+        column = _column(table, item.field)
+        if column is None:
+            names = [*table.columns, *taxonomy().joins(service)]
+            message = f"{service} has no column '{item.field}'"
+            yield subject.finding("MH302", item.key, message, _close(item.field, names))
+            continue
+        yield from _of_column(subject, item, f"{service}.{item.field}", column, systems)
+
+
+def _of_column(
+    subject: Subject, item: Item, name: str, column: Column, systems: frozenset[str]
+) -> Iterator[Finding]:
+    missing = sorted(systems - column.platforms) if column.platforms else []
+    if missing:
+        message = f"{name} does not exist on {', '.join(missing)}"
+        yield subject.finding("MH303", item.key, message, _only(column.platforms))
+    yield from _age(subject, item.key, name, column)
+
+
+def _only(platforms: Iterable[str]) -> str:
+    return f"only on {', '.join(sorted(platforms))}"
+
+
+def _systems(subject: Subject) -> frozenset[str]:
+    named = subject.block.get("platforms")
+    return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
+
+
+def _age(subject: Subject, node: Any, name: str, what: Table | Column) -> Iterator[Finding]:
+    needs = subject.block.get("needs")
+    least = needs.get("min_version") if isinstance(needs, dict) else None
+    if what.removed_in:
+        message = f"{name} is gone since osquery {what.removed_in}"
+        yield subject.finding("MH304", node, message)
+    if isinstance(least, str) and what.since and _version(least) < _version(what.since):
+        message = f"{name} exists since osquery {what.since}, min_version is {least}"
+        yield subject.finding("MH304", node, message, f"write min_version: {what.since}")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def _is_given(field: str) -> bool:
+    return field in PSEUDO_FIELDS or field in ENRICHED_FIELDS or field.startswith("decorations.")
+
+
+def _column(table: Table, field: str) -> Column | None:
+    join, dot, name = field.rpartition(".")
+    if not dot:
+        return table.columns.get(name)
+    declared = taxonomy().joins(table.name).get(join)
+    return tables()[declared.table].columns.get(name) if declared else None
+
+
+def _close(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), 1, 0.6)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def _mapped(subject: Subject) -> Iterator[Finding]:
+    source = subject.logsource
+    maps = taxonomy().maps(source.get("category"), source.get("product"), source.get("service"))
+    if not maps:
+        message = "the taxonomy does not know this log source, so no query can feed the rule"
+        node = subject.key("logsource")
+        yield subject.finding("MH305", node, message, "see rules/taxonomy.yml")
+        return
+    if any(one.fields is None for one in maps):
+        return
+    known = sorted({name for one in maps for name in one.fields or {}})
+    for item in subject.items:
+        field = item.field
+        if field and field not in known and not _is_given(field):
+            message = f"no table behind this log source has '{field}'"
+            yield subject.finding("MH306", item.key, message, _close(field, known))
+
+
+def _needs(subject: Subject) -> Iterator[Finding]:
+    needs = subject.block.get("needs")
+    named = needs.get("tables") if isinstance(needs, dict) else None
+    for index, name in enumerate(named if isinstance(named, list) else ()):
+        if name not in tables() and name not in _others():
+            node = subject.node_at("molehunt", "needs", "tables", index)
+            message = f"osquery has no table '{name}'"
+            yield subject.finding("MH307", node, message, _close(str(name), tables()))
+
+
+def _fed(subject: Subject) -> Iterator[Finding]:
+    rule = subject.rule
+    if rule is None or rule.product in _ELSEWHERE:
+        return
+    from molehunt.detectors.matching.fields import resolve
+
+    if taxonomy().maps(rule.category, rule.product, rule.service) and not any(
+        resolve(rule, binding, taxonomy()) is not None for binding in _bindings()
+    ):
+        message = "no query of the pack supplies the fields that this rule needs"
+        hint = "add them to a query in rules/pack.yml, then run `make pack`"
+        yield subject.finding("MH308", subject.key("logsource"), message, hint)
+
+
+@cache
+def _others() -> frozenset[str]:
+    """What stands for tables in logs that are not osquery's."""
+    return frozenset(
+        one.table for _, maps in taxonomy().sources for one in maps if one.store != "osquery"
+    )
+
+
+@cache
+def _bindings() -> tuple[Binding, ...]:
+    from molehunt.detectors.schedule.binding import Binder
+    from molehunt.detectors.schedule.queries import pack_schedule
+
+    from ..data import load_yaml
+
+    binder = Binder([("config", pack_schedule(load_yaml("pack.yml")))], tables())
+    return tuple(binder.declared())

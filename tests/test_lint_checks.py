@@ -1,0 +1,106 @@
+"""Every check of `molehunt lint` on its examples, the ones that docs/lint.md shows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from molehunt.detectors.matching.necessary import rule_clauses
+from molehunt.linting.catalogue import Example, checks
+from molehunt.linting.cost import _surely
+from molehunt.linting.run import Linted, lint
+from molehunt.linting.subject import Subject
+from molehunt.linting.validators import validated
+from molehunt.rulefiles import builtin_rules_path, rule_files
+from molehunt.ruleset import load_documents
+from molehunt.taxonomy import taxonomy
+from molehunt.yamlfile import read_text
+
+CHECKS = checks()
+# What they look at is no rule text; test_lint.py has their tests.
+ELSEWHERE = {"MH601", "MH602", "MH603", "MH702"}
+VALIDATORS = {"MH801", "MH802", "MH803"}
+
+
+def linted(example: Example, folder: Path, validators: bool = False) -> Linted:
+    """The findings of an example, written to files."""
+    place = folder / "rules"
+    place.mkdir()
+    for name, text in example.files.items():
+        (place / name).write_text(text, encoding="utf-8")
+    found = lint([str(place)], CHECKS, cached=False)
+    return validated(found, [str(place)]) if validators else found
+
+
+@pytest.mark.parametrize("name", sorted(set(CHECKS) - ELSEWHERE))
+def test_failing_example(name: str, tmp_path: Path) -> None:
+    """Each check finds its failing example, on a line that is there."""
+    example = CHECKS[name].failing
+    found = [
+        one for one in linted(example, tmp_path, name in VALIDATORS).findings if one.check == name
+    ]
+    assert found, name
+    for one in found:
+        lines = Path(one.path).read_text(encoding="utf-8").splitlines()
+        assert 1 <= one.span.line <= len(lines)
+        assert one.span.column <= len(lines[one.span.line - 1]) + 1
+
+
+@pytest.mark.parametrize("name", sorted(set(CHECKS) - ELSEWHERE))
+def test_passing_example(name: str, tmp_path: Path) -> None:
+    """The passing example does not show the check, and nothing worse than the check either."""
+    found = linted(CHECKS[name].passing, tmp_path)
+    assert name not in {one.check for one in found.findings}
+    assert not {one.check for one in found.findings} - {"MH112", "MH107", "MH205"}, found.findings
+
+
+def test_the_catalogue_is_what_the_code_finds() -> None:
+    """Each id that the code can give is in the catalogue, and the other way round."""
+    folder = Path(str(files("molehunt.linting")))
+    given = {
+        name
+        for path in folder.glob("*.py")
+        for name in re.findall(r'"(MH[0-9]{3})"', path.read_text(encoding="utf-8"))
+    }
+    assert given == set(CHECKS)
+
+
+def test_fixes_are_said(tmp_path: Path) -> None:
+    """A check has an edit for its failing example if, and only if, it says so."""
+    for name, check in CHECKS.items():
+        if name in ELSEWHERE | VALIDATORS:
+            continue
+        folder = tmp_path / name
+        folder.mkdir()
+        found = [one for one in linted(check.failing, folder).findings if one.check == name]
+        assert check.fixes == any(one.edits for one in found), name
+
+
+def test_the_page_is_current() -> None:
+    """docs/lint.md has every check; `make lint-docs` writes it."""
+    root = Path(__file__).parents[1]
+    command = [sys.executable, str(root / "docs" / "lint.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_the_short_way_about_literals_is_the_long_way() -> None:
+    """Where a rule is taken to have a literal at sight, the engine finds one too."""
+    sure = 0
+    for path, name, _ in rule_files([builtin_rules_path()], []):
+        text = Path(path).read_text(encoding="utf-8")
+        documents, _ = read_text(text, path, nodes=True)
+        for document in documents:
+            rules, _, _ = load_documents([document], path, name)
+            subject = Subject(path, name, text, document.data, document.node)
+            for rule in rules:
+                maps = taxonomy().maps(rule.category, rule.product, rule.service)
+                if maps and subject.conditions and _surely(subject):
+                    clauses = rule_clauses(rule, taxonomy(), {})
+                    assert clauses is None or any(not one.key for one in clauses), name
+                    sure += 1
+    assert sure > 200

@@ -149,6 +149,15 @@ class Together:
             if len(owners.get(mark, ())) == 1 and host not in owners[mark]:
                 (other,) = owners[mark]
                 yield Link(NEAR, host, other, frozenset(days - away[host] - away[other]), fact)
+        # Behind several IPv4 addresses on one day: a phone's network or a way, no place.
+        addresses: dict[tuple[str, int], int] = defaultdict(int)
+        for mark, links in routers.items():
+            for link in links if "." in mark else ():
+                for day in link.days:
+                    addresses[link.host, day] += 1
+        for (host, day), number_of in addresses.items():
+            if number_of > 1:
+                away[host].add(day)
         for links in routers.values():
             on_day: dict[int, int] = defaultdict(int)
             for link in links:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import inf
 from operator import itemgetter
@@ -149,6 +149,8 @@ class Together:
             if len(owners.get(mark, ())) == 1 and host not in owners[mark]:
                 (other,) = owners[mark]
                 yield Link(NEAR, host, other, frozenset(days - away[host] - away[other]), fact)
+        for host, days in _moving(routers).items():
+            away[host] |= days
         for links in routers.values():
             on_day: dict[int, int] = defaultdict(int)
             for link in links:
@@ -255,6 +257,17 @@ class Together:
         *plain, listed, where = json.loads(detail)
         values = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in listed)
         return Fact._make((*plain, values, Locator(*where)))
+
+
+def _moving(routers: Mapping[str, Sequence[Link]]) -> dict[str, set[int]]:
+    """The days on which an account was behind several IPv4 addresses: a phone's network or a
+    journey, no place."""
+    once: dict[str, set[int]] = defaultdict(set)
+    moving: dict[str, set[int]] = defaultdict(set)
+    for link in (link for mark, links in routers.items() if "." in mark for link in links):
+        moving[link.host] |= once[link.host] & link.days
+        once[link.host] |= link.days
+    return moving
 
 
 def _spans(sightings: Sequence[tuple[float, str]]) -> Iterator[tuple[float, float]]:

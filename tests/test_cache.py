@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 from molehunt import cache, conditions
 from molehunt.cli import main
 from molehunt.codec import Codec
+from molehunt.detectors.matching.kept import tune_kept
+from molehunt.detectors.matching.plan import FastPlan, compile_plan
 from molehunt.lock import meaning_of
 from molehunt.rulecache import _CONDITIONS, cached_rules, cached_sources, ruleset_key
 from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
+from molehunt.taxonomy import taxonomy
 
 LOG = str(Path(__file__).parent / "recordings/kvm-windows/windows.results.log")
 TEXTS = st.text(max_size=5)
@@ -230,3 +233,40 @@ def test_only_the_newest_are_kept() -> None:
     assert place is not None
     assert len(list(place.iterdir())) == cache.KEPT_FILES
     assert all(not name.startswith(".new-") for name in os.listdir(place))
+
+
+def test_what_was_chosen_serves_again_unless_damaged_or_unfit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kept choice finds the same, is not made twice, and is made anew for other data."""
+    rule = kit.rule(
+        "selection:\n    path|endswith: /alpha\n    cmdline|re: ' x=[0-9]{4}'\ncondition: selection"
+    )
+    rows = [{"path": "/bin/alpha", "cmdline": f"alpha x={n}"} for n in range(300)]
+    block = kit.block(*map(kit.line, rows), kit.line({"path": "/alpha", "cmdline": "alpha x=1234"}))
+    other = [{"path": "/bin/a", "cmdline": f"alpha x={n + 1000}"} for n in range(300)]
+    tuned: list[bytes] = []
+    right = FastPlan.tune
+    monkeypatch.setattr(
+        FastPlan, "tune", lambda self, data: (tuned.append(data), right(self, data))
+    )
+
+    def found(sample: bytes) -> list[int]:
+        plan = compile_plan([rule], taxonomy(), kit.binder(), scan="hyperscan")
+        tune_kept(plan, "key", sample)
+        if sample == block.data and len(tuned) == 1:
+            assert plan.choice.patterns
+        return [match.record.locator.line for match in plan.matches([block], print)]
+
+    assert found(block.data) == [301]
+    assert found(block.data) == [301]
+    assert len(tuned) == 1
+    assert found(kit.block(*map(kit.line, other)).data) == [301]
+    assert len(tuned) == 2
+    place = cache.folder()
+    assert place is not None
+    (kept,) = place.glob("choice-*.json")
+    for content in ([0.0, "", [{}, {}, [], "0"]], [1, 2], [0.0, "eA==", [{}, {}, [[]], "zz"]]):
+        cache.keep(kept.stem, content)
+        assert found(block.data) == [301]
+    assert len(tuned) == 5

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from molehunt.conditions import Not, Or
-from molehunt.detectors.matching import choose, globs, necessary, predicates, route, texts
+from molehunt.detectors.matching import (
+    choose,
+    globs,
+    necessary,
+    needles,
+    predicates,
+    route,
+    texts,
+)
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -212,6 +220,23 @@ def gates_forget_alternatives(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(texts, "projected", projected)
 
 
+def one_order_only(patch: pytest.MonkeyPatch) -> None:
+    """Two comparisons looked for in one order."""
+    right = needles.pattern_of
+    patch.setattr(choose, "pattern_of", lambda branch: right(branch)[:1])
+
+
+def numbers_as_text_only(patch: pytest.MonkeyPatch) -> None:
+    """A number looked for between quotes."""
+    right = needles._number
+
+    def number(number: Any, keys: Any) -> Any:
+        found = right(number, keys)
+        return None if found is None else found.replace(rb"|-?%d" % number, b"|-%d" % number)
+
+    patch.setattr(needles, "_number", number)
+
+
 FAULTS: tuple[Plant, ...] = (
     lower_instead_of_fold,
     no_folding,
@@ -232,6 +257,8 @@ FAULTS: tuple[Plant, ...] = (
     best_of_another_rule,
     first_query_only,
     gates_forget_alternatives,
+    one_order_only,
+    numbers_as_text_only,
 )
 # Rare spellings: a case made for each finds them at once, random rounds take long. The rule's item,
 # the query, and its columns.

@@ -282,18 +282,16 @@ def test_same_bytes() -> None:
     assert dict(again) == dict(FILES)
 
 
-# Near misses whose device_id the query's own WHERE leaves out.
-UNREAL = {f"tests/recordings/high-alternatives/windows.results.log:{line}" for line in (25, 27)}
-
-
 def test_rows_come_back() -> None:
     """Recorded rows put into tables come back from the pack's own query as they were logged."""
     scenarios, _ = load_scenarios("tests/recordings")
-    corpus = read_corpus(scenarios[:12], RULES.rules, MANIFEST, taxonomy())
+    # Some rows in "alternatives" are made to miss a rule, whatever the query would log.
+    chosen = [one for one in scenarios if "alternatives" not in one.name][:12]
+    corpus = read_corpus(chosen, RULES.rules, MANIFEST, taxonomy())
     ours = [one for one in corpus.records if one.binding.how == "pack"]
     lost = {f"{one.locator}" for one in ours if not EMULATOR.reproduces(one)}
     assert len(ours) > 300
-    assert lost <= UNREAL
+    assert not lost
 
 
 def test_tables() -> None:

@@ -48,14 +48,15 @@ class Source:
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     """A rule as queries, one for each query of the pack that it reads (systems together).
 
-    `query` is a list of {queries, platform, sql}; `body` maps names to entries of an osquery pack.
+    `query` is a list of {queries, platform, sql, removed, covered}; `covered` are those that find
+    nothing beyond another of them, and need not run. `body` maps names to entries of a pack.
     """
     rule = subject.rule
     try:
         if isinstance(rule, Correlation):
             raise Unsayable("correlation", "a query on a host sees one moment of one host")
         differences: set[str] = set()
-        statements = list(_statements(subject, rule, profile, differences))
+        statements = _marked(list(_statements(subject, rule, profile, differences)))
         if not statements:
             raise Unsayable("not_osquery", "its log is not on the host")
     except Unsayable as why:
@@ -90,6 +91,23 @@ def _statements(
                     "removed": subject.removed,
                     "sql": sql,
                 }
+
+
+def _marked(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Which statements ask for some rows of a table that another one reads whole."""
+    sources = pack_sources()
+    whole = {
+        (sources[name].table, system)
+        for one in statements
+        for name in one["queries"]
+        for system in sources[name].systems
+        if " WHERE " not in sources[name].sql
+    }
+    for one in statements:
+        narrow = all(" WHERE " in sources[name].sql for name in one["queries"])
+        systems = [(sources[n].table, system) for n in one["queries"] for system in sources[n].systems]
+        one["covered"] = narrow and all(pair in whole for pair in systems)
+    return statements
 
 
 def _narrowed(

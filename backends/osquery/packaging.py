@@ -45,6 +45,8 @@ def _entries(
     members = _long_members(packing)
     for artefact in artefacts:
         for (name, entry), statement in zip(artefact.body.items(), artefact.query, strict=True):
+            if statement["covered"]:
+                continue
             source = pack_sources()[statement["queries"][0]]
             yield name, source.flags, dict(entry)
             if artefact.rule in members and not source.evented:

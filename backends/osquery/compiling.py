@@ -137,6 +137,17 @@ def _narrowed(
     return sql
 
 
+def statement_test(statement: Mapping[str, Any], name: str) -> str:
+    """What a statement asks beyond the query of the pack that it stems from."""
+    base = pack_sources()[name].sql
+    place = _where(base)
+    before = len(base) if place is None else place
+    rest = str(statement["sql"])[before:].strip()
+    if place is None:
+        return rest.removeprefix("WHERE ") or TRUE
+    return rest.removeprefix(f"WHERE ({base[place + 6 :]}) AND ") if rest != base[place:] else TRUE
+
+
 def _column(origin: Any) -> Column | None:
     if origin is None:
         return None

@@ -85,7 +85,7 @@ class Where:
             case And():
                 return _both([self.condition(one) for one in node.args])
             case Or():
-                return _either([self.condition(one) for one in _gathered(node.args)])
+                return either([self.condition(one) for one in _gathered(node.args)])
             case Not():
                 return _opposite(self.condition(node.arg))
             case Keyword():
@@ -96,7 +96,7 @@ class Where:
     def _field(self, node: FieldIs) -> str:
         place = self.fields.places[node.field]
         if place.kind == "absent":
-            return _either([_on_nothing(one) for one in flat(node.value)])
+            return either([_on_nothing(one) for one in flat(node.value)])
         if place.kind == "envelope" and place.name == "name":
             held = any(_of_name(one, name) for one in flat(node.value) for name in self.names)
             return TRUE if held else FALSE
@@ -124,7 +124,7 @@ class Where:
             else:
                 listed = ", ".join(map(quoted, dict.fromkeys(plain)))
                 tests.insert(0, f"{text} COLLATE NOCASE IN ({listed})")
-        return _either(tests)
+        return either(tests)
 
     def _one(self, value: Wanted, column: Column, place: Place) -> str:
         match value:
@@ -183,8 +183,8 @@ class Where:
         text = f"lower({text})" if made.lower else text
         tests = [f"regex_match({text}, {quoted(one)}, 0) IS NOT NULL" for one in made.patterns]
         if regex(value).search("") is None:
-            return _either(tests)
-        return _both([_opposite(_empty(column)), _either(tests)])
+            return either(tests)
+        return _both([_opposite(_empty(column)), either(tests)])
 
     def _reference(self, value: Reference, column: Column, place: Place) -> str:
         other = self.fields.places[value.field]
@@ -214,7 +214,7 @@ class Where:
         for one in flat(value):
             inner = _inside(one)
             tests += [self._one(inner, column, place) for column in columns]
-        return _either(tests)
+        return either(tests)
 
     def _column(self, name: str) -> Column:
         column = self.columns.get(name)
@@ -329,7 +329,8 @@ def _both(tests: Sequence[str]) -> str:
     return _joined(kept, " AND ") if kept else TRUE
 
 
-def _either(tests: Sequence[str]) -> str:
+def either(tests: Sequence[str]) -> str:
+    """Tests of which one is to hold, as one."""
     kept = [test for test in dict.fromkeys(tests) if test != FALSE]
     if TRUE in kept:
         return TRUE

@@ -53,7 +53,9 @@ def test_shipped() -> None:
     """Rules are read from their files; a rule that a host cannot answer is an error of its own."""
     folder = Path(builtin_rules_path())
     paths = [
-        path for path in sorted(folder.rglob("*.yml")) if path.parent.name in ("place", "kvm_over_ip")
+        path
+        for path in sorted(folder.rglob("*.yml"))
+        if path.parent.name in ("place", "kvm_over_ip")
     ]
     collection = SigmaCollection.load_ruleset(paths)
     collecting = backend(collect_errors=True)

@@ -43,7 +43,9 @@ DATABASE.execute("CREATE TABLE t (a TEXT, b TEXT, n INTEGER)")
 
 ALPHABET = "abkKisSİıſßΣσςéÉ한\u212a\u0130/\\\"'<&*?%_-.^[] \t\n\x01\u2028😀Z09+"
 TEXTS = st.text(ALPHABET, max_size=6) | st.sampled_from(("C:\\Temp\\a.exe", "100%_^", "é/ü"))
-PARTS = st.lists(st.text(ALPHABET, min_size=1, max_size=3) | st.sampled_from(list(Wild)), max_size=5)
+PARTS = st.lists(
+    st.text(ALPHABET, min_size=1, max_size=3) | st.sampled_from(list(Wild)), max_size=5
+)
 WANTED = st.builds(Text, PARTS.map(tuple), st.booleans())
 NUMBERS = st.sampled_from((0, 1, 7, -3, 22, 1.5, 65535, 5901))
 
@@ -59,7 +61,9 @@ def where(*normalisers: str) -> Where:
     return Where(fields, columns, ("pack_molehunt_t",))
 
 
-def holds(condition: Condition, a: object, *normalisers: str, b: object = "x", n: object = 5) -> bool:
+def holds(
+    condition: Condition, a: object, *normalisers: str, b: object = "x", n: object = 5
+) -> bool:
     """What SQLite says of one row."""
     DATABASE.execute("DELETE FROM t")
     DATABASE.execute("INSERT INTO t VALUES (?, ?, ?)", (a, b, n))
@@ -93,7 +97,9 @@ def test_lists(wanted: list[Text], actual: str) -> None:
 @given(
     st.sampled_from(("<", "<=", ">", ">=", "!=", "=")),
     NUMBERS,
-    TEXTS | st.integers(-99, 99).map(str) | st.sampled_from(("+7", "1.50", "1.", ".5", "0x16", "1e3", "22 ", "--3")),
+    TEXTS
+    | st.integers(-99, 99).map(str)
+    | st.sampled_from(("+7", "1.50", "1.", ".5", "0x16", "1e3", "22 ", "--3")),
 )  # fmt: skip
 def test_numbers(operator: str, number: float, actual: str) -> None:
     """A text counts as a number where it is a plain decimal."""
@@ -103,7 +109,9 @@ def test_numbers(operator: str, number: float, actual: str) -> None:
     assert holds(Not(FieldIs("a", wanted)), actual) is not expected
 
 
-@given(st.sampled_from(("<", "<=", ">", ">=", "!=", "=")), NUMBERS, st.none() | st.integers(-99, 99))
+@given(
+    st.sampled_from(("<", "<=", ">", ">=", "!=", "=")), NUMBERS, st.none() | st.integers(-99, 99)
+)
 def test_integers(operator: str, number: float, actual: int | None) -> None:
     """So do columns of numbers, and NULL is nothing."""
     wanted = Number(number) if operator == "=" else Compare(operator, number)
@@ -191,7 +199,8 @@ def test_respelling(name: str, wanted: Text, actual: str) -> None:
 PATTERNS = (
     "a.b", "^[a-c]+$", "x(y|z){2}", r"\s-[a-z]*R ?[^ ]*:(22|590[0-9])(\s|$)", r"\bsh\b", r"a|^$",
     r"[/\\](python|pypy)w?[0-9.]*(\.exe)?$", r"(?:a|b)*?c", r"[^\s/]+\.sh", r"\d{1,3}\.\d{1,3}",
-    r"[\s\S]*", r"(?i)[K-S]+", r"\w+@\w+", r"(|a)b", r"a{2,}", r"[]a]", r"[a\-z]", r"\$\(", "(?s)a.b",
+    r"[\s\S]*", r"(?i)[K-S]+", r"\w+@\w+", r"(|a)b", r"a{2,}", r"[]a]", r"[a\-z]", r"\$\(",
+    "(?s)a.b",
 )  # fmt: skip
 LINES = st.text("abcxyzKkSs /\\.-:@$()0123459R\n\t\v\r]", max_size=12) | st.sampled_from(
     (" -R 1:h:22 ", "/usr/bin/python3", "sh -c", "pypy.exe", "A\nB", "10.20")
@@ -245,4 +254,6 @@ def test_strict_functions() -> None:
         DATABASE.execute("SELECT regex_match('a', '(?i)a', 0)").fetchall()
     with pytest.raises(ValueError, match="famil"):
         in_cidr_block("10.0.0.0/8", "::1")
-    assert in_cidr_block("192.0.2.0/24", "192.0.2.1") and not in_cidr_block("192.0.2.0/24", "192.0.2.0")
+    assert in_cidr_block("192.0.2.0/24", "192.0.2.1") and not in_cidr_block(
+        "192.0.2.0/24", "192.0.2.0"
+    )

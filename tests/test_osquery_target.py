@@ -16,7 +16,7 @@ from agreement.tables import OKTA
 
 from molehunt.backends.compiling import compile_all
 from molehunt.backends.corpus import read_corpus
-from molehunt.backends.model import Artefact, Evidence, Packing, Refusal
+from molehunt.backends.model import Artefact, Evidence, Packing
 from molehunt.backends.osquery.budget import exceeded
 from molehunt.backends.osquery.compiling import pack_sources
 from molehunt.backends.osquery.emulator import (
@@ -109,7 +109,9 @@ def record(rng: Random, query: str, row: dict[str, Any]) -> Record | None:
         row[column] = value
     row |= FIXED[name]
     action = rng.choice(("added", "added", "snapshot"))
-    line = kit.line(row, query if "molehunt" in query else f"pack_molehunt_{query}_linux", action=action)
+    line = kit.line(
+        row, query if "molehunt" in query else f"pack_molehunt_{query}_linux", action=action
+    )
     (found,) = READER.rows([kit.block(line)], lambda _: None)
     bound = READER.bound(found)
     made = record_of(found, bound.binding, bound.tie)

@@ -52,15 +52,19 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     nothing beyond another of them, and need not run. `body` maps names to entries of a pack.
     """
     rule = subject.rule
+
+    def refusal(code: str, reason: str) -> Refusal:
+        return Refusal(rule.id, rule.title, "osquery", profile.name, code, reason)
+
+    if isinstance(rule, Correlation):
+        return refusal("correlation", "a query on a host sees one moment of one host")
+    differences: set[str] = set()
     try:
-        if isinstance(rule, Correlation):
-            raise Unsayable("correlation", "a query on a host sees one moment of one host")
-        differences: set[str] = set()
         statements = _marked(list(_statements(subject, rule, profile, differences)))
-        if not statements:
-            raise Unsayable("not_osquery", "its log is not on the host")
     except Unsayable as why:
-        return Refusal(rule.id, rule.title, "osquery", profile.name, why.code, why.reason)
+        return refusal(why.code, why.reason)
+    if not statements:
+        return refusal("not_osquery", "its log is not on the host")
     body = {
         name: _entry(statement, rule, subject.removed)
         for name, statement in zip(_names(rule, statements), statements, strict=True)
@@ -105,7 +109,9 @@ def _marked(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
     }
     for one in statements:
         narrow = all(" WHERE " in sources[name].sql for name in one["queries"])
-        systems = [(sources[n].table, system) for n in one["queries"] for system in sources[n].systems]
+        systems = [
+            (sources[n].table, system) for n in one["queries"] for system in sources[n].systems
+        ]
         one["covered"] = narrow and all(pair in whole for pair in systems)
     return statements
 

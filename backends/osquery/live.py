@@ -17,9 +17,7 @@ from .compiling import pack_sources
 
 _LONGEST_PATH = 107
 _SYSTEMS = {"darwin": "darwin", "windows": "windows"}
-WHO = (
-    "SELECT s.hostname, s.uuid, o.platform FROM system_info s, os_version o LIMIT 1"
-)
+WHO = "SELECT s.hostname, s.uuid, o.platform FROM system_info s, os_version o LIMIT 1"
 
 
 @dataclass(slots=True)
@@ -61,7 +59,7 @@ class Socket:
                 f"--socket: nothing answers at {self.path}; is osqueryd running with"
                 " --disable_extensions=false, and may you open its socket (root)?"
             )
-        inner = getattr(client._transport, "_TBufferedTransport__trans", None)  # noqa: SLF001
+        inner: Any = getattr(client._transport, "_TBufferedTransport__trans", None)  # noqa: SLF001
         if hasattr(inner, "setTimeout"):
             inner.setTimeout(int(self.seconds * 1000))
         return client

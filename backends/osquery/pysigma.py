@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import yaml
 
 # Imported whole: pySigma registers every backend class that stands in a plugin.
-import sigma.conversion.base as base
+from sigma.conversion import base
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.processing.pipeline import ProcessingPipeline
@@ -44,7 +44,10 @@ class OsqueryBackend(base.TextQueryBackend):
     }
 
     def convert_rule(
-        self, rule: SigmaRule, output_format: str | None = None, callback: Callable[..., Any] | None = None
+        self,
+        rule: SigmaRule,
+        output_format: str | None = None,
+        callback: Callable[..., Any] | None = None,
     ) -> list[Any]:
         """The rule's statements, or for a pack its entries by name. Raises SigmaError."""
         try:

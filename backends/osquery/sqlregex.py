@@ -57,13 +57,17 @@ class _Notes:
 def translate(value: Regex) -> Translated:
     """The patterns for `regex_match`. Raises Unsayable with a code."""
     if _OTHERWISE.search(value.pattern.replace("\\\\", "")):
-        raise Unsayable("regex", "the regular expression has something that osquery reads otherwise")
+        raise Unsayable(
+            "regex", "the regular expression has something that osquery reads otherwise"
+        )
     if "m" in value.flags:
         raise Unsayable("regex_lines", "osquery's regular expressions know no beginning of a line")
     try:
         tree = sre.parse(value.pattern, re.ASCII if value.pattern.isascii() else 0)
     except (re.error, OverflowError, RecursionError):
-        raise Unsayable("regex", "the regular expression has something that osquery lacks") from None
+        raise Unsayable(
+            "regex", "the regular expression has something that osquery lacks"
+        ) from None
     flags = tree.state.flags
     lower = "i" in value.flags or bool(flags & re.IGNORECASE)
     whole = "s" in value.flags or bool(flags & re.DOTALL)
@@ -141,7 +145,8 @@ def _group(arg: Any, notes: _Notes) -> str:
         raise Unsayable("regex", "letter case of a part of a regular expression")
     inner = list(arg[3])
     if len(inner) == 1 and inner[0][0] is sre.BRANCH:
-        return _item(*inner[0], notes)
+        op, choice = inner[0]
+        return _item(op, choice, notes)
     return "(" + _sequence(inner, notes) + ")"
 
 
@@ -217,16 +222,20 @@ def _repeat(arg: Any, lazy: bool, notes: _Notes) -> str:
     before = set(notes.differences)
     text = _sequence(items, notes)
     unbounded = high is sre.MAXREPEAT
-    if unbounded and low <= 1 and len(items) == 1 and items[0][0] in (sre.ANY, sre.IN, sre.NOT_LITERAL):
+    if (
+        unbounded
+        and low <= 1
+        and len(items) == 1
+        and items[0][0] in (sre.ANY, sre.IN, sre.NOT_LITERAL)
+    ):
         notes.differences = before
     single = len(items) == 1 and items[0][0] in (
         sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN, sre.SUBPATTERN, sre.BRANCH,
     )  # fmt: skip
     text = text if single else f"({text})"
-    counts: dict[tuple[int, Any], str] = {(0, 1): "?"}
     if unbounded and low in (0, 1):
         mark = "*" if low == 0 else "+"
-    elif (low, high) in counts:
+    elif (low, high) == (0, 1):
         mark = "?"
     else:
         mark = f"{{{low}}}" if low == high else f"{{{low},{'' if unbounded else high}}}"

@@ -1,6 +1,6 @@
-"""Texts, wildcards and addresses as SQLite says them, with the meaning of docs/semantics.md.
+"""Texts, wildcards and addresses as SQLite says them, meaning what docs/semantics.md says.
 
-Facts: `LIKE` and `NOCASE` fold ASCII letters only, `GLOB` none; both take one UTF-8 character as one
+Facts: `LIKE` and `NOCASE` fold ASCII letters only, `GLOB` none; all go by UTF-8 characters
 (https://www.sqlite.org/lang_expr.html).
 """
 
@@ -64,8 +64,10 @@ def plain(value: Text) -> bool:
 def same_letters(character: str) -> str:
     """All characters that fold to the same, in order; the character alone if it has no case."""
     if character.isascii():
-        return character if character.upper() == character.lower() else (
-            character.upper() + character.lower()
+        return (
+            character
+            if character.upper() == character.lower()
+            else (character.upper() + character.lower())
         )
     return _classes().get(fold(character), character)
 

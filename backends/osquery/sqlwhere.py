@@ -27,7 +27,6 @@ from molehunt.conditions import (
     Reference,
     Regex,
     Text,
-    TimePart,
     Wanted,
     Wild,
     flat,
@@ -127,15 +126,10 @@ class Where:
         return either(tests)
 
     def _one(self, value: Wanted, column: Column, place: Place) -> str:
+        there = _asks_presence(value)
+        if there is not None:
+            return _opposite(_empty(column)) if there else _empty(column)
         match value:
-            case Nothing() | Exists(exists=False):
-                return _empty(column)
-            case Exists():
-                return _opposite(_empty(column))
-            case Text(parts=()):
-                return _empty(column)
-            case Text(parts=parts) if all(part is Wild.ANY for part in parts):
-                return _opposite(_empty(column))
             case Text():
                 return text_test(value, self._text(column, place.normalisers))
             case Flag(boolean=boolean):
@@ -152,19 +146,19 @@ class Where:
                 return self._regex(value, column, place)
             case Reference():
                 return self._reference(value, column, place)
-            case TimePart():
-                raise Unsayable("time_part", "parts of times as text are not read in SQL")
             case AnyOf(values=values):
                 return self._any(list(values), column, place)
+            case _:
+                raise Unsayable("time_part", "parts of times as text are not read in SQL")
 
-    def _number(
-        self, operator: str, number: int | float, column: Column, place: Place
-    ) -> str:
+    def _number(self, operator: str, number: int | float, column: Column, place: Place) -> str:
         if column.type in _INTEGERS or column.type == "double":
             return f"+{column.sql} {operator} {number}"
         text = self._text(column, place.normalisers)
         # The unsigned part; GLOB has no "optional".
-        digits = f"CASE WHEN substr({text}, 1, 1) IN ('+', '-') THEN substr({text}, 2) ELSE {text} END"
+        digits = (
+            f"CASE WHEN substr({text}, 1, 1) IN ('+', '-') THEN substr({text}, 2) ELSE {text} END"
+        )
         decimal = " AND ".join(
             (
                 f"({digits}) GLOB '[0-9]*'",
@@ -271,6 +265,17 @@ def _gathered(nodes: Sequence[Condition]) -> Iterator[Condition]:
             yield node
         elif node.field in fields:
             yield FieldIs(node.field, AnyOf(tuple(fields.pop(node.field))))
+
+
+def _asks_presence(value: Wanted) -> bool | None:
+    """Whether a value asks that there is something (True) or nothing; None if for more."""
+    if isinstance(value, Nothing):
+        return False
+    if isinstance(value, Exists):
+        return value.exists
+    if isinstance(value, Text) and all(part is Wild.ANY for part in value.parts):
+        return bool(value.parts)
+    return None
 
 
 def _inside(value: Wanted) -> Wanted:

@@ -44,7 +44,7 @@ _HOSTS = ("host_hostname", "host_display_name", "host.hostname", "host.name", "a
 
 
 def questions(system: str, subjects: Iterable[Subject]) -> Iterator[tuple[str, str]]:
-    """Name and SQL of each question for a system: rows that a rule of level medium or more wants."""
+    """Name and SQL of each question for a system: rows that a rule from medium up wants."""
     tests: dict[str, list[str]] = {}
     for subject in subjects:
         if not isinstance(subject.rule, Rule) or subject.rule.level < Level.MEDIUM:

@@ -66,9 +66,11 @@ def _manager_template() -> Mapping[str, Any]:
     for table in tables().values():
         for name, column in table.columns.items():
             number = column.type in ("integer", "bigint", "unsigned_bigint")
-            other = {"number": {"type": "long", "ignore_malformed": True}} if number else {
-                "text": {"type": "text", "norms": False}
-            }
+            other = (
+                {"number": {"type": "long", "ignore_malformed": True}}
+                if number
+                else {"text": {"type": "text", "norms": False}}
+            )
             found[name] = keyword | {"fields": found.get(name, {}).get("fields", {}) | other}
     return {
         "index_patterns": [OSQUERY_MANAGER.index],
@@ -110,7 +112,7 @@ def _filebeat_acted(action: str) -> Query:
 
 def _filebeat_template() -> Mapping[str, Any]:
     keyword = {"type": "keyword", "ignore_above": LIMIT}
-    result = {name: keyword for name in ("name", "action", "host_identifier", "calendar_time")}
+    result = dict.fromkeys(("name", "action", "host_identifier", "calendar_time"), keyword)
     return {
         "index_patterns": ["filebeat-*"],
         "template": {
@@ -132,7 +134,5 @@ LAYOUTS = (
     Layout(
         OSQUERY_MANAGER, LIMIT, _manager_named, _manager_acted, _manager_template, _manager_document
     ),
-    Layout(
-        FILEBEAT, LIMIT, _filebeat_named, _filebeat_acted, _filebeat_template, result_document
-    ),
+    Layout(FILEBEAT, LIMIT, _filebeat_named, _filebeat_acted, _filebeat_template, result_document),
 )

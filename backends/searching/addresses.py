@@ -56,8 +56,10 @@ def _sixteen(low: int, high: int) -> str:
         # A range from 0: fewer digits than four are in it too, whatever they are.
         free = 3 - same
         shorter = f"0{{0,{same}}}" if same else ""
-        return f"({shorter}{digits[same]}{_HEX}{{{free}}}|{_HEX}{{1,{free}}})" if free else (
-            f"{shorter}{digits[same]}"
+        return (
+            f"({shorter}{digits[same]}{_HEX}{{{free}}}|{_HEX}{{1,{free}}})"
+            if free
+            else (f"{shorter}{digits[same]}")
         )
     zeros = min(zeros, 3)
     return (f"0{{0,{zeros}}}" if zeros else "") + "".join(digits[zeros:])

@@ -63,7 +63,9 @@ def query_of(subject: Subject, layout: Layout) -> tuple[dict[str, Any], tuple[st
     assert isinstance(rule, Rule)
     bounds = [bound for bound in subject.bounds if bound.queries]
     if not bounds:
-        raise Refused("other_log", "this profile keeps osquery rows, and the rule reads another log")
+        raise Refused(
+            "other_log", "this profile keeps osquery rows, and the rule reads another log"
+        )
     maker, found = _Maker(layout), []
     for bound in bounds:
         found += [maker.bound(rule, bound, names, subject.removed) for names in _alike(rule, bound)]

@@ -72,9 +72,7 @@ def _greater(number: Decimal) -> str:
     for place, digit in enumerate(whole):
         if digit < "9":
             rest = len(whole) - place - 1
-            found.append(
-                f"0*{whole[:place]}[{int(digit) + 1}-9][0-9]{{{rest}}}{_ANY_FRACTION}"
-            )
+            found.append(f"0*{whole[:place]}[{int(digit) + 1}-9][0-9]{{{rest}}}{_ANY_FRACTION}")
     before = f"0*{whole}" if whole else "0+"
     for place, digit in enumerate(fraction):
         if digit < "9":

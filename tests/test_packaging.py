@@ -23,7 +23,7 @@ pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = {"src/molehunt": "", "rules": "rules", "detectors": "detectors", "backends": "backends"}
-SUFFIXES = {".conf", ".css", ".jinja", ".json", ".lock", ".py", ".typed", ".yml"}
+SUFFIXES = {".conf", ".css", ".jinja", ".js", ".json", ".lock", ".py", ".typed", ".yml"}
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
 JUNK = (
     "rules/x.yml.orig",
@@ -162,7 +162,7 @@ def test_nothing_below_src_is_forgotten() -> None:
     """A second package below src would have to be named in pyproject.toml as well."""
     packages = {path.name for path in (ROOT / "src").iterdir() if not path.name.startswith(".")}
     assert packages == {"molehunt", "sigma"}
-    plugin = [path for path in (ROOT / "src" / "sigma").rglob("*.py")]
+    plugin = list((ROOT / "src" / "sigma").rglob("*.py"))
     assert [path.relative_to(ROOT / "src").as_posix() for path in plugin] == [PLUGIN]
 
 

@@ -97,7 +97,9 @@ def test_lists(wanted: list[Text], actual: str) -> None:
 @given(
     st.sampled_from(("<", "<=", ">", ">=", "!=", "=")),
     NUMBERS,
-    TEXTS | st.integers(-99, 99).map(str) | st.sampled_from(("+7", "1.50", "1.", ".5", "0x16", "1e3", "22 ", "--3")),
+    TEXTS
+    | st.integers(-99, 99).map(str)
+    | st.sampled_from(("+7", "1.50", "1.", ".5", "0x16", "1e3", "22 ", "--3")),
 )  # fmt: skip
 def test_numbers(operator: str, number: float, actual: str) -> None:
     """A text counts as a number where it is a plain decimal."""
@@ -197,7 +199,8 @@ def test_respelling(name: str, wanted: Text, actual: str) -> None:
 PATTERNS = (
     "a.b", "^[a-c]+$", "x(y|z){2}", r"\s-[a-z]*R ?[^ ]*:(22|590[0-9])(\s|$)", r"\bsh\b", r"a|^$",
     r"[/\\](python|pypy)w?[0-9.]*(\.exe)?$", r"(?:a|b)*?c", r"[^\s/]+\.sh", r"\d{1,3}\.\d{1,3}",
-    r"[\s\S]*", r"(?i)[K-S]+", r"\w+@\w+", r"(|a)b", r"a{2,}", r"[]a]", r"[a\-z]", r"\$\(", "(?s)a.b",
+    r"[\s\S]*", r"(?i)[K-S]+", r"\w+@\w+", r"(|a)b", r"a{2,}", r"[]a]", r"[a\-z]", r"\$\(",
+    "(?s)a.b",
 )  # fmt: skip
 LINES = st.text("abcxyzKkSs /\\.-:@$()0123459R\n\t\v\r]", max_size=12) | st.sampled_from(
     (" -R 1:h:22 ", "/usr/bin/python3", "sh -c", "pypy.exe", "A\nB", "10.20")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = {"src/molehunt": "", "rules": "rules", "detectors": "detectors", "backends": "backends"}
-SUFFIXES = {".conf", ".css", ".jinja", ".json", ".lock", ".py", ".typed", ".yml"}
+SUFFIXES = {".conf", ".css", ".jinja", ".js", ".json", ".lock", ".py", ".typed", ".yml"}
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
 JUNK = (
     "rules/x.yml.orig",
@@ -41,6 +41,10 @@ class Distribution:
     source: Path
     sdist: Path
     wheel: Path
+
+
+# A namespace package that all of pySigma's plugins share: nothing else of it is ours.
+PLUGIN = "sigma/backends/molehunt/__init__.py"
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -140,13 +144,14 @@ def installed(
 
 
 def test_the_wheel_holds_each_file_once_and_no_junk(built: Distribution) -> None:
-    """The four source folders end up below `molehunt`, whole; beside it there is only metadata."""
+    """The four source folders end up below `molehunt`, whole; beside it there are only metadata and
+    what pySigma looks for."""
     expected = {
         "/".join(filter(None, ("molehunt", place, path.relative_to(ROOT / folder).as_posix())))
         for folder, place in PLACES.items()
         for path in (ROOT / folder).rglob("*")
         if path.suffix in SUFFIXES
-    }
+    } | {PLUGIN}
     with ZipFile(built.wheel) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
     assert sorted(names) == sorted(expected)
@@ -156,7 +161,9 @@ def test_the_wheel_holds_each_file_once_and_no_junk(built: Distribution) -> None
 def test_nothing_below_src_is_forgotten() -> None:
     """A second package below src would have to be named in pyproject.toml as well."""
     packages = {path.name for path in (ROOT / "src").iterdir() if not path.name.startswith(".")}
-    assert packages == {"molehunt"}
+    assert packages == {"molehunt", "sigma"}
+    plugin = list((ROOT / "src" / "sigma").rglob("*.py"))
+    assert [path.relative_to(ROOT / "src").as_posix() for path in plugin] == [PLUGIN]
 
 
 def test_the_sdist_can_be_worked_with(built: Distribution) -> None:
@@ -201,6 +208,16 @@ def test_there_is_one_import_name(installed: Installed) -> None:
         "print(json.dumps([name for name in names if find_spec(name)]))",
     )
     assert json.loads(found) == []
+
+
+def test_pysigma_finds_the_backend(installed: Installed) -> None:
+    """`sigma list targets` looks in the namespace package, wherever that was installed."""
+    found = installed(
+        "-c",
+        "from sigma.plugins import InstalledSigmaPlugins\n"
+        "print(InstalledSigmaPlugins.autodiscover().backends['osquery'].__module__)",
+    )
+    assert found.strip() == "molehunt.backends.osquery.pysigma"
 
 
 def test_the_code_comes_from_the_installation(installed: Installed) -> None:

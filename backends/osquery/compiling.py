@@ -48,18 +48,23 @@ class Source:
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     """A rule as queries, one for each query of the pack that it reads (systems together).
 
-    `query` is a list of {queries, platform, sql}; `body` maps names to entries of an osquery pack.
+    `query` is a list of {queries, platform, sql, removed, covered}; `covered` are those that find
+    nothing beyond another of them, and need not run. `body` maps names to entries of a pack.
     """
     rule = subject.rule
+
+    def refusal(code: str, reason: str) -> Refusal:
+        return Refusal(rule.id, rule.title, "osquery", profile.name, code, reason)
+
+    if isinstance(rule, Correlation):
+        return refusal("correlation", "a query on a host sees one moment of one host")
+    differences: set[str] = set()
     try:
-        if isinstance(rule, Correlation):
-            raise Unsayable("correlation", "a query on a host sees one moment of one host")
-        differences: set[str] = set()
-        statements = list(_statements(subject, rule, profile, differences))
-        if not statements:
-            raise Unsayable("not_osquery", "its log is not on the host")
+        statements = _marked(list(_statements(subject, rule, profile, differences)))
     except Unsayable as why:
-        return Refusal(rule.id, rule.title, "osquery", profile.name, why.code, why.reason)
+        return refusal(why.code, why.reason)
+    if not statements:
+        return refusal("not_osquery", "its log is not on the host")
     body = {
         name: _entry(statement, rule, subject.removed)
         for name, statement in zip(_names(rule, statements), statements, strict=True)
@@ -92,6 +97,25 @@ def _statements(
                 }
 
 
+def _marked(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Which statements ask for some rows of a table that another one reads whole."""
+    sources = pack_sources()
+    whole = {
+        (sources[name].table, system)
+        for one in statements
+        for name in one["queries"]
+        for system in sources[name].systems
+        if " WHERE " not in sources[name].sql
+    }
+    for one in statements:
+        narrow = all(" WHERE " in sources[name].sql for name in one["queries"])
+        systems = [
+            (sources[n].table, system) for n in one["queries"] for system in sources[n].systems
+        ]
+        one["covered"] = narrow and all(pair in whole for pair in systems)
+    return statements
+
+
 def _narrowed(
     source: Source,
     bound: Bound,
@@ -117,6 +141,17 @@ def _narrowed(
     if len(sql) > LONGEST // 4:
         raise Unsayable("too_long", "its SQL would be a quarter of what a configuration may have")
     return sql
+
+
+def statement_test(statement: Mapping[str, Any], name: str) -> str:
+    """What a statement asks beyond the query of the pack that it stems from."""
+    base = pack_sources()[name].sql
+    place = _where(base)
+    before = len(base) if place is None else place
+    rest = str(statement["sql"])[before:].strip()
+    if place is None:
+        return rest.removeprefix("WHERE ") or TRUE
+    return rest.removeprefix(f"WHERE ({base[place + 6 :]}) AND ") if rest != base[place:] else TRUE
 
 
 def _column(origin: Any) -> Column | None:

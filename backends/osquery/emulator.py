@@ -247,7 +247,7 @@ def _told(value: object) -> str:
 
 
 @contextmanager
-def _opened(profile: Profile) -> Iterator[Session]:
+def _opened(_: Profile) -> Iterator[Session]:
     emulator = Emulator()
     try:
         yield emulator

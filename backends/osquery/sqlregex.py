@@ -145,7 +145,8 @@ def _group(arg: Any, notes: _Notes) -> str:
         raise Unsayable("regex", "letter case of a part of a regular expression")
     inner = list(arg[3])
     if len(inner) == 1 and inner[0][0] is sre.BRANCH:
-        return _item(*inner[0], notes)
+        op, choice = inner[0]
+        return _item(op, choice, notes)
     return "(" + _sequence(inner, notes) + ")"
 
 
@@ -232,10 +233,9 @@ def _repeat(arg: Any, lazy: bool, notes: _Notes) -> str:
         sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN, sre.SUBPATTERN, sre.BRANCH,
     )  # fmt: skip
     text = text if single else f"({text})"
-    counts: dict[tuple[int, Any], str] = {(0, 1): "?"}
     if unbounded and low in (0, 1):
         mark = "*" if low == 0 else "+"
-    elif (low, high) in counts:
+    elif (low, high) == (0, 1):
         mark = "?"
     else:
         mark = f"{{{low}}}" if low == high else f"{{{low},{'' if unbounded else high}}}"

@@ -1,6 +1,6 @@
-"""Texts, wildcards and addresses as SQLite says them, with the meaning of docs/semantics.md.
+"""Texts, wildcards and addresses as SQLite says them, meaning what docs/semantics.md says.
 
-Facts: `LIKE` and `NOCASE` fold ASCII letters only, `GLOB` none; both take one UTF-8 character as one
+Facts: `LIKE` and `NOCASE` fold ASCII letters only, `GLOB` none; all go by UTF-8 characters
 (https://www.sqlite.org/lang_expr.html).
 """
 

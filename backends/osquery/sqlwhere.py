@@ -27,7 +27,6 @@ from molehunt.conditions import (
     Reference,
     Regex,
     Text,
-    TimePart,
     Wanted,
     Wild,
     flat,
@@ -85,7 +84,7 @@ class Where:
             case And():
                 return _both([self.condition(one) for one in node.args])
             case Or():
-                return _either([self.condition(one) for one in _gathered(node.args)])
+                return either([self.condition(one) for one in _gathered(node.args)])
             case Not():
                 return _opposite(self.condition(node.arg))
             case Keyword():
@@ -96,7 +95,7 @@ class Where:
     def _field(self, node: FieldIs) -> str:
         place = self.fields.places[node.field]
         if place.kind == "absent":
-            return _either([_on_nothing(one) for one in flat(node.value)])
+            return either([_on_nothing(one) for one in flat(node.value)])
         if place.kind == "envelope" and place.name == "name":
             held = any(_of_name(one, name) for one in flat(node.value) for name in self.names)
             return TRUE if held else FALSE
@@ -124,18 +123,13 @@ class Where:
             else:
                 listed = ", ".join(map(quoted, dict.fromkeys(plain)))
                 tests.insert(0, f"{text} COLLATE NOCASE IN ({listed})")
-        return _either(tests)
+        return either(tests)
 
     def _one(self, value: Wanted, column: Column, place: Place) -> str:
+        there = _asks_presence(value)
+        if there is not None:
+            return _opposite(_empty(column)) if there else _empty(column)
         match value:
-            case Nothing() | Exists(exists=False):
-                return _empty(column)
-            case Exists():
-                return _opposite(_empty(column))
-            case Text(parts=()):
-                return _empty(column)
-            case Text(parts=parts) if all(part is Wild.ANY for part in parts):
-                return _opposite(_empty(column))
             case Text():
                 return text_test(value, self._text(column, place.normalisers))
             case Flag(boolean=boolean):
@@ -152,10 +146,10 @@ class Where:
                 return self._regex(value, column, place)
             case Reference():
                 return self._reference(value, column, place)
-            case TimePart():
-                raise Unsayable("time_part", "parts of times as text are not read in SQL")
             case AnyOf(values=values):
                 return self._any(list(values), column, place)
+            case _:
+                raise Unsayable("time_part", "parts of times as text are not read in SQL")
 
     def _number(self, operator: str, number: int | float, column: Column, place: Place) -> str:
         if column.type in _INTEGERS or column.type == "double":
@@ -183,8 +177,8 @@ class Where:
         text = f"lower({text})" if made.lower else text
         tests = [f"regex_match({text}, {quoted(one)}, 0) IS NOT NULL" for one in made.patterns]
         if regex(value).search("") is None:
-            return _either(tests)
-        return _both([_opposite(_empty(column)), _either(tests)])
+            return either(tests)
+        return _both([_opposite(_empty(column)), either(tests)])
 
     def _reference(self, value: Reference, column: Column, place: Place) -> str:
         other = self.fields.places[value.field]
@@ -214,7 +208,7 @@ class Where:
         for one in flat(value):
             inner = _inside(one)
             tests += [self._one(inner, column, place) for column in columns]
-        return _either(tests)
+        return either(tests)
 
     def _column(self, name: str) -> Column:
         column = self.columns.get(name)
@@ -273,6 +267,17 @@ def _gathered(nodes: Sequence[Condition]) -> Iterator[Condition]:
             yield FieldIs(node.field, AnyOf(tuple(fields.pop(node.field))))
 
 
+def _asks_presence(value: Wanted) -> bool | None:
+    """Whether a value asks that there is something (True) or nothing; None if for more."""
+    if isinstance(value, Nothing):
+        return False
+    if isinstance(value, Exists):
+        return value.exists
+    if isinstance(value, Text) and all(part is Wild.ANY for part in value.parts):
+        return bool(value.parts)
+    return None
+
+
 def _inside(value: Wanted) -> Wanted:
     """What a keyword asks of each value: texts stand anywhere in it."""
     match value:
@@ -329,7 +334,8 @@ def _both(tests: Sequence[str]) -> str:
     return _joined(kept, " AND ") if kept else TRUE
 
 
-def _either(tests: Sequence[str]) -> str:
+def either(tests: Sequence[str]) -> str:
+    """Tests of which one is to hold, as one."""
     kept = [test for test in dict.fromkeys(tests) if test != FALSE]
     if TRUE in kept:
         return TRUE

@@ -54,6 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
     _compile(commands)
     _prove(commands)
     _deploy(commands)
+    _live(commands)
+    _sweep(commands)
     _diff(commands)
     _lock(commands)
     _generate(commands)
@@ -480,6 +482,54 @@ def _members(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = _command(commands, "members", text)
     _rules(parser)
     parser.add_argument("--update", action="store_true", help="write them into the files")
+
+
+def _live(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "live", "ask a running osqueryd and hunt through what it answers")
+    parser.add_argument(
+        "--socket",
+        metavar="PATH",
+        default="/var/osquery/osquery.em",
+        help="osqueryd's extension socket (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout", type=_positive, metavar="SECONDS", default=60, help="for one query"
+    )
+    _hunting(parser)
+
+
+def _sweep(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "print ten questions for osqueryi, Fleet or Kibana, and hunt through the answers"
+    parser = _command(commands, "sweep", text)
+    parser.add_argument(
+        "--system", choices=("linux", "darwin", "windows"), default="linux", help="of the hosts"
+    )
+    parser.add_argument(
+        "--questions", choices=("sql", "json"), default="sql", help="how they are printed"
+    )
+    parser.add_argument(
+        "--read",
+        action="append",
+        metavar="FILE",
+        help="answers: JSON, NDJSON or CSV of osqueryi, fleetctl, Fleet or Kibana (repeatable)",
+    )
+    _hunting(parser)
+
+
+def _hunting(parser: argparse.ArgumentParser) -> None:
+    """What is passed on to the hunt through answers."""
+    _rules(parser)
+    _inputs(parser)
+    parser.add_argument(
+        "--organisation", metavar="FILE", help="your organisation's file: host groups and approvals"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--output", metavar="FILE", help="write it there")
+    parser.add_argument("--level", choices=LEVELS, default="informational")
+    parser.add_argument("--fail-on", choices=LEVELS, metavar="LEVEL")
+    parser.add_argument(
+        "--log", metavar="FILE", help="keep the answers there, in osquery's log format"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

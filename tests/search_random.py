@@ -25,7 +25,6 @@ from molehunt.taxonomy import taxonomy
 
 # What the differences of reviewed.yml speak of; rows with it are not compared.
 ESCAPED = re.compile(r"\\x[0-9A-F]{2}")
-_SYSTEM = {"registry_usb": "registry_usb", "crontab": "crontab"}
 
 
 class Judged(NamedTuple):
@@ -81,6 +80,9 @@ def judge(rules: Sequence[Rule], lines: Sequence[bytes]) -> Judged:
     for row in plan.rows([kit.block(*lines)], lambda _problem: None):
         bound = plan.bound(row)
         for rule, _, holds in plan.asking(bound):
+            # What another schedule logged may look like it, and is not asked for.
+            if bound.binding.how != "pack":
+                continue
             if (row.action != "removed" or asks_removed(rule)) and holds(row):
                 matched[rule.id].add(len(records))
         records.append(record_of(row, bound.binding, bound.tie))

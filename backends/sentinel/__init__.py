@@ -1,0 +1,14 @@
+"""Microsoft Sentinel and Defender: rules as KQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..model import Target
+
+
+def targets() -> Sequence[Target]:
+    """The targets of this folder."""
+    from .target import TARGETS
+
+    return TARGETS

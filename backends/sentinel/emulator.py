@@ -1,0 +1,144 @@
+"""KQL run by DuckDB: the unofficial duckdb-kql (MIT), which turns KQL into DuckDB's SQL.
+
+It is not Kusto. What it shows is that a query, read by somebody else's idea of KQL, finds the
+records that the rule matches; case beyond ASCII and regular expressions are DuckDB's (RE2).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from molehunt.detectors.records import Record
+from molehunt.detectors.values import as_text
+
+from ..model import Answer, Artefact, Engine, Evidence, Profile
+from .compiling import SIGNIN_LISTS, SIGNIN_OBJECTS, SIGNIN_TEXT
+
+_TYPES = {"string": "VARCHAR", "long": "BIGINT", "dynamic": "JSON"}
+_OSQUERY = {
+    "Place": "long",
+    "Name": "string",
+    "Action": "string",
+    "HostIdentifier": "string",
+    "Counter": "long",
+    "Columns": "dynamic",
+    "Decorations": "dynamic",
+}
+_SIGNIN = {
+    "Place": "long",
+    **dict.fromkeys(sorted(SIGNIN_TEXT | SIGNIN_LISTS), "string"),
+    **dict.fromkeys(sorted(SIGNIN_OBJECTS), "dynamic"),
+}
+
+
+def missing() -> str:
+    """What is needed, or ""."""
+    for name, package in (("duckdb", "duckdb"), ("duckdb_kql", "duckdb-kql")):
+        if find_spec(name) is None:
+            return f"the Python package {package} is not installed"
+    return ""
+
+
+class Session:
+    """Two tables in memory."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def load(self, records: Sequence[Record]) -> None:
+        """The records as the tables of docs/sentinel.md have them, with their place."""
+        rows, signins = [], []
+        for place, record in enumerate(records):
+            if record.source == "azure":
+                signins.append(_signin(place, record))
+            elif record.binding.how != "source":
+                rows.append(_row(place, record))
+        for table, columns, values in (
+            ("Osquery_CL", _OSQUERY, rows),
+            ("SigninLogs", _SIGNIN, signins),
+        ):
+            typed = ", ".join(f'"{name}" {_TYPES[kind]}' for name, kind in columns.items())
+            self._connection.execute(f"CREATE TABLE {table} ({typed})")
+            if values:
+                marks = ", ".join("?" * len(columns))
+                statement = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608
+                self._connection.executemany(statement, values)
+
+    def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
+        """What each query finds."""
+        import duckdb
+        import duckdb_kql
+
+        for one in artefacts:
+            try:
+                found = duckdb_kql.execute(self._connection, f"{one.query}\n| project Place")
+                places = frozenset(int(row[0]) for row in found.fetchall())
+            except (duckdb.Error, duckdb_kql.KqlError) as error:
+                yield Answer(one.rule, error=f"{type(error).__name__}: {str(error)[:300]}")
+            else:
+                yield Answer(one.rule, places)
+
+
+def _row(place: int, record: Record) -> list[Any]:
+    columns = {name: _kept(value) for name, value in record.values.items()}
+    return [
+        place,
+        record.query,
+        record.action,
+        record.host,
+        record.counter,
+        json.dumps(columns),
+        json.dumps(dict(record.decorations)),
+    ]
+
+
+def _kept(value: Any) -> Any:
+    """A value of the layout: texts, as osquery writes them without `--logger_numerics`."""
+    if isinstance(value, tuple):
+        return list(value)
+    return None if value is None else as_text(value)
+
+
+def _signin(place: int, record: Record) -> list[Any]:
+    objects: dict[str, dict[str, Any]] = {}
+    texts: dict[str, Any] = {}
+    for name, value in record.values.items():
+        head, _, rest = name.partition(".")
+        if head in SIGNIN_OBJECTS and rest:
+            _put(objects.setdefault(head, {}), rest.split("."), value)
+        elif head in SIGNIN_LISTS:
+            listed = value if isinstance(value, tuple) else (value,)
+            texts[head] = None if value is None else json.dumps(listed)
+        elif value is not None:
+            texts[head] = as_text(value[0] if isinstance(value, tuple) else value)
+    row: list[Any] = [place]
+    for name in list(_SIGNIN)[1:]:
+        if name in SIGNIN_OBJECTS:
+            row.append(json.dumps(objects[name]) if name in objects else None)
+        else:
+            row.append(texts.get(name))
+    return row
+
+
+def _put(inside: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        inside = inside.setdefault(part, {})
+    inside[path[-1]] = list(value) if isinstance(value, tuple) else value
+
+
+@contextmanager
+def _open(_profile: Profile) -> Iterator[Session]:
+    import duckdb
+
+    connection = duckdb.connect()
+    try:
+        yield Session(connection)
+    finally:
+        connection.close()
+
+
+DUCKDB = Engine("duckdb-kql", Evidence.EMULATOR, missing, _open)

@@ -1,0 +1,106 @@
+"""One rule as an SPL search over osquery's results.
+
+It reads the raw JSON, not extracted fields: search-time extraction stops after some thousand
+characters (`limits.conf`, `[kv]` and `[spath]`), and add-ons rename and overwrite fields. Rows of
+both shapes are read: one event a row (`columns`), and whole snapshots (`snapshot`, an array).
+"""
+
+from __future__ import annotations
+
+from molehunt.correlation import Correlation
+from molehunt.detectors.matching.fields import Place
+
+from ..model import Artefact, Compiled, Profile, Refusal, Subject
+from ..sentinel.kqlwhere import Unsayable
+from .spltext import FALSE, TRUE, string
+from .splwhere import Where, joined, names
+
+_ENVELOPE = (
+    'eval molehunt_name=coalesce(json_extract(_raw, "name"), ""),'
+    ' molehunt_action=coalesce(json_extract(_raw, "action"), ""),'
+    ' molehunt_host=coalesce(json_extract(_raw, "hostIdentifier"), ""),'
+    ' molehunt_row=coalesce(json_extract(_raw, "columns"),'
+    ' json_array_to_mv(json_extract(_raw, "snapshot")))'
+)
+
+
+def compile_rule(subject: Subject, profile: Profile) -> Compiled:
+    """A rule as one search; `body` has the settings of its stanza in savedsearches.conf."""
+    rule = subject.rule
+    differences: set[str] = set()
+    try:
+        query = _query(subject, profile, differences)
+    except Unsayable as why:
+        return Refusal(rule.id, rule.title, "splunk", profile.name, why.code, why.reason)
+    from .packaging import stanza
+
+    assert not isinstance(rule, Correlation)
+    return Artefact(
+        rule.id, rule.title, "splunk", profile.name, "spl",
+        query, stanza(rule, query), tuple(sorted(differences)),
+    )  # fmt: skip
+
+
+def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
+    rule = subject.rule
+    if isinstance(rule, Correlation):
+        raise Unsayable(
+            "correlation",
+            "its windows are over states that last from added to removed, and a scheduled search"
+            " sees only the rows that were logged in its period",
+        )
+    if any(bound.fields.store.name != "osquery" for bound in subject.bounds):
+        raise Unsayable("connector", "add-ons spell sign-in logs in ways that were not checked")
+    read: dict[str, str] = {}
+
+    def reader(place: Place) -> str | None:
+        return _row(place, profile, read)
+
+    grouped: dict[str, list[str]] = {}
+    for bound in subject.bounds:
+        where = Where(bound.fields, reader)
+        test = joined([where.condition(one) for one in rule.conditions], "OR")
+        test = joined([where.belongs(), test], "AND")
+        if test != FALSE:
+            differences |= where.differences
+            grouped.setdefault(test, []).extend(
+                pattern.format(name) for pattern in profile.names for name in bound.queries
+            )
+    if not grouped:
+        raise Unsayable("never", "no query of the pack has the columns that it needs")
+    everything = sorted({name for group in grouped.values() for name in group})
+    tests = joined(
+        [joined([names("molehunt_name", group), test], "AND") for test, group in grouped.items()],
+        "OR",
+    )
+    if not subject.removed:
+        tests = joined(['molehunt_action!="removed"', tests], "AND")
+    lines = [
+        f"{profile.index} (" + " OR ".join(map(string, everything)) + ")",
+        _ENVELOPE,
+        "mvexpand molehunt_row limit=0",
+    ]
+    if read:
+        lines.append("eval " + ", ".join(f"{name}={value}" for name, value in sorted(read.items())))
+    if tests != TRUE:
+        lines.append(f"where {tests}")
+    return " | ".join(lines)
+
+
+def _row(place: Place, profile: Profile, read: dict[str, str]) -> str | None:
+    if place.kind == "absent":
+        return None
+    if place.kind == "envelope":
+        if place.name != "counter":
+            return {"action": profile.action, "name": profile.query, "host": profile.host}[
+                place.name
+            ]
+        read["molehunt_counter"] = 'coalesce(tostring(json_extract(_raw, "counter")), "")'
+        return "molehunt_counter"
+    if "." in place.name or not place.name.isascii():
+        raise Unsayable("no_column", f"json_extract would read a path in {place.name}")
+    head, origin = ("c_", "molehunt_row") if place.kind == "column" else ("d_", "_raw")
+    path = place.name if place.kind == "column" else f"decorations.{place.name}"
+    name = head + place.name
+    read[name] = f'coalesce(tostring(json_extract({origin}, {string(path)})), "")'
+    return name

@@ -66,4 +66,4 @@ def template() -> Mapping[str, Any]:
     }
 
 
-LAYOUT = Layout(OSQUERY, LIMIT, named, acted, template, result_document)
+LAYOUT = Layout(OSQUERY, LIMIT, named, acted, template, result_document, names_ignored=False)

@@ -194,9 +194,11 @@ class _Maker:
 
     def present(self, column: str) -> Made:
         """Not missing, null or "". A text that was too long to be indexed is there too."""
-        return any_of(
-            [{"wildcard": {column: {"value": "?*"}}}, {"term": {"_ignored": {"value": column}}}]
-        )
+        indexed = {"wildcard": {column: {"value": "?*"}}}
+        if not self.layout.names_ignored:
+            self.differences.add(KEYWORD_LIMIT)
+            return indexed
+        return any_of([indexed, {"term": {"_ignored": {"value": column}}}])
 
     def text(self, column: str, normalisers: Sequence[str], value: Text) -> Made:
         if all(part is Wild.ANY for part in value.parts):

@@ -20,7 +20,9 @@ class Layout:
     `limit` is the length in UTF-16 units above which the store does not index a text
     (`ignore_above`). `named(names)` is the query for rows of the pack's queries with these names;
     `acted(action)` for rows with an action. `template` is the index template as the store has it,
-    `document(record)` a row as it is sent there.
+    `document(record)` a row as it is sent there. `names_ignored` says whether the
+    store tells of a text above the limit that it is there (`_ignored`, which Elasticsearch has and
+    OpenSearch has not for keywords).
     """
 
     profile: Profile
@@ -29,6 +31,7 @@ class Layout:
     acted: Callable[[str], Query]
     template: Callable[[], Mapping[str, Any]]
     document: Callable[[Record], Mapping[str, Any]]
+    names_ignored: bool = True
 
 
 def logged_names(profile: Profile, names: Sequence[str]) -> list[str]:

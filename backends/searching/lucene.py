@@ -110,12 +110,23 @@ def _any_of(texts: list[str]) -> str:
 
 def _regex_after(parts: tuple[Node, ...], must: str) -> str | None:
     """The parts after an assertion, which may hold further ones, beginning as it says."""
+    if must == "empty":
+        return _regex_of_nothing(parts)
     place = next((n for n, part in enumerate(parts) if isinstance(part, Assert)), len(parts))
     held = _held(parts[:place], must, at_end=False)
     # What must begin so, but may be empty up to the next assertion, begins behind that.
-    if must not in ("any", "empty") and all(map(_nullable, parts[:place])) and place < len(parts):
+    if must != "any" and all(map(_nullable, parts[:place])) and place < len(parts):
         raise Unsaid("assertions that may stand side by side")
     return None if held is None else _regex((*held, *parts[place:]))
+
+
+def _regex_of_nothing(parts: tuple[Node, ...]) -> str | None:
+    """Parts after which, and in which, nothing stands; None if they need something."""
+    if not all(isinstance(part, Assert) or _nullable(part) for part in parts):
+        return None
+    if any(isinstance(part, Assert) and part.kind not in ("$", "m$") for part in parts):
+        raise Unsaid("assertions that may stand side by side")
+    return ""
 
 
 class _Both(NamedTuple):

@@ -34,7 +34,7 @@ def _exact(number: int | float) -> Decimal:
 def _signed(number: int | float) -> str:
     exact = _exact(number)
     if exact == 0:
-        return r"[\-+]?" + _exactly(exact)
+        return r"[\-\+]?" + _exactly(exact)
     return (r"\-" if exact < 0 else r"\+?") + _exactly(abs(exact))
 
 

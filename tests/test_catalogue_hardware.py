@@ -1,5 +1,7 @@
 """The catalogue of hardware: what its rules look for, and that nothing has drifted."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,13 +84,29 @@ def test_the_generic_ids_alone_are_never_above_low() -> None:
 
 
 def test_bad_entries_are_told(tmp_path: Path) -> None:
-    """Each defect is named."""
+    """What breaks rules/hardware.schema.json is named, with its line."""
     folder = tmp_path / "hardware"
     folder.mkdir()
     (folder / "kvm.yml").write_text(
-        "devices:\n    - {id: x, class: toaster, usb: [{vendor: abcd}]}\n", encoding="utf-8"
+        "devices:\n    - {id: x, name: X, class: toaster, usb: [{vendor: abcd}],"
+        " monitors: [{pnp: LNX7770, status: verified, note: a switch, not a network}]}\n",
+        encoding="utf-8",
     )
     (folder / "rules.yml").write_text("rules: [{file: y, group: z}]\n", encoding="utf-8")
-    found = " ".join(problem.what for problem in read_hardware(str(tmp_path))[2])
-    assert "toaster" in found and "no references" in found
-    assert "known status" in found and "unknown group" in found
+    problems = read_hardware(str(tmp_path))[2]
+    found = " ".join(problem.what for problem in problems)
+    assert "toaster" in found and "'references' is a required property" in found
+    assert "'status' is a required property" in found and "'not a network' was unexpected" in found
+    assert "'groups' is a required property" in found
+    assert {problem.line for problem in problems} <= {1, 2}
+
+
+def test_a_rule_of_an_unknown_group_is_told(tmp_path: Path) -> None:
+    """A schema cannot say that."""
+    folder = tmp_path / "hardware"
+    shutil.copytree(RULES / "catalogue" / "hardware", folder)
+    file = folder / "rules.yml"
+    text = file.read_text(encoding="utf-8")
+    (_, second), *_ = re.findall(r"(group: )(\w+)", text)
+    file.write_text(text.replace(f"group: {second}", "group: nobody", 1), encoding="utf-8")
+    assert "unknown group" in " ".join(one.what for one in read_hardware(str(tmp_path))[2])

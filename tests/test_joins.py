@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from molehunt.cli import main
 from molehunt.detectors.joins.facts import Fact
 from molehunt.detectors.joins.together import Together
 from molehunt.detectors.records import Locator
-from molehunt.joins import check_join, load_joins
+from molehunt.joins import Join, Travel, check_join, load_joins
 from molehunt.levels import Level
+from molehunt.lock import check_lock, update_lock
 from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
 
 RULES = builtin_rules_path()
-(JOIN,), _ = load_joins([RULES], load_rules([RULES]).rules)
+JOINS, _ = load_joins([RULES], load_rules([RULES]).rules)
+JOIN = next(one for one in JOINS if one.subject == "hosts-in-one-place")
 DAY = 86400
 START = 20500 * DAY + 3600
 
@@ -165,10 +168,31 @@ def test_four_days_are_too_few() -> None:
         assert len(together.findings()) == expected
 
 
-def test_the_shipped_join_keeps_to_its_schema() -> None:
-    """It is not checked when it is loaded, so it is here."""
-    data = yaml.safe_load(Path(JOIN.path).read_text(encoding="utf-8"))
-    assert [str(problem) for problem in check_join(data, JOIN.path)] == []
+@pytest.mark.parametrize("join", JOINS, ids=lambda one: one.subject)
+def test_the_shipped_joins_keep_to_their_schema(join: Join) -> None:
+    """They are not checked when they are loaded, so they are here."""
+    data = yaml.safe_load(Path(join.path).read_text(encoding="utf-8"))
+    assert [str(problem) for problem in check_join(data, join.path)] == []
+
+
+def test_the_lock_sees_a_changed_join() -> None:
+    """A changed number of days is another meaning; another text is none."""
+    ruleset = replace(load_rules([RULES]), rules=(), correlations=())
+    lines = update_lock([], ruleset, [JOIN])
+    assert lines[0].endswith(" joins/hosts_in_one_place.yml")
+    assert check_lock(lines, ruleset, [replace(JOIN, title="Other", description="Other")]) == []
+    for changed in (
+        replace(JOIN, days=4),
+        replace(JOIN, travel=Travel(500, 1000)),
+        replace(JOIN, levels=JOIN.levels[1:]),
+        replace(JOIN, subject="other"),
+        replace(JOIN, uses={}),
+    ):
+        (problem,) = check_lock(lines, ruleset, [changed])
+        assert "changed its meaning" in problem.what
+        assert update_lock(lines, ruleset, [changed])[0].split(" ")[1] == "2"
+    (problem,) = check_lock(lines, ruleset)
+    assert "is gone" in problem.what
 
 
 PLACES = Path(__file__).parent / "recordings" / "places"

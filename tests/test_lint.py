@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from molehunt.backends.support import locked
 from molehunt.cli import main
 from molehunt.linting.catalogue import checks
 from molehunt.linting.model import Severity
@@ -342,6 +343,18 @@ def test_recordings(kind: str | None, status: str, found: set[str]) -> None:
     (folder / "manifest.yml").write_text(other, encoding="utf-8")
     linted = lint(["rules"], checks(), "tests/recordings", cached=False)
     assert {one.check for one in linted.findings if one.check.startswith("MH6")} == found
+
+
+def test_targets_that_refuse(capsys: pytest.CaptureFixture[str]) -> None:
+    """A rule of the support table that a target refuses is told with the reviewed reason."""
+    refused = next(one for one in locked().values() if one.evidence is None)
+    text = checks()["MH416"].passing.files["example_rule_file.yml"]
+    write("proc_creation_linux_tool.yml", text)
+    assert "MH702" not in run(capsys, "rules", "--level", "hint")[1]
+    text = text.replace("5f1c3f0e-6d2b-4a57-9d0c-2b7f0e6f4a11", refused.rule)
+    write("proc_creation_linux_tool.yml", text)
+    out = run(capsys, "rules", "--level", "hint")[1]
+    assert f"not compiled for {refused.target} ({refused.engine}); " in out
 
 
 def test_validators_run_offline(

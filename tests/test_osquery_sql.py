@@ -43,7 +43,9 @@ DATABASE.execute("CREATE TABLE t (a TEXT, b TEXT, n INTEGER)")
 
 ALPHABET = "abkKisSİıſßΣσςéÉ한\u212a\u0130/\\\"'<&*?%_-.^[] \t\n\x01\u2028😀Z09+"
 TEXTS = st.text(ALPHABET, max_size=6) | st.sampled_from(("C:\\Temp\\a.exe", "100%_^", "é/ü"))
-PARTS = st.lists(st.text(ALPHABET, min_size=1, max_size=3) | st.sampled_from(list(Wild)), max_size=5)
+PARTS = st.lists(
+    st.text(ALPHABET, min_size=1, max_size=3) | st.sampled_from(list(Wild)), max_size=5
+)
 WANTED = st.builds(Text, PARTS.map(tuple), st.booleans())
 NUMBERS = st.sampled_from((0, 1, 7, -3, 22, 1.5, 65535, 5901))
 
@@ -59,7 +61,9 @@ def where(*normalisers: str) -> Where:
     return Where(fields, columns, ("pack_molehunt_t",))
 
 
-def holds(condition: Condition, a: object, *normalisers: str, b: object = "x", n: object = 5) -> bool:
+def holds(
+    condition: Condition, a: object, *normalisers: str, b: object = "x", n: object = 5
+) -> bool:
     """What SQLite says of one row."""
     DATABASE.execute("DELETE FROM t")
     DATABASE.execute("INSERT INTO t VALUES (?, ?, ?)", (a, b, n))
@@ -103,7 +107,9 @@ def test_numbers(operator: str, number: float, actual: str) -> None:
     assert holds(Not(FieldIs("a", wanted)), actual) is not expected
 
 
-@given(st.sampled_from(("<", "<=", ">", ">=", "!=", "=")), NUMBERS, st.none() | st.integers(-99, 99))
+@given(
+    st.sampled_from(("<", "<=", ">", ">=", "!=", "=")), NUMBERS, st.none() | st.integers(-99, 99)
+)
 def test_integers(operator: str, number: float, actual: int | None) -> None:
     """So do columns of numbers, and NULL is nothing."""
     wanted = Number(number) if operator == "=" else Compare(operator, number)
@@ -245,4 +251,6 @@ def test_strict_functions() -> None:
         DATABASE.execute("SELECT regex_match('a', '(?i)a', 0)").fetchall()
     with pytest.raises(ValueError, match="famil"):
         in_cidr_block("10.0.0.0/8", "::1")
-    assert in_cidr_block("192.0.2.0/24", "192.0.2.1") and not in_cidr_block("192.0.2.0/24", "192.0.2.0")
+    assert in_cidr_block("192.0.2.0/24", "192.0.2.1") and not in_cidr_block(
+        "192.0.2.0/24", "192.0.2.0"
+    )

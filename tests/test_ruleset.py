@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from molehunt.joins import load_joins
 from molehunt.levels import Level
 from molehunt.lock import check_lock, update_lock
 from molehunt.rulefiles import builtin_rules_path
@@ -225,4 +226,7 @@ def test_the_shipped_lock_is_current() -> None:
     """`make lock` was run after the last change of a rule."""
     folder = Path(builtin_rules_path())
     lines = (folder / "rules.lock").read_text(encoding="utf-8").splitlines()
-    assert [str(p) for p in check_lock(lines, load_rules([str(folder)]))] == []
+    loaded = load_rules([str(folder)])
+    joins, _ = load_joins([str(folder)], loaded.rules)
+    assert joins
+    assert [str(p) for p in check_lock(lines, loaded, joins)] == []

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable
+from functools import cache
+from ipaddress import IPv4Address, ip_network
 from typing import Any
 
 import kit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies import ip_addresses
 
-from molehunt.detectors.matching.layout import layout_of
-from molehunt.detectors.matching.necessary import NO_CASE
+from molehunt.conditions import Cidr, FieldIs, Number, Regex, Wanted
+from molehunt.detectors.matching.evaluate import View, evaluate
+from molehunt.detectors.matching.fields import FieldMap, Place
+from molehunt.detectors.matching.necessary import ESCAPES, NO_CASE
+from molehunt.detectors.matching.needles import Reader, leaf_of_words, pattern_of
 from molehunt.detectors.matching.plan import compile_plan, reference_plan
 from molehunt.detectors.matching.regexruns import runs_of
 from molehunt.detectors.matching.route import odd_lines, starts_of
-from molehunt.detectors.matching.scan import scanner, where
+from molehunt.detectors.matching.scan import Scanned, scanner, where
+from molehunt.detectors.records import Binding, Locator, Record
 from molehunt.problems import Problem
 from molehunt.taxonomy import taxonomy
 
@@ -53,7 +60,9 @@ def test_pairs_are_found_in_either_order(
 ) -> None:
     """Both in one line, whichever comes first, even where they overlap; never across lines."""
     data = b"\n".join(lines)
-    found = lines_of(scanner([], True, [(left, right)])(data)[0], data)
+    columns = frozenset(["path"])
+    ways = pattern_of((leaf_of_words(columns, left), leaf_of_words(columns, right)))
+    found = lines_of(scanner([], True, ways)(data)[0], data)
     low = [line.lower() for line in lines]
     assert {number for _, number in found} == {
         number
@@ -75,7 +84,7 @@ def test_words_that_are_common_alone_are_looked_for_together() -> None:
     block = kit.block(*(kit.line(row) for row in rows))
     plan = compile_plan([rule], taxonomy(), kit.binder(), scan="hyperscan")
     plan.tune(block.data)
-    assert plan._choice.pairs
+    assert plan._choice.patterns
     found = [match.record.locator for match in plan.matches([block], print)]
     slow = reference_plan([rule], taxonomy(), kit.binder())
     assert found == [match.record.locator for match in slow.matches([block], print)]
@@ -121,8 +130,8 @@ def test_a_line_cut_anywhere_is_told() -> None:
 
 
 def test_where_tells_lines() -> None:
-    """By the offset of their end."""
-    assert where(b"ab\nb\nA\n", [b"a", b"b"]) == {b"a": {2, 6}, b"b": {2, 4}}
+    """By the offset of their end; an expression that cannot be read is left out."""
+    assert where(b"ab\nb\nA\n", [b"a", b"b", b"("]) == {b"a": {2, 6}, b"b": {2, 4}}
 
 
 REGEXES = (
@@ -172,10 +181,6 @@ def test_kelvin_and_long_s_match_without_their_letters() -> None:
     assert kit.fires([rule], kit.line({"path": "ri\u017fKta\u017f\u212a"}))
 
 
-VALUES = st.text(max_size=4) | st.integers() | st.booleans() | st.none()
-COLUMNS = st.dictionaries(st.sampled_from(["path", "name", "a b", "é", 'q"']), VALUES, max_size=4)
-
-
 def compact(columns: dict[str, Any], decorations: dict[str, Any], name: str = "q") -> bytes:
     """A result line without spaces."""
     document = {"name": name, "hostIdentifier": "h", "decorations": decorations}
@@ -183,37 +188,111 @@ def compact(columns: dict[str, Any], decorations: dict[str, Any], name: str = "q
     return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@given(COLUMNS, COLUMNS, COLUMNS, COLUMNS)
-def test_a_layout_fits_lines_of_the_same_keys_only(
-    one: dict[str, Any], deco: dict[str, Any], other: dict[str, Any], deco_other: dict[str, Any]
-) -> None:
-    """In the same order and nesting, whatever the values; never a line of other columns."""
-    layout = layout_of(compact(one, deco))
-    if layout is None:
-        return
-    assert layout.columns == tuple(one)
-    same = list(one) == list(other) and list(deco) == list(deco_other)
-    fits = layout.fits(compact(other, deco_other))
-    # A text that ends in a comma or a brace can look like a key more, so fitting is not certain.
-    assert same or not fits
-    if same and not re.search(r'[,{]"', json.dumps([*other.values(), *deco_other.values()])[1:]):
-        assert fits
+def fields(*normalisers: str) -> FieldMap:
+    """One field in one column."""
+    places = {"f": Place("column", "c", normalisers)}
+    return FieldMap(taxonomy().stores["osquery"], "t", places, (), ())
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"[]",
-        b'{"name":"q"}',
-        b'{"name":"q","columns":{"a":["1"]}}',
-        b'{"name":"q","columns":{"a":{"b":"1"}}}',
-        b'{"name":"q","snapshot":[],"columns":{"a":"1"}}',
-    ],
+@cache
+def finder(value: Wanted, *normalisers: str) -> Callable[[bytes], Scanned] | None:
+    """What is searched for a comparison; None for nothing."""
+    (branch,) = Reader(fields(*normalisers), {"f": frozenset(["c"])}).branches(FieldIs("f", value))
+    return scanner([], True, pattern_of(branch)) if branch else None
+
+
+def is_found(value: Wanted, line: bytes, *normalisers: str) -> bool:
+    """Whether what is searched for the comparison is in the line."""
+    find = finder(value, *normalisers)
+    return find is None or bool(find(line + b"\n").hits)
+
+
+def holds(value: Wanted, logged: Any, *normalisers: str) -> bool:
+    """Whether the evaluator says so."""
+    values = {"c": logged}
+    binding = Binding("q", "unbound", None)
+    where_from = Locator("", 0, 0, 0)
+    record = Record("osquery", "q", "h", None, "added", None, None, values, {}, {}, None,
+                    where_from, binding)  # fmt: skip
+    return evaluate(FieldIs("f", value), View(record, fields(*normalisers))).holds
+
+
+WHOLE = (
+    *REGEXES,
+    r"\s-[A-Za-z]*k[FTd]\s",
+    r"^\S+\s+[^/\\\"]+\.(png|js)(\s|$)",
+    r"-(W|R)\s?(\s|\"|')([0-9a-f]{2}\s?){2,20}(\s|\"|')",
+    r"(?i)ris[k]y(\s?)+ta.k",
+    r"[\[\]]{3}\W\D\S..x",
+    "caf\u00e9 \u2028.{3,}end",
+    r"a\tb\nc",
 )
-def test_what_has_no_layout(line: bytes) -> None:
-    """Other shapes, and nested values."""
-    assert layout_of(line) is None
+
+
+@pytest.mark.parametrize("pattern", WHOLE)
+@given(data=st.data())
+def test_what_a_regex_finds_in_a_text_is_found_in_the_line(
+    pattern: str, data: st.DataObject
+) -> None:
+    """However JSON, or osquery inside it, spells the text; lines with `ESCAPES` apart."""
+    text = data.draw(st.from_regex(pattern.replace("(?P<name>", "(?:")))
+    value = Regex(pattern)
+    spelled = "".join(
+        "".join(f"\\x{byte:02X}" for byte in letter.encode())
+        if not " " <= letter <= "~" and data.draw(st.booleans())
+        else letter
+        for letter in text
+    )
+    for logged in (text, spelled):
+        if not holds(value, logged, "control_text"):
+            continue
+        for ascii_only in (True, False):
+            line = json.dumps({"c": logged}, ensure_ascii=ascii_only).encode(errors="replace")
+            if not any(escape in line for escape in ESCAPES):
+                assert is_found(value, line, "control_text"), (pattern, line)
+
+
+NUMBERS = st.sampled_from(
+    ["22", "022", "+22", "22.0", "21.99999999999999999999", "22.00000000000000000001", "-0", "0",
+     "0.0", "2.2e1", "220e-1", "220", "221", "1", "-22", "22.5"]
+)  # fmt: skip
+
+
+@given(st.sampled_from([0, 22, 1]), NUMBERS, st.booleans())
+def test_numbers_are_found_in_all_spellings(number: int, text: str, quoted: bool) -> None:
+    """As text and as JSON numbers."""
+    try:
+        logged = text if quoted else json.loads(text)
+    except ValueError:
+        return
+    shown = json.dumps(text) if quoted else text
+    if holds(Number(number), logged, "control_text"):
+        for space in ("", " "):
+            line = f'{{"a":"1","c"{space}:{space}{shown}}}'.encode()
+            assert is_found(Number(number), line, "control_text"), line
+            line = f'{{"c":[{shown},"x"]}}'.encode()
+            assert is_found(Number(number), line, "control_text"), line
+
+
+NETWORKS = ("192.0.2.0/24", "198.18.0.0/15", "10.0.0.0/8", "203.0.113.7/32", "203.0.113.4/30",
+            "1.2.0.0/16", "0.0.0.0/0", "2001:db8::/32", "fe80::/10", "::1/128")  # fmt: skip
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@given(data=st.data())
+def test_addresses_are_found_in_all_spellings(network: str, data: st.DataObject) -> None:
+    """IPv4 as itself and inside IPv6, short and long, in either case."""
+    net = ip_network(network)
+    address = data.draw(ip_addresses(network=net))
+    texts = [str(address), address.exploded, f"{address}%eth0"]
+    if isinstance(address, IPv4Address):
+        one, two = divmod(int(address), 1 << 16)
+        texts += [f"::ffff:{address}", f"0:0:0:0:0:FFFF:{one:04X}:{two:x}"]
+        texts += [f"::ffff:{one:x}:{two:x}"]
+    for text in texts:
+        assert holds(Cidr(network), text, "ip")
+        for line in (json.dumps({"c": text}), json.dumps({"c": ["x", text.upper()]})):
+            assert is_found(Cidr(network), line.encode(), "control_text", "ip"), line
 
 
 def test_no_character_beyond_has_another_case() -> None:

@@ -57,12 +57,14 @@ molehunt:
 
 
 def made(folder: Path, at_most: str, approve: bool = False) -> list[str]:
-    """Two rules (a low one, a context rule that raises it) and a recording of both; the arguments."""
+    """A low rule, a context rule that raises it, a recording of both; the command's arguments."""
     rules, scenario = folder / "rules", folder / "recordings" / "twin"
     rules.mkdir()
     scenario.mkdir(parents=True)
     for number, name, level, context in ((1, "alpha", "low", "false"), (2, "beta", "low", "true")):
-        text = RULE.format(title=f"Tool {name}", number=number, name=name, level=level, context=context)
+        text = RULE.format(
+            title=f"Tool {name}", number=number, name=name, level=level, context=context
+        )
         (rules / f"{name}.yml").write_text(text, encoding="utf-8")
     columns = dict.fromkeys(pack_columns()["pack_molehunt_processes_linux"], "1")
     lines = [
@@ -149,13 +151,13 @@ def rows() -> Iterator[tuple[str, str, dict[str, Any], list[dict[str, Any]]]]:
 
 
 def test_written_rows_look_as_osqueryd_logs_them() -> None:
-    """The columns are those of the pack's query, sorted as osqueryd sorts them, all of them texts, and
-    whole numbers where the schema says so; the envelope is complete and its two times agree."""
+    """The columns are those of the pack's query, sorted as osqueryd sorts them, all of them texts,
+    and whole numbers where the schema says so; the envelope is complete and its times agree."""
     known, wrong, looked = pack_columns(), [], 0
     for where, name, line, listed in rows():
         moment = datetime.fromtimestamp(line["unixTime"], UTC)
-        said = datetime.strptime(line["calendarTime"], "%a %b %d %H:%M:%S %Y UTC")
-        if said.replace(tzinfo=UTC) != moment:
+        said = datetime.strptime(line["calendarTime"][:-3] + "+0000", "%a %b %d %H:%M:%S %Y %z")
+        if said != moment or not line["calendarTime"].endswith(" UTC"):
             wrong.append(f"{where}: calendarTime")
         if missing := {"hostIdentifier", "epoch", "counter", "numerics", "decorations"} - set(line):
             wrong.append(f"{where}: {missing}")

@@ -59,6 +59,11 @@ def _of(layouts: Sequence[Layout], profile: Profile) -> Layout:
     return next(one for one in layouts if one.profile.name == profile.name)
 
 
+# Servers of 8 and of 9 both take what speaks to 8; a client of 9 would say 9 by itself.
+_JSON = "application/vnd.elasticsearch+json; compatible-with=8"
+_LINES = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
+
+
 class _Sender:
     """Requests through the official client, which adds what a server wants of its callers."""
 
@@ -71,12 +76,12 @@ class _Sender:
     def __call__(self, method: str, path: str, lines: Sequence[Any]) -> Any:
         from elasticsearch import ApiError, TransportError
 
-        headers = {"accept": "application/json"}
+        headers = {"accept": _JSON}
         body: Any = None
         if len(lines) == 1:
-            headers["content-type"], body = "application/json", lines[0]
+            headers["content-type"], body = _JSON, lines[0]
         elif lines:
-            headers["content-type"] = "application/x-ndjson"
+            headers["content-type"] = _LINES
             body = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(
                 "utf-8", "surrogatepass"
             )

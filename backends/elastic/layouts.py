@@ -112,7 +112,7 @@ def _filebeat_acted(action: str) -> Query:
 
 def _filebeat_template() -> Mapping[str, Any]:
     keyword = {"type": "keyword", "ignore_above": LIMIT}
-    result = {name: keyword for name in ("name", "action", "host_identifier", "calendar_time")}
+    result = dict.fromkeys(("name", "action", "host_identifier", "calendar_time"), keyword)
     return {
         "index_patterns": ["filebeat-*"],
         "template": {

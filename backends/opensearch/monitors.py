@@ -1,6 +1,96 @@
-def monitor(rule, layout, query):
-    return {}
+"""Monitors as OpenSearch's alerting plugin takes them, and the index template that they need.
+
+Form: OpenSearch documentation, "Alerting API", "Create a query-level monitor".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from molehunt.levels import Level
+from molehunt.rule import Rule
+
+from ..model import Artefact, Packing
+from ..searching.layout import Layout
+from ..searching.prose import guide, needs, version
+from .layouts import template
+
+# Alerting counts from 1, the most severe.
+_SEVERITY = {
+    Level.CRITICAL: "1",
+    Level.HIGH: "2",
+    Level.MEDIUM: "3",
+    Level.LOW: "4",
+    Level.INFORMATIONAL: "5",
+}
+_MINUTES, _BACK = 5, 10
 
 
-def package(a, p):
-    return {}
+def monitor(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, Any]:
+    """The monitor of a rule: an alert while the last minutes hold a match. No actions: whom it
+    tells is the user's choice."""
+    time = layout.profile.time
+    period = {"gte": f"{{{{period_end}}}}||-{_BACK}m", "lte": "{{period_end}}"}
+    spell = {"range": {time: period | {"format": "epoch_millis"}}}
+    alerts = rule.level > Level.INFORMATIONAL and not (rule.meta.context_only or rule.silent)
+    return {
+        "type": "monitor",
+        "name": f"{rule.title} [molehunt {rule.id[:8]}]",
+        "monitor_type": "query_level_monitor",
+        # What only supports other evidence is there to be searched, and alerts nobody.
+        "enabled": alerts,
+        "schedule": {"period": {"interval": _MINUTES, "unit": "MINUTES"}},
+        "inputs": [
+            {
+                "search": {
+                    "indices": [layout.profile.index],
+                    "query": {"size": 20, "query": {"bool": {"filter": [spell, dict(query)]}}},
+                }
+            }
+        ],
+        "triggers": [
+            {
+                "query_level_trigger": {
+                    "id": rule.id,
+                    "name": rule.title,
+                    "severity": _SEVERITY[rule.level],
+                    "condition": {
+                        "script": {
+                            "source": "ctx.results[0].hits.total.value > 0",
+                            "lang": "painless",
+                        }
+                    },
+                    "actions": [],
+                }
+            }
+        ],
+        "ui_metadata": {
+            "molehunt": {
+                "rule": rule.id,
+                "version": version(rule),
+                "level": str(rule.level),
+                "techniques": list(rule.techniques),
+                "description": rule.description.strip(),
+                "guide": guide(rule),
+                "needs": needs(rule),
+                "references": list(rule.references),
+            }
+        },
+    }
+
+
+def package(artefacts: Sequence[Artefact], _packing: Packing) -> dict[str, bytes]:
+    """A file for each monitor, all of them in one, and the index template."""
+    files: dict[str, bytes] = {"index_template.json": _pretty(template())}
+    lines = []
+    for artefact in sorted(artefacts, key=lambda one: one.rule):
+        files[f"monitors/{artefact.rule}.json"] = _pretty(artefact.body)
+        lines.append(json.dumps(artefact.body, sort_keys=True, ensure_ascii=False))
+    files["monitors.ndjson"] = "".join(f"{line}\n" for line in lines).encode()
+    return files
+
+
+def _pretty(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

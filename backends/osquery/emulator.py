@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from molehunt.data import load_yaml
@@ -179,6 +180,7 @@ def _by_query(artefacts: Iterable[Artefact]) -> dict[str, tuple[tuple[str, bool,
     return {name: tuple(entries) for name, entries in found.items()}
 
 
+@cache
 def _plain(name: str) -> str:
     return name if name in load_yaml("pack.yml")["queries"] else name.rpartition("_")[0]
 
@@ -190,6 +192,7 @@ def pack_name(record: Record) -> str:
     return record.binding.query.rpartition("molehunt")[2].strip("_/") or record.binding.query
 
 
+@cache
 def _source(name: str) -> Source:
     sources = pack_sources()
     return sources.get(name) or next(one for other, one in sources.items() if _plain(other) == name)

@@ -133,7 +133,8 @@ def _fleet(entries: Iterable[tuple[str, tuple[str, ...], dict[str, Any]]]) -> by
         }
         for name, flags, entry in sorted(entries, key=lambda one: one[0])
     ]
-    text = yaml.safe_dump(listed, sort_keys=False, allow_unicode=True, width=1 << 20)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(listed, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
     return text.encode()
 
 

@@ -18,9 +18,10 @@ Body = Callable[[Rule, Layout, Mapping[str, Any]], Mapping[str, Any]]
 def compiled(subject: Subject, layout: Layout, target: str, body: Body) -> Compiled:
     """The query of a rule with what the product imports, or why there is none."""
     rule, profile = subject.rule, layout.profile.name
+    if isinstance(rule, Correlation):
+        code, reason = correlation(rule)
+        return Refusal(rule.id, rule.title, target, profile, code, reason)
     try:
-        if isinstance(rule, Correlation):
-            raise Refused(*correlation(rule))
         query, differences = query_of(subject, layout)
     except Refused as refused:
         return Refusal(rule.id, rule.title, target, profile, refused.code, refused.reason)

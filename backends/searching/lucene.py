@@ -44,11 +44,10 @@ def _short_enough(parts: tuple[Node, ...]) -> Iterator[str]:
 
 
 def _flat(parts: tuple[Node, ...]) -> tuple[Node, ...]:
-    return tuple(
-        inner
-        for part in parts
-        for inner in (_flat(part.parts) if isinstance(part, Seq) else (part,))
-    )
+    found: list[Node] = []
+    for part in parts:
+        found += _flat(part.parts) if isinstance(part, Seq) else (part,)
+    return tuple(found)
 
 
 def _holds_assertion(node: Node) -> bool:

@@ -182,7 +182,7 @@ class _Parser:
         return Char(self.folded(of(self.escaped(letter))))
 
     def perl(self, letter: str) -> Ranges:
-        """`\\d` and so on. RE2 folds the class first and negates it then."""
+        r"""`\d` and so on. RE2 folds the class first and negates it then."""
         ranges = self.folded(_CLASSES[letter.lower()])
         return negated(ranges) if letter.isupper() else ranges
 

@@ -37,7 +37,13 @@ class SearchSession:
         """Index all rows of osquery; the place of a record in the list is the document's id."""
         self.send("DELETE", f"/{INDEX}?ignore_unavailable=true", ())
         template: Mapping[str, Any] = self.layout.template()["template"]
-        limits = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "-1"}
+        limits: dict[str, Any] = {
+            "number_of_shards": 1,
+            "number_of_replicas": 0,
+            "refresh_interval": "-1",
+        }
+        # As Elastic's integrations have it: there are more columns than the default allows.
+        limits |= {"mapping.total_fields.limit": 10_000}
         body = {"settings": {"index": limits}, "mappings": template["mappings"]}
         self.send("PUT", f"/{INDEX}", (body,))
         lines = (

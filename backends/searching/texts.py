@@ -64,7 +64,7 @@ def regexp(field: str, pattern: str) -> dict[str, Any]:
 
 
 def has_escapable(parts: Parts) -> bool:
-    """Whether osquery may have logged a part of it as `\\x0A` (osquery/core/query.cpp)."""
+    r"""Whether osquery may have logged a part of it as `\x0A` (osquery/core/query.cpp)."""
     return any(isinstance(p, str) and any(c < " " or c > "~" for c in p) for p in parts)
 
 

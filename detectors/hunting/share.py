@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import deque
@@ -42,10 +43,16 @@ def sharing(
         begin: Make = lambda: hunter  # noqa: E731 - a function would need a name for nothing
     else:
         context, begin = get_context("spawn"), make
-    with ProcessPoolExecutor(jobs, context, _begin, (begin,)) as pool:
-        # Processes are forked with the first task: now, before a progress bar starts its thread.
-        pool.submit(int).result()
-        yield lambda parts: _outcomes(pool, parts, jobs * AHEAD)
+    # The collector writes into all that it looks at: pages that processes share would be copied.
+    gc.freeze()
+    try:
+        with ProcessPoolExecutor(jobs, context, _begin, (begin,)) as pool:
+            # Processes are forked with the first task: now, before a progress bar starts its
+            # thread.
+            pool.submit(int).result()
+            yield lambda parts: _outcomes(pool, parts, jobs * AHEAD)
+    finally:
+        gc.unfreeze()
 
 
 def _begin(make: Make) -> None:

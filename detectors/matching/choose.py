@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from .necessary import Clause, Price, price
+from .needles import Branch, can_pair, pattern_of
 
 # A rule whose clause holds in more lines than this share is worth a better one.
 COMMON = 0.0005
@@ -19,31 +20,30 @@ COMMON = 0.0005
 EVERYWHERE = 0.4
 MAX_OTHERS = 4
 MAX_ASKED = 64
-MAX_TRIED = 6
-# Two clauses are looked for together if that leaves no more than this share of the lines.
+# Two leaves are looked for together, and expressions instead of literals, if that leaves no more
+# than this share of the lines.
 PAYS = 0.3
 
 # None for a rule that can never match; a rule without clauses must see every line.
 Ruled = Sequence[list[Clause] | None]
 Count = Callable[[bytes, Iterable[bytes]], Counter[bytes]]
+# The lines in which expressions find something.
 Where = Callable[[bytes, Iterable[bytes]], dict[bytes, set[int]]]
 Again = Callable[[int, Price], list[Clause] | None]
-
-
-Pair = tuple[frozenset[bytes], frozenset[bytes]]
+Branches = Callable[[int], list[Branch]]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What to scan for. Rules are bits of a mask, the first rule the lowest.
 
-    `masks` has for each literal the rules that it may be a sign of, `pairs` the same for two
-    clauses of which both must hold; `others`, for each rule, the literals of further clauses, which
-    a line must hold too; `always` are rules to ask of every line.
+    `masks` has for each literal the rules that it may be a sign of, `patterns` the same for
+    expressions; `others`, for each rule, the literals of further clauses, which a line must hold
+    too; `always` are rules to ask of every line.
     """
 
     masks: dict[bytes, int]
-    pairs: dict[Pair, int]
+    patterns: dict[bytes, int]
     others: tuple[tuple[tuple[bytes, ...], ...], ...]
     always: int
 
@@ -53,11 +53,14 @@ def guess(rules: Ruled) -> Choice:
     return _chosen(rules, {}, price, {})
 
 
-def tune(rules: Ruled, again: Again, sample: bytes, count: Count, where: Where) -> Choice:
+def tune(
+    rules: Ruled, again: Again, branches: Branches, sample: bytes, count: Count, where: Where
+) -> Choice:
     """A choice that fits a sample of the data (whole lines).
 
-    `again` gives the clauses of a rule anew, made with a price of the caller's; `count` counts the
-    occurrences of literals in a sample, `where` tells the lines that they stand in.
+    `again` gives the clauses of a rule anew, made with a price of the caller's, `branches` its
+    branches; `count` counts the occurrences of literals in a sample, `where` tells the lines in
+    which expressions find something.
     """
     lines = max(1, sample.count(b"\n"))
     first = guess(rules)
@@ -69,7 +72,8 @@ def tune(rules: Ruled, again: Again, sample: bytes, count: Count, where: Where) 
         for index, clauses in enumerate(rules)
         if clauses and not common.isdisjoint(min(clauses, key=price).literals)
     ]
-    if not noisy:
+    blank = [index for index, clauses in enumerate(rules) if clauses is not None and not clauses]
+    if not noisy and not blank:
         return first
     asked: set[bytes] = set()
 
@@ -97,60 +101,70 @@ def tune(rules: Ruled, again: Again, sample: bytes, count: Count, where: Where) 
     for index in noisy:
         better[index] = again(index, rate)
     dear = {
-        index: clauses
-        for index in noisy
-        if (clauses := better[index]) and min(map(rate, clauses)) > COMMON
+        index: min(map(rate, clauses), default=1.0) * lines
+        for index in (*noisy, *blank)
+        if (clauses := better[index]) is not None and min(map(rate, clauses), default=1.0) > COMMON
     }
-    return _chosen(better, measured, rate, _paired(dear, sample, where, rate))
+    return _chosen(better, measured, rate, _needles(dear, branches, sample, where))
 
 
-def _paired(
-    dear: dict[int, list[Clause]], sample: bytes, where: Where, rate: Price
-) -> dict[int, Pair]:
-    """For rules whose best clause is common: two clauses that seldom hold in one line."""
-    tried = {
-        index: [
-            clause
-            for clause in sorted(clauses, key=rate)[:MAX_TRIED]
-            if len(clause.literals) <= MAX_ASKED
-        ]
-        for index, clauses in dear.items()
-    }
-    words = {word for clauses in tried.values() for one in clauses for word in one.literals}
-    found = where(sample, words)
-    pairs: dict[int, Pair] = {}
-    for index, clauses in tried.items():
-        lines = [
-            (one.literals, set().union(*(found.get(w, ()) for w in one.literals)))
-            for one in clauses
-        ]
-        fewest = PAYS * len(min((there for _, there in lines), key=len, default=set()))
-        for (left, ours), (right, theirs) in combinations(lines, 2):
-            both = len(ours & theirs)
-            if both <= fewest:
-                pairs[index], fewest = (left, right), both
-    return pairs
+def _needles(
+    dear: dict[int, float], branches: Branches, sample: bytes, where: Where
+) -> dict[int, list[Branch]]:
+    """For rules whose best clause is common: leaves, alone or two together, that leave fewer lines
+    than it does (`dear` says how many)."""
+    tried = {index: found for index in dear if all(found := branches(index)) and found}
+    leaves = {leaf for found in tried.values() for branch in found for leaf in branch}
+    lines = where(sample, sorted({leaf.pattern for leaf in leaves}))
+    needles: dict[int, list[Branch]] = {}
+    for index, found in tried.items():
+        chosen = [_rarest(branch, lines) for branch in found]
+        if None in chosen:
+            continue
+        left = set().union(*(there for one in chosen if one for there in (one[1],)))
+        if len(left) <= PAYS * dear[index]:
+            needles[index] = list(dict.fromkeys(one[0] for one in chosen if one))
+    return needles
+
+
+def _rarest(branch: Branch, lines: dict[bytes, set[int]]) -> tuple[Branch, set[int]] | None:
+    """The leaf or the two leaves of a branch that the fewest lines have, with those lines."""
+    known = [(leaf, lines[leaf.pattern]) for leaf in branch if leaf.pattern in lines]
+    if not known:
+        return None
+    best, there = min(known, key=lambda one: (len(one[1]), one[0].pattern))
+    found: tuple[Branch, set[int]] = (best,), there
+    fewest = PAYS * len(there)
+    for (one, ours), (other, theirs) in combinations(known, 2):
+        both = ours & theirs
+        if len(both) < fewest and can_pair(one, other):
+            found, fewest = ((one, other), both), len(both)
+    return found
 
 
 def _chosen(
-    rules: Ruled, measured: dict[bytes, float], rate: Price, paired: dict[int, Pair]
+    rules: Ruled, measured: dict[bytes, float], rate: Price, needles: dict[int, list[Branch]]
 ) -> Choice:
     masks: dict[bytes, int] = {}
-    pairs: dict[Pair, int] = {}
+    patterns: dict[bytes, int] = {}
     others: list[tuple[tuple[bytes, ...], ...]] = []
     always = 0
     for index, clauses in enumerate(rules):
         bit = 1 << index
+        for branch in needles.get(index, ()):
+            only = branch[0].words if len(branch) == 1 else ()
+            for word in only:
+                masks[word] = masks.get(word, 0) | bit
+            for pattern in () if only else pattern_of(branch):
+                patterns[pattern] = patterns.get(pattern, 0) | bit
         if not clauses:
-            always |= bit if clauses is not None else 0
+            always |= bit if clauses is not None and index not in needles else 0
             others.append(())
             continue
         ranked = sorted(clauses, key=lambda clause: (rate(clause), price(clause)))
         further = ranked[1:]
-        if index in paired:
-            pair = paired[index]
-            pairs[pair] = pairs.get(pair, 0) | bit
-            further = [one for one in ranked if one.literals not in pair]
+        if index in needles:
+            further = ranked
         elif measured and rate(ranked[0]) > EVERYWHERE:
             always |= bit
             further = ranked
@@ -164,4 +178,4 @@ def _chosen(
                 for clause in dict.fromkeys(further[:MAX_OTHERS])
             )
         )
-    return Choice(masks, pairs, tuple(others), always)
+    return Choice(masks, patterns, tuple(others), always)

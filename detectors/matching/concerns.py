@@ -14,6 +14,7 @@ from ..schedule.binding import Binder
 from .fields import FieldMap, resolve
 from .gates import Gates
 from .route import UNTOLD, Told
+from .texts import bits
 
 
 class Concerns:
@@ -36,28 +37,35 @@ class Concerns:
         if not bindings:
             # A name with SQL that cannot be followed can still be bound by other SQL of that name.
             return (-1, None) if self._binder.has_sql(query) else UNTOLD
+        if len(bindings) == 1:
+            return self._told(bindings[0])
         rules = 0
         for binding in bindings:
-            rules |= self._of_tables(binding)
-        return rules, self._gates(bindings[0], rules) if len(bindings) == 1 else None
+            rules |= self._told(binding)[0]
+        return rules, None
 
     def by_columns(self, query: str, columns: tuple[str, ...]) -> Told:
         """The rules for rows of a query with exactly these columns."""
-        binding = self._binder.bind(query, frozenset(columns))
-        rules = self._of_tables(binding)
-        return rules, self._gates(binding, rules)
+        return self._told(self._binder.bind(query, frozenset(columns)))
 
-    def _of_tables(self, binding: Binding) -> int:
-        rules = self._tables.get("", 0)
+    def _told(self, binding: Binding) -> Told:
+        """Those of the rules for a query's tables that read it, and all for other logs than
+        osquery's; a line that names no row of osquery's can be one of theirs."""
+        tables = 0
         for use in binding.shape.tables if binding.shape else ():
             if not use.optional:
-                rules |= self._tables.get(use.table, 0)
-        return rules
+                tables |= self._tables.get(use.table, 0)
+        found: dict[int, FieldMap] = {}
+        for index in bits(tables):
+            fields = resolve(self._rules[index], binding, self._taxonomy)
+            if fields is not None:
+                found[index] = fields
+        rules = self._tables.get("", 0)
+        for index in found:
+            rules |= 1 << index
 
-    def _gates(self, binding: Binding, rules: int) -> Gates:
         def reads(index: int) -> tuple[Sequence[Condition], FieldMap] | None:
-            rule = self._rules[index]
-            fields = resolve(rule, binding, self._taxonomy)
-            return None if fields is None else (rule.conditions, fields)
+            fields = found.get(index)
+            return None if fields is None else (self._rules[index].conditions, fields)
 
-        return Gates(rules, reads)
+        return rules, Gates(rules, reads)

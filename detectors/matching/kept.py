@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -15,33 +16,96 @@ from molehunt.taxonomy import Taxonomy
 from ..records import Equality, Origin, Shape, TableUse
 from ..schedule.binding import Binder
 from ..schedule.sql import SqlProblem
-from .choose import Ruled
+from .choose import Choice, Ruled
 from .necessary import Clause
-from .plan import clauses_of
+from .plan import FastPlan, clauses_of
+from .route import searched
+from .scan import compiled, packed, unpacked
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 2
+FORM = 3
 _SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
+
+
+# What was chosen for other data serves as long as it leaves not many more lines than it did there.
+MORE_LINES, FEW_LINES = 1.5, 0.01
 
 
 def kept_clauses(
     rules: Sequence[Rule], key: str, taxonomy: Taxonomy, binder: Binder
-) -> list[list[Clause] | None]:
-    """The clauses of the rules, whose set has this key; the binder is spared parsing its SQL."""
-    digest = sha256(repr((FORM, key)).encode() + binder.digest())
-    digest.update(read_bytes("data/osquery_schema.json"))
-    name = f"plan-{digest.hexdigest()}"
+) -> Callable[[], list[list[Clause] | None]]:
+    """Gives the clauses of the rules, whose set has this key; the binder is spared parsing its
+    SQL."""
+    name = f"plan-{_digest(key, binder)}"
     found = recall(name)
     if found is not None:
         try:
             clauses, shapes = found
             binder.restore([_SHAPES.restored(shape) for shape in shapes])
-            return [_clauses(one) for one in clauses]
+            return lambda: _restored(clauses) or clauses_of(rules, taxonomy, binder)
         except (TypeError, ValueError, KeyError, IndexError):
             pass  # not what was kept: made anew
     made = clauses_of(rules, taxonomy, binder)
     keep(name, [_plain(made), [_SHAPES.plain(shape) for shape in binder.shapes()]])
-    return made
+    return lambda: made
+
+
+def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
+    """Fit a plan, whose set of rules has this key, to a sample of the data (whole lines), or take
+    what it was fitted to before if that serves."""
+    if plan.scan != "hyperscan":
+        return
+    from importlib.metadata import version
+
+    name = f"choice-{_digest(key + version('hyperscan'), plan.binder)}"
+    found = recall(name)
+    if found is not None:
+        try:
+            share, database, choice = found
+            plan.use(_choice(choice), unpacked(b64decode(database, validate=True)))
+            if plan.share(sample) <= max(share * MORE_LINES, share + FEW_LINES):
+                return
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
+            pass  # not what was kept: made anew
+    plan.tune(sample)
+    database = packed(compiled(*searched(plan.choice)))
+    keep(name, [plan.share(sample), b64encode(database).decode(), _plain_choice(plan.choice)])
+
+
+def _digest(key: str, binder: Binder) -> str:
+    digest = sha256(repr((FORM, key)).encode() + binder.digest())
+    digest.update(read_bytes("data/osquery_schema.json"))
+    return digest.hexdigest()
+
+
+def _plain_choice(choice: Choice) -> list[Any]:
+    # Masks have more bits than a JSON number.
+    return [
+        {word.decode("latin-1"): f"{rules:x}" for word, rules in choice.masks.items()},
+        {text.decode("latin-1"): f"{rules:x}" for text, rules in choice.patterns.items()},
+        [[[w.decode("latin-1") for w in one] for one in clauses] for clauses in choice.others],
+        f"{choice.always:x}",
+    ]
+
+
+def _choice(plain: Any) -> Choice:
+    masks, patterns, others, always = plain
+    return Choice(
+        {word.encode("latin-1"): int(rules, 16) for word, rules in masks.items()},
+        {text.encode("latin-1"): int(rules, 16) for text, rules in patterns.items()},
+        tuple(
+            tuple(tuple(w.encode("latin-1") for w in one) for one in clauses) for clauses in others
+        ),
+        int(always, 16),
+    )
+
+
+def _restored(plain: Any) -> list[list[Clause] | None] | None:
+    """None if it is not what was kept."""
+    try:
+        return [_clauses(one) for one in plain]
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _plain(ruled: Ruled) -> list[Any]:

@@ -56,10 +56,12 @@ MAX_FOREIGN = 4
 NO_CASE = 0x20000
 MAX_LITERALS = 4000
 _PRINTABLE = re.compile(r"[ -~]+")
-# Any run of a number's or a boolean's JSON text, which may be logged in another spelling.
-_MAYBE_NUMBER = re.compile(r"[0-9+\-.eEinfaN]*\Z")
-# Without a letter of these a text may come from a bare JSON number, true or false.
+# Any run of a number's text, which may be logged in another spelling.
+_MAYBE_NUMBER = re.compile(r"[0-9+\-.eE]*\Z")
+# With a letter other than these a text cannot come from a bare JSON number, true or false; nor can
+# it if it is no part of one.
 _BARE = frozenset("0123456789+-.einfatrusl")
+_WORDS = ("true", "false", "-infinity", "nan")
 _INTEGER = re.compile(r"-?[1-9][0-9]*\Z")
 _AFTER_NUMBER = (b",", b"}", b"]", b" ", b"\t", b"\r")
 # Normalisers that leave printable ASCII at the ends of a value where it was.
@@ -131,18 +133,13 @@ class Needs:
 
     def _key(self, field: str) -> Clause | None:
         """Whatever the value, the column's key must be there: the weakest literal."""
-        if self.fields.places[field].kind not in ("column", "decoration"):
-            return None
-        # Only the end of a name: a dotted one may stand for nested objects or for a dotted key.
-        names = {name.rpartition(".")[2] for name in self.columns[field]}
-        if not names or not all(_PRINTABLE.fullmatch(name) for name in names):
-            return None
-        return Clause(frozenset(b'"' + _as_json(name) + b'"' for name in names), key=True)
+        literals = key_clause(self.fields.places[field], self.columns[field])
+        return None if literals is None else Clause(literals, key=True)
 
     def _value(self, value: Wanted, place: Place) -> list[Clause]:
         if place.kind not in ("column", "decoration"):
             return []
-        return list(_value_clauses(value, place.normalisers))
+        return list(value_clauses(value, place.normalisers))
 
     def _keyword(self, value: Wanted) -> list[Clause]:
         # A keyword may stand in what the organisation's inputs add.
@@ -152,8 +149,19 @@ class Needs:
         return [Clause(frozenset([run])) for run in runs]
 
 
+def key_clause(place: Place, columns: frozenset[str]) -> frozenset[bytes] | None:
+    """The keys of which one stands in a line that has a place, if that is certain."""
+    if place.kind not in ("column", "decoration"):
+        return None
+    # Only the end of a name: a dotted one may stand for nested objects or for a dotted key.
+    names = {name.rpartition(".")[2] for name in columns}
+    if not names or not all(_PRINTABLE.fullmatch(name) for name in names):
+        return None
+    return frozenset(b'"' + _as_json(name) + b'"' for name in names)
+
+
 @lru_cache(maxsize=1 << 16, typed=True)
-def _value_clauses(value: Wanted, normalisers: tuple[str, ...]) -> tuple[Clause, ...]:
+def value_clauses(value: Wanted, normalisers: tuple[str, ...]) -> tuple[Clause, ...]:
     """What must stand in a line that holds such a value in a column or decoration."""
     if isinstance(value, Text):
         whole = _integer(value, normalisers)
@@ -237,7 +245,7 @@ def _text_runs(value: Text, normalisers: tuple[str, ...], anchored: bool) -> Ite
     for index, part in enumerate(value.parts):
         if isinstance(part, Wild):
             continue
-        quotable = anchored and not _BARE.issuperset(part.lower())
+        quotable = anchored and not (_BARE.issuperset(part.lower()) and _may_be_bare(part))
         for match in _PRINTABLE.finditer(part):
             run = _raw(match[0], normalisers)
             if run is None and not quotable:
@@ -249,6 +257,11 @@ def _text_runs(value: Text, normalisers: tuple[str, ...], anchored: bool) -> Ite
                 found = found + b'"'
             if len(found) >= MIN_LENGTH and (run is not None or _anchors(found)):
                 yield found
+
+
+def _may_be_bare(part: str) -> bool:
+    low = part.lower()
+    return bool(_MAYBE_NUMBER.match(low)) or any(low in word for word in _WORDS)
 
 
 def _foreign(value: Text, normalisers: tuple[str, ...]) -> list[Clause]:
@@ -325,6 +338,18 @@ def rule_clauses(
     it is not, a column has its own name.
     """
     parts = []
+    for fields, columns in field_maps(rule, taxonomy, outputs):
+        needs = Needs(fields, columns, cost)
+        found = [needs.clauses(condition) for condition in rule.conditions]
+        parts.append(any_of(found, cost))
+    return any_of(parts, cost)
+
+
+def field_maps(
+    rule: Rule, taxonomy: Taxonomy, outputs: Outputs
+) -> Iterator[tuple[FieldMap, dict[str, frozenset[str]]]]:
+    """Where a rule's fields are on each table that it can be matched on, before any query is known,
+    and the columns that each may be logged under."""
     done: list[tuple[object, object]] = []
     for table_map in taxonomy.maps(rule.category, rule.product, rule.service):
         placed = {name: _placed(name, table_map, taxonomy, outputs) for name in rule.fields}
@@ -334,10 +359,7 @@ def rule_clauses(
         store = taxonomy.stores[table_map.store]
         places = {name: place for name, (place, _) in placed.items()}
         columns = {name: names for name, (_, names) in placed.items()}
-        needs = Needs(FieldMap(store, table_map.table, places, (), ()), columns, cost)
-        found = [needs.clauses(condition) for condition in rule.conditions]
-        parts.append(any_of(found, cost))
-    return any_of(parts, cost)
+        yield FieldMap(store, table_map.table, places, (), ()), columns
 
 
 def _placed(

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from molehunt.collecting import without_garbage_collection
 from molehunt.problems import Problem, Severity
@@ -24,12 +24,13 @@ from ..reading.wrapping import Traps
 from ..records import Binding, Locator, Row
 from ..schedule.binding import Binder
 from ..tying import Tie, record_of, source_binding, tie_of
-from .choose import Ruled, guess, tune
+from .choose import Choice, Ruled, guess, tune
 from .concerns import Concerns
 from .evaluate import View, belongs, evaluate
 from .fields import FieldMap, resolve
 from .match import Match
 from .necessary import Clause, Price, rule_clauses
+from .needles import Branch, branches
 from .predicates import Predicate, compile_condition, compile_where
 from .route import EVERY_RULE, Line, Router
 from .scan import count, where
@@ -262,8 +263,8 @@ class FastPlan(_Reading):
     """Lines that cannot matter are skipped; the others are parsed and tested by the rules that they
     can matter to.
 
-    `scan` is `hyperscan`, `re2`, or "" for reading every line. `clauses` are those of the rules, if
-    they are known already.
+    `scan` is `hyperscan`, `re2`, or "" for reading every line. `clauses` gives those of the rules,
+    if they are known already.
     """
 
     def __init__(
@@ -272,15 +273,14 @@ class FastPlan(_Reading):
         taxonomy: Taxonomy,
         binder: Binder,
         scan: str,
-        clauses: Ruled | None = None,
+        clauses: Callable[[], Ruled] | None = None,
     ) -> None:
         super().__init__(rules, taxonomy, binder)
         self.scan = scan
         self._compiled: dict[tuple[str, tuple[object, ...]], Predicate] = {}
         self._router: Router | None = None
-        if scan:
-            self.clauses = clauses_of(self.rules, taxonomy, binder) if clauses is None else clauses
-            self._choice = guess(self.clauses)
+        self._clauses = clauses or (lambda: clauses_of(self.rules, taxonomy, binder))
+        self._choice: Choice | None = None
 
     @property
     def skips(self) -> bool:
@@ -290,21 +290,43 @@ class FastPlan(_Reading):
     def tune(self, sample: bytes) -> None:
         """Fit the choice of literals to a sample of the data (whole lines)."""
         if self.scan == "hyperscan":
-            self._choice = tune(self.clauses, self._again, sample, count, where)
-            self._router = None
+            ruled = self._clauses()
+            self.use(tune(ruled, self._again, self._branches, sample, count, where))
+
+    @property
+    def choice(self) -> Choice:
+        """What lines are searched for."""
+        if self._choice is None:
+            self._choice = guess(self._clauses())
+        return self._choice
+
+    def use(self, choice: Choice, database: Any = None) -> None:
+        """Search lines for something else; `database` is Hyperscan's for it, if it is there."""
+        self._choice = choice
+        queries = Concerns(self.rules, self.taxonomy, self.binder)
+        self._router = Router(choice, queries, self.scan == "hyperscan", database)
+
+    def share(self, sample: bytes) -> float:
+        """The share of a sample's lines that hold something of what is searched for."""
+        return self._routing().share(sample)
+
+    def _routing(self) -> Router:
+        if self._router is None:
+            self.use(self.choice)
+        assert self._router is not None
+        return self._router
 
     def _again(self, index: int, cost: Price) -> list[Clause] | None:
         return rule_clauses(self.rules[index], self.taxonomy, self.binder.outputs(), cost)
+
+    def _branches(self, index: int) -> list[Branch]:
+        return branches(self.rules[index], self.taxonomy, self.binder.outputs())
 
     def _lines(self, block: Block) -> Iterator[Line]:
         self.counts.lines += block.lines()
         if not self.scan:
             return all_lines(block)
-        if self._router is None:
-            fast = self.scan == "hyperscan"
-            queries = Concerns(self.rules, self.taxonomy, self.binder)
-            self._router = Router(self._choice, queries, fast)
-        return self._router.lines(block)
+        return self._routing().lines(block)
 
     def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
         key = (rule.id, fields.key)
@@ -347,7 +369,7 @@ def compile_plan(
     taxonomy: Taxonomy,
     binder: Binder,
     scan: str | None = None,
-    clauses: Ruled | None = None,
+    clauses: Callable[[], Ruled] | None = None,
 ) -> FastPlan:
     """The engine. `scan` is how lines are skipped: `hyperscan`, `re2`, or "" for not at all; by
     default Hyperscan where it is installed, else RE2."""

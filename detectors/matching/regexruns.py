@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 # Of each set at least one text stands in whatever matches.
 Runs = list[frozenset[str]]
 
-_CASELESS = re.compile(r"\(\?[msU]*i")
-_FLAGS = re.compile(r"\(\?[imsU]+(?:-[imsU]+)?\)")
-_GROUP = re.compile(r"\((?:\?(?:P?<\w+>|[imsU]*(?:-[imsU]+)?:))?")
+CASELESS = re.compile(r"\(\?[msU]*i")
+FLAGS = re.compile(r"\(\?[imsU]+(?:-[imsU]+)?\)")
+GROUP = re.compile(r"\((?:\?(?:P?<\w+>|[imsU]*(?:-[imsU]+)?:))?")
 _QUANTIFIER = re.compile(r"[*+?]\??|\{\d*(?:,\d*)?\}\??")
-_CLASS = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]")
+CLASS = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]")
 # Letters that RE2 takes for the same as a character outside ASCII when case does not count
 # (U+017F and U+212A fold to them).
-_FOLDS_OUT = frozenset("kKsS")
+FOLDS_OUT = frozenset("kKsS")
 MAX_ALTERNATIVES = 64
 
 
-class _NotUnderstoodError(Exception):
+class NotUnderstoodError(Exception):
     """The pattern, or a part of it, means more than is known here."""
 
 
@@ -32,10 +32,10 @@ def runs_of(pattern: str, flags: str) -> Runs:
 
     Letter case is not certain. Empty if nothing is certain.
     """
-    reader = _Reader(pattern, "i" in flags or _CASELESS.search(pattern) is not None)
+    reader = _Reader(pattern, "i" in flags or CASELESS.search(pattern) is not None)
     try:
         found = reader.alternatives()
-    except (_NotUnderstoodError, RecursionError):
+    except (NotUnderstoodError, RecursionError):
         return []
     return found if reader.place == len(pattern) else []
 
@@ -80,7 +80,7 @@ class _Reader:
 
     def _element(self, sequence: _Sequence) -> None:
         character = self._next()
-        flags = _FLAGS.match(self.pattern, self.place)
+        flags = FLAGS.match(self.pattern, self.place)
         if flags is not None:
             self.place = flags.end()
             return
@@ -89,7 +89,7 @@ class _Reader:
             return
         text = self._single(character)
         least, most = self._quantifier()
-        if text == "" or least == 0 or (self.caseless and text in _FOLDS_OUT):
+        if text == "" or least == 0 or (self.caseless and text in FOLDS_OUT):
             sequence.end()
             return
         sequence.run += text
@@ -97,12 +97,12 @@ class _Reader:
             sequence.end()
 
     def _group(self, sequence: _Sequence) -> None:
-        begin = _GROUP.match(self.pattern, self.place)
+        begin = GROUP.match(self.pattern, self.place)
         assert begin is not None
         self.place = begin.end()
         inner = self.alternatives()
         if self._next() != ")":
-            raise _NotUnderstoodError
+            raise NotUnderstoodError
         self.place += 1
         sequence.end()
         if self._quantifier()[0] > 0:
@@ -113,41 +113,45 @@ class _Reader:
         if character == "\\":
             return self._escape()
         if character == "[":
-            match = _CLASS.match(self.pattern, self.place)
+            match = CLASS.match(self.pattern, self.place)
             if match is None:
-                raise _NotUnderstoodError
+                raise NotUnderstoodError
             self.place = match.end()
             return ""
         if character in "*+?":
-            raise _NotUnderstoodError
+            raise NotUnderstoodError
         self.place += 1
         return character if " " <= character <= "~" and character not in ".^$" else ""
 
     def _escape(self) -> str:
         following = self.pattern[self.place + 1 : self.place + 2]
         if not following or following in "QEpPxC" or following.isdigit():
-            raise _NotUnderstoodError
+            raise NotUnderstoodError
         self.place += 2
         return following if " " <= following <= "~" and not following.isalnum() else ""
 
     def _quantifier(self) -> tuple[int, int]:
-        """How often the element before stands, at least and at most (-1: without end)."""
-        match = _QUANTIFIER.match(self.pattern, self.place)
-        if match is None:
-            return 1, 1
-        text = match[0]
-        if text[0] == "{":
-            counts = re.fullmatch(r"\{(\d+)(,?)(\d*)\}\??", text)
-            if counts is None:
-                raise _NotUnderstoodError
-            self.place = match.end()
-            least = int(counts[1])
-            return least, least if not counts[2] else int(counts[3] or -1)
-        self.place = match.end()
-        return {"*": (0, -1), "+": (1, -1), "?": (0, 1)}[text[0]]
+        least, most, self.place = quantifier(self.pattern, self.place)
+        return least, most
 
     def _next(self) -> str:
         return self.pattern[self.place : self.place + 1]
+
+
+def quantifier(pattern: str, place: int) -> tuple[int, int, int]:
+    """How often the element before `place` stands, at least and at most (-1: without end), and
+    where the pattern goes on."""
+    match = _QUANTIFIER.match(pattern, place)
+    if match is None:
+        return 1, 1, place
+    text = match[0]
+    if text[0] == "{":
+        counts = re.fullmatch(r"\{(\d+)(,?)(\d*)\}\??", text)
+        if counts is None:
+            raise NotUnderstoodError
+        least = int(counts[1])
+        return least, least if not counts[2] else int(counts[3] or -1), match.end()
+    return {"*": (0, -1), "+": (1, -1), "?": (0, 1)}[text[0]] + (match.end(),)
 
 
 def _longest(branch: Runs) -> frozenset[str]:

@@ -9,23 +9,25 @@ taken on trust (`--stats` reads every line).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import orjson
 
 from ..reading import MARKS
 from ..reading.inputs import Block
 from .choose import Choice
-from .gates import COLUMNS, Gates
-from .layout import Layout, layout_of
+from .gates import Gates
 from .necessary import ESCAPES
 from .scan import Scanned, scanner
 
 EVERY_RULE = -1
 MAX_NAMES = 20_000
-MAX_LAYOUTS = 8
+MAX_SHAPES = 20_000
 # An event line begins with its query's name; lines of other shapes may be of any query.
 _FRONT = b'{"name":"'
 _KEY = b'"name"'
+_COLUMNS = b'"columns":{'
 
 # The rules (as a mask) that may look at the rows of a query, and its gates.
 Told = tuple[int, Gates | None]
@@ -56,21 +58,24 @@ class Line(NamedTuple):
 class Router:
     """Finds the lines to look into, and for which rules.
 
-    `queries` tells which rules a query concerns.
+    `queries` tells which rules a query concerns; `database` is that of what is
+    `searched`, if it is there already.
     """
 
-    def __init__(self, choice: Choice, queries: Queries, fast: bool = True) -> None:
+    def __init__(
+        self, choice: Choice, queries: Queries, fast: bool = True, database: Any = None
+    ) -> None:
         self._others = choice.others
         self._always = choice.always
         self._queries = queries
-        literals = sorted(choice.masks)
-        self._masks = [choice.masks[literal] for literal in literals]
-        always = [*ESCAPES, *sorted(MARKS)]
-        self._masks += [EVERY_RULE] * len(always)
-        self._masks += choice.pairs.values()
-        self._scan = scanner([*literals, *always], fast, list(choice.pairs))
+        literals, patterns = searched(choice)
+        own = len(literals) - len(_always())
+        self._masks = [choice.masks[literal] for literal in literals[:own]]
+        self._masks += [EVERY_RULE] * (len(literals) - own)
+        self._masks += choice.patterns.values()
+        self._scan = scanner(literals, fast, patterns, database)
         self._names: dict[bytes, Told] = {}
-        self._layouts: dict[bytes, list[tuple[Layout, Told]]] = {}
+        self._shapes: dict[tuple[str, ...], Told] = {}
 
     def lines(self, block: Block) -> Iterator[Line]:
         """The lines of a block that may matter, in order."""
@@ -91,18 +96,34 @@ class Router:
                 counted = start
                 yield Line(start, number, data[start:end], rules)
 
+    def share(self, data: bytes) -> float:
+        """The share of lines that have something of what is searched."""
+        return len(self._hit_lines(data)[0]) / max(1, data.count(b"\n"))
+
     def _narrowed(self, data: bytes, start: int, end: int, rules: int) -> int:
         """Of the rules (a mask), those that may match in the line by its query and columns."""
-        if data.startswith(_FRONT, start) and _named_once(data, start, end):
+        if data.startswith(_FRONT, start):
             begin = start + len(_FRONT)
             name = data[begin : data.find(b'"', begin, end)]
             told = self._names.get(name) or self._new(name)
-            if told is UNTOLD:
-                told = self._laid_out(name, data[start:end])
-            rules &= told[0]
-            if rules and told[1] is not None:
-                rules = told[1].passing(data, start, end, rules)
+            if not rules & told[0] and _named_once(data, start, end):
+                return 0
+            rules = self._by_columns(data[start:end], name, told, rules)
         return self._asked(rules, data[start:end].lower()) if rules else 0
+
+    def _by_columns(self, line: bytes, name: bytes, told: Told, rules: int) -> int:
+        """Those that may match in a line whose first key says that it is of a query."""
+        try:
+            document = orjson.loads(line)
+        except ValueError:
+            return rules
+        query, columns = document["name"], document.get("columns")
+        if type(columns) is not dict or type(query) is not str or query.encode() != name:
+            return rules
+        if told is UNTOLD:
+            told = self._laid_out(query, columns)
+        rules &= told[0]
+        return told[1].passing(columns, rules) if rules and told[1] is not None else rules
 
     def _hit_lines(self, data: bytes) -> tuple[dict[int, int], set[int]]:
         """Starts of lines with a literal, with the rules that it may be a sign of; starts of lines
@@ -131,21 +152,17 @@ class Router:
             return EVERY_RULE, None
         if len(self._names) >= MAX_NAMES:
             self._names.clear()
-            self._layouts.clear()
         found = self._names[name] = self._queries.by_name(name.decode(errors="replace"))
         return found
 
-    def _laid_out(self, name: bytes, line: bytes) -> Told:
+    def _laid_out(self, name: str, columns: Mapping[str, Any]) -> Told:
         """The same for a query of unknown SQL, by the columns that the line has."""
-        layouts = self._layouts.setdefault(name, [])
-        for layout, told in layouts:
-            if layout.fits(line):
-                return told
-        new = layout_of(line) if len(layouts) < MAX_LAYOUTS else None
-        if new is None:
-            return EVERY_RULE, None
-        told = self._queries.by_columns(name.decode(errors="replace"), new.columns)
-        layouts.append((new, told))
+        key = (name, *columns)
+        told = self._shapes.get(key)
+        if told is None:
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            told = self._shapes[key] = self._queries.by_columns(name, key[1:])
         return told
 
     def _asked(self, rules: int, line: bytes) -> int:
@@ -165,6 +182,18 @@ class Router:
         return left
 
 
+def searched(choice: Choice) -> tuple[list[bytes], list[bytes]]:
+    """The literals and the expressions that are searched for: what rules need, and what says that a
+    line is to be looked into in any case."""
+    always = _always()
+    return [*sorted(choice.masks.keys() - set(always)), *always], list(choice.patterns)
+
+
+def _always() -> list[bytes]:
+    """What has a line looked into for every rule."""
+    return [*ESCAPES, *sorted(MARKS)]
+
+
 def _named_once(data: bytes, start: int, end: int) -> bool:
     """Whether the name in front is the only one of the envelope: of two the last would count."""
     second = data.find(_KEY, start + len(_FRONT), end)
@@ -173,7 +202,7 @@ def _named_once(data: bytes, start: int, end: int) -> bool:
     if data.find(_KEY, second + 1, end) >= 0:
         return False
     # It is a column if it stands in the columns' object, before any closing brace.
-    columns = data.find(COLUMNS, start, second)
+    columns = data.find(_COLUMNS, start, second)
     return columns >= 0 and data.find(b"}", columns, second) < 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from .choose import Pair
+from .needles import as_pattern
 
 # The literal's index and the offset of its last byte, in the order of the offsets.
 Hit = tuple[int, int]
@@ -30,16 +30,21 @@ def has_hyperscan() -> bool:
     return find_spec("hyperscan") is not None
 
 
-def scanner(literals: Sequence[bytes], fast: bool = True, pairs: Sequence[Pair] = ()) -> Scan:
+def scanner(
+    literals: Sequence[bytes],
+    fast: bool = True,
+    patterns: Sequence[bytes] = (),
+    database: Any = None,
+) -> Scan:
     """A function from a block to the places where literals end in it, letter case aside.
 
-    `pairs` are two sets of literals, of each of which one must stand in the line; they are numbered
-    after the literals. They need Hyperscan.
+    `patterns` are expressions, numbered after the literals. They need Hyperscan. `database` is what
+    `compiled` gave for them, if it is there already.
 
     With Hyperscan (`fast`) every occurrence is given. With RE2 at least one in each line that has
     any, and then each literal of that line once.
     """
-    return _hyperscan(literals, pairs) if fast else _re2(literals)
+    return _hyperscan(literals, patterns, database) if fast else _re2(literals)
 
 
 def count(sample: bytes, literals: Iterable[bytes]) -> Counter[bytes]:
@@ -48,45 +53,41 @@ def count(sample: bytes, literals: Iterable[bytes]) -> Counter[bytes]:
     return Counter(words[index] for index, _ in scanner(words)(sample)[0])
 
 
-def where(sample: bytes, literals: Iterable[bytes]) -> dict[bytes, set[int]]:
-    """The lines, by the offset of their end, in which literals occur. Needs Hyperscan."""
-    words = sorted(set(literals))
-    found: dict[bytes, set[int]] = {}
-    for index, end in scanner(words)(sample)[0]:
-        found.setdefault(words[index], set()).add(sample.find(b"\n", end))
+def where(sample: bytes, patterns: Iterable[bytes]) -> dict[bytes, set[int]]:
+    """The lines, by the offset of their end, in which expressions find something. Those that
+    Hyperscan cannot read are left out. Needs it."""
+    there = list(patterns)
+    try:
+        hits = scanner([], True, there)(sample).hits
+    except ValueError:
+        if len(there) == 1:
+            return {}
+        half = len(there) // 2
+        return where(sample, there[:half]) | where(sample, there[half:])
+    found: dict[bytes, set[int]] = {pattern: set() for pattern in there}
+    for index, end in hits:
+        found[there[index]].add(sample.find(b"\n", end))
     return found
 
 
-def _either_way(pair: Pair) -> bytes:
-    """Both of a pair in one line: one behind the other, or sharing bytes."""
-    left, right = (b"(?:" + b"|".join(map(_as_pattern, sorted(one))) + b")" for one in pair)
-    shared = sorted({text for a in pair[0] for b in pair[1] for text in _shared(a, b)})
-    ways = [left + rb"[^\n]*" + right, right + rb"[^\n]*" + left, *map(_as_pattern, shared)]
-    return b"|".join(ways)
+def compiled(literals: Sequence[bytes], patterns: Sequence[bytes] = ()) -> Any:
+    """A Hyperscan database of the literals and expressions, in their order.
 
-
-def _shared(one: bytes, other: bytes) -> Iterator[bytes]:
-    """The texts in which two literals overlap."""
-    for a, b in ((one, other), (other, one)):
-        if a in b:
-            yield b
-        for size in range(1, min(len(a), len(b))):
-            if a.endswith(b[:size]):
-                yield a + b[size:]
-
-
-def compiled(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Any:
-    """A Hyperscan database of the literals and pairs, in their order."""
+    Raises ValueError where it cannot read an expression.
+    """
     import hyperscan
 
-    patterns = [*map(_as_pattern, literals), *map(_either_way, pairs), *_BREAKS, *_CUTS]
+    every = [*map(as_pattern, literals), *patterns, *_BREAKS, *_CUTS]
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(
-        expressions=patterns,
-        ids=list(range(len(patterns))),
-        elements=len(patterns),
-        flags=[hyperscan.HS_FLAG_CASELESS] * len(patterns),
-    )
+    try:
+        database.compile(
+            expressions=every,
+            ids=list(range(len(every))),
+            elements=len(every),
+            flags=[hyperscan.HS_FLAG_CASELESS] * len(every),
+        )
+    except hyperscan.error as error:
+        raise ValueError(str(error)) from error
     return database
 
 
@@ -96,12 +97,30 @@ _BREAKS = (rb"[^}\r]\n", rb"[^}]\r\n", rb"\n[^{]")
 _CUTS = (rb'"(?:decorations|columns)":\{[^{}\n]*\}\r?\n',)
 
 
-def _hyperscan(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Scan:
+def packed(database: Any) -> bytes:
+    """A database as bytes, for `unpacked` on a machine of the same kind."""
     import hyperscan
 
-    database = compiled(literals, pairs)
+    return bytes(hyperscan.dumpb(database))
+
+
+def unpacked(data: bytes) -> Any:
+    """The database that `packed` made the bytes of. Raises ValueError if they are no such thing, or
+    were made elsewhere or by another release."""
+    import hyperscan
+
+    try:
+        return hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)
+    except hyperscan.error as error:
+        raise ValueError(str(error)) from error
+
+
+def _hyperscan(literals: Sequence[bytes], patterns: Sequence[bytes], database: Any) -> Scan:
+    import hyperscan
+
+    database = compiled(literals, patterns) if database is None else database
     scratch = hyperscan.Scratch(database)
-    number = len(literals) + len(pairs)
+    number = len(literals) + len(patterns)
     after = number + len(_BREAKS) - 1
 
     def scan(data: bytes) -> Scanned:
@@ -122,13 +141,8 @@ def _hyperscan(literals: Sequence[bytes], pairs: Sequence[Pair] = ()) -> Scan:
     return scan
 
 
-def _as_pattern(literal: bytes) -> bytes:
-    """The literal as a regex: every byte that is not a letter or digit in hexadecimal."""
-    return b"".join(bytes([byte]) if chr(byte).isalnum() else b"\\x%02x" % byte for byte in literal)
-
-
 def _re2(literals: Sequence[bytes]) -> Scan:
-    find = _finder(list(map(_as_pattern, literals)))
+    find = _finder(list(map(as_pattern, literals)))
     find_break, find_cut = _finder(list(_BREAKS)), _finder(list(_CUTS))
 
     def scan(data: bytes) -> Scanned:

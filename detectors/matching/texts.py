@@ -1,12 +1,10 @@
-"""What rules ask of one column, answered from the column's text in a raw line.
-
-The answers are kept by that text, since paths and the like repeat.
-"""
+"""What rules ask of one column. The answers are kept by the column's text, since paths and the like
+repeat."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,7 +12,7 @@ from molehunt.conditions import And, Condition, FieldIs, Not, Or, Regex, Wanted,
 from molehunt.normalise import NORMALISERS
 
 from ..records import EMPTY, Locator, Row
-from .fields import FieldMap, Place
+from .fields import FieldMap
 from .necessary import Needs, price
 from .predicates import Predicate, compile_condition
 from .regexruns import runs_of
@@ -22,8 +20,6 @@ from .regexruns import runs_of
 MAX_KEPT = 20_000
 # Literals asked of a text before the condition itself.
 MAX_ASKED = 2
-# No text in a line: the column is not there.
-ABSENT = b""
 _NOWHERE = Locator("", 0, 0, 0)
 _DIFFERENTIAL = "added"
 _NEW = (0, 0)
@@ -52,50 +48,42 @@ class Test(NamedTuple):
 class Texts:
     """The answers of rules, by number, to the texts of one column."""
 
-    __slots__ = ("_kept", "_name", "_rules", "_tests", "mask", "missed")
+    __slots__ = ("_kept", "_rules", "_tests", "mask", "missed", "name")
 
     def __init__(self, name: str, rules: Mapping[int, Asked]) -> None:
         self.missed = 0
         self.mask = sum(1 << index for index in rules)
-        self._name = name
+        self.name = name
         self._rules = rules
         self._tests: dict[int, Test | None] = {}
-        self._kept: dict[bytes, tuple[int, int]] = {}
+        self._kept: dict[str | None, tuple[int, int]] = {}
 
-    def answer(self, raw: bytes, rules: int) -> int:
-        """A mask in which only rules that the column's text rules out are missing.
-
-        `raw` is the text in its quotes, as it stands in the line, or `ABSENT`.
-        """
-        known, passed = self._kept.get(raw, _NEW)
+    def answer(self, value: Any, rules: int) -> int:
+        """A mask in which only rules that the column's value rules out are missing."""
+        if value is not None and type(value) is not str:
+            return -1
+        known, passed = self._kept.get(value, _NEW)
         missing = rules & self.mask & ~known
         if missing:
-            self.missed += 1
-            row = self._row(raw)
-            if row is None:
+            if not is_told(value):
                 return -1
-            known, passed = known | missing, passed | self._held(row, raw.lower(), missing)
+            self.missed += 1
+            known, passed = known | missing, passed | self._held(value, missing)
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            self._kept[raw] = (known, passed)
+            self._kept[value] = (known, passed)
         return ~known | passed
 
-    def _held(self, row: Row, low: bytes, rules: int) -> int:
-        """Those of the rules that the text passes; `low` is as it stands in the line, in lower
-        case."""
+    def _held(self, value: str | None, rules: int) -> int:
+        """Those of the rules that the text passes."""
+        row = row_of({} if value is None else {self.name: value})
+        low = b"" if value is None else orjson.dumps(value).lower()
         passed = 0
         for index in bits(rules):
             test = self._test(index)
             if test is not None and test.may(low) and test.holds(row):
                 passed |= 1 << index
         return passed
-
-    def _row(self, raw: bytes) -> Row | None:
-        """The text as a row of the column; None if it cannot be told."""
-        if not raw:
-            return row_of({})
-        value = text_of(raw)
-        return None if value is None else row_of({self._name: value})
 
     def _test(self, index: int) -> Test | None:
         if index not in self._tests:
@@ -150,31 +138,20 @@ def _characters(value: Wanted) -> frozenset[bytes] | None:
 _SIGNS = frozenset("!#$%&'()*+,-:;<=>?@[]^_`{|}~")
 
 
-def text_of(raw: bytes) -> str | None:
-    """The text that stands in quotes in a line; None if that depends on the row."""
-    # `\\x` may be osquery's own spelling, which depends on the action of the row.
-    if b"\\\\x" in raw:
-        return None
-    try:
-        text: str = orjson.loads(raw) if b"\\" in raw else raw[1:-1].decode()
-    except ValueError:
-        return None
-    return text
+def is_told(value: Any) -> bool:
+    """Whether a value means the same in rows of any action: nothing, or a text without what may be
+    osquery's own spelling of a character."""
+    return value is None or (type(value) is str and "\\x" not in value)
 
 
-def row_of(values: dict[str, str]) -> Row:
+def row_of(values: Mapping[str, Any]) -> Row:
     """A row of nothing but these columns."""
     return Row("", "", "", _DIFFERENTIAL, None, values, _NOWHERE, EMPTY)
 
 
-def is_plain(place: Place) -> bool:
-    """Whether a place is a column whose key has one spelling."""
-    return place.kind == "column" and place.name.isidentifier() and place.name.isascii()
-
-
 def single_columns(conditions: Sequence[Condition], fields: FieldMap) -> dict[str, Condition]:
-    """For plain columns, what each alone must satisfy if the condition is to hold."""
-    columns = {place.name: place for place in fields.places.values() if is_plain(place)}
+    """For each column, what it alone must satisfy if the condition is to hold."""
+    columns = {place.name: place for place in fields.places.values() if place.kind == "column"}
     whole = conditions[0] if len(conditions) == 1 else Or(tuple(conditions))
     found = {}
     for column in columns:

@@ -1,7 +1,7 @@
 """Hold the findings of a recording against the level that its manifest allows at most.
 
-The lists of a manifest say what rules match. What a benign twin has to show is what people are told:
-findings after approvals, raised by context, of rules, correlations and joins.
+The lists of a manifest say what rules match. What a benign twin has to show is what people are
+told: findings after approvals, raised by context, of rules, correlations and joins.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class Scenario:
     """One folder of recordings. `kinds` has each log's kind; `config` paths are joined to it, and
     so is `organisation`, whose approvals take events from correlations ("" without one). If not
     `correlate`, its rows are samples side by side that mean nothing together.
-    `entities` and `mmdb` are the inputs of `hunt` of that name. A hunt through it has no finding above
-    `at_most` (None: no limit).
+    `entities` and `mmdb` are the inputs of `hunt` of that name. A hunt through it has no finding
+    above `at_most` (None: no limit).
     """
 
     name: str

@@ -16,9 +16,11 @@ from ..records import Locator, Row
 from . import (
     elastic,
     entra,
+    entra_csv,
     filebeat,
     fleet,
     okta,
+    okta_csv,
     osquery,
     osquery_manager,
     pages,
@@ -64,7 +66,18 @@ class Read(NamedTuple):
 
 # A module is a Reader: mypy cannot see that, so the names are bound one by one.
 READERS = (osquery, okta, entra, workspace)
-WRAPPERS = (tls, elastic, filebeat, osquery_manager, splunk, fleet, pages, shipped)
+WRAPPERS = (
+    tls,
+    elastic,
+    filebeat,
+    osquery_manager,
+    splunk,
+    fleet,
+    okta_csv,
+    entra_csv,
+    pages,
+    shipped,
+)
 MARKS = frozenset(mark for one in (*WRAPPERS, entra, workspace) for mark in one.MARKS)
 
 # A line of osquery in a syslog line in a hit of a search is three deep.

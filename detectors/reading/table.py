@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator
 
 from .lines import Located, Parsed, mend
 
-# Columns that say which export it is; the names are those of Fleet, Splunk and Elastic.
+# Columns that say which export it is: by name those of Fleet, Splunk, Elastic, Okta and Entra.
 _FLEET = frozenset(("host_display_name", "host_hostname"))
-_KNOWN = _FLEET | {"_raw", "hostIdentifier", "osquery_meta.action"}
+_SIGN_INS = {"actor.alternate_id", "Date (UTC)"}
+_KNOWN = _FLEET | _SIGN_INS | {"_raw", "hostIdentifier", "osquery_meta.action"}
 _PREFIXES = ("osquery.", "columns.")
 _CELL = re.compile(r'("(?:[^"\\]|\\.)*"|[^",]*)(,|\Z)')
 _JSON_ONLY = re.compile(rb'\\["\\]')

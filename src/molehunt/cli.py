@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _explain(commands)
     _test(commands)
     _lint(commands)
+    _tune(commands)
     _coverage(commands)
     _baseline(commands)
     _pack(commands)
@@ -267,6 +268,30 @@ def _lint(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument("--no-cache", action="store_true", help="look at unchanged files again")
     parser.add_argument("--list", action="store_true", help="list the checks")
     parser.add_argument("--explain", metavar="ID", help="say what a check is about")
+
+
+def _tune(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = _command(commands, "tune", "propose a Sigma filter from false positives of a rule")
+    parser.add_argument("rule", metavar="RULE", help="rule id (or its beginning), title or file")
+    parser.add_argument(
+        "events", nargs="+", metavar="EVENT", help="false positive: FILE:LINE or FILE:LINE:ROW"
+    )
+    parser.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="EVENT",
+        help="true positive that must stay, beside the recorded ones (repeatable)",
+    )
+    _rules(parser)
+    _config(parser)
+    parser.add_argument(
+        "--recordings",
+        default="tests/recordings",
+        metavar="FOLDER",
+        help="where the recordings lie that prove the rule",
+    )
+    parser.add_argument("--output", metavar="FILE", help="write it there; never overwrites")
 
 
 def _coverage(commands: argparse._SubParsersAction[_Parser]) -> None:

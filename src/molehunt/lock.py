@@ -1,7 +1,7 @@
 """One line per rule, so that a changed meaning is seen: `<id> <version> <hash> <file>`.
 
-The hash covers what decides about a finding: log source, detection or correlation, level, and those
-keys of the `molehunt:` block. Text for people does not count.
+The hash covers what decides about a finding: log source, detection, correlation or join, level, and
+those keys of the `molehunt:` block. Text for people does not count.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .correlation import Correlation
+from .joins import Join
 from .problems import Problem
 from .rule import Rule, RuleSet
+from .rulefiles import JOINS
 
 LOCK = "rules.lock"
+Lockable = Rule | Correlation | Join
 
 
 class Entry(NamedTuple):
@@ -30,8 +34,18 @@ class Entry(NamedTuple):
         return f"{self.id} {self.version} {self.meaning} {self.name}"
 
 
-def meaning_of(rule: Rule | Correlation) -> str:
+def meaning_of(rule: Lockable) -> str:
     """16 hexadecimal digits of SHA-256 over the canonical JSON of what the rule means."""
+    if isinstance(rule, Join):
+        return _digest(
+            {
+                "uses": dict(rule.uses),
+                "days": rule.days,
+                "travel": rule.travel and (rule.travel.kilometres, rule.travel.speed),
+                "levels": [(number, str(level)) for number, level in rule.levels],
+                "subject": rule.subject,
+            }
+        )
     if isinstance(rule, Correlation):
         return _digest(
             {
@@ -88,38 +102,43 @@ def versions(ruleset: RuleSet) -> dict[str, int]:
     }
 
 
-def update_lock(lines: Sequence[str], ruleset: RuleSet) -> list[str]:
+def _name(rule: Lockable) -> str:
+    return f"{JOINS}/{Path(rule.path).name}" if isinstance(rule, Join) else rule.name
+
+
+def update_lock(lines: Sequence[str], ruleset: RuleSet, joins: Sequence[Join] = ()) -> list[str]:
     """The lines as they should be: new rules at 1, changed ones one up, sorted by id."""
     entries, _ = parse_lock(lines)
-    return sorted(str(_updated(rule, entries.get(rule.id))) for rule in ruleset.both)
+    every = (*ruleset.both, *joins)
+    return sorted(str(_updated(rule, entries.get(rule.id))) for rule in every)
 
 
-def _updated(rule: Rule | Correlation, old: Entry | None) -> Entry:
+def _updated(rule: Lockable, old: Entry | None) -> Entry:
     meaning = meaning_of(rule)
     version = 1 if old is None else old.version + (old.meaning != meaning)
-    return Entry(rule.id, version, meaning, rule.name)
+    return Entry(rule.id, version, meaning, _name(rule))
 
 
-def check_lock(lines: Sequence[str], ruleset: RuleSet) -> list[Problem]:
+def check_lock(lines: Sequence[str], ruleset: RuleSet, joins: Sequence[Join] = ()) -> list[Problem]:
     """What differs between the lock and the rules; empty if the lock is current."""
     entries, problems = parse_lock(lines)
-    return [*problems, *_differences(list(lines), entries, ruleset)]
+    return [*problems, *_differences(list(lines), entries, (*ruleset.both, *joins))]
 
 
 def _differences(
-    lines: list[str], entries: dict[str, Entry], ruleset: RuleSet
+    lines: list[str], entries: dict[str, Entry], rules: Sequence[Lockable]
 ) -> Iterator[Problem]:
     hint = "run make lock"
-    for rule in ruleset.both:
+    for rule in rules:
         entry = entries.get(rule.id)
         if entry is None:
             yield Problem("rule is not in the lock", rule.path, rule=rule.id, hint=hint)
         elif entry.meaning != meaning_of(rule):
             what = "rule changed its meaning since it was locked"
             yield Problem(what, rule.path, rule=rule.id, hint=hint)
-        elif entry.name != rule.name:
+        elif entry.name != _name(rule):
             yield Problem(f"rule was locked as {entry.name}", rule.path, rule=rule.id, hint=hint)
-    known = {rule.id for rule in ruleset.both}
+    known = {rule.id for rule in rules}
     for gone in sorted(set(entries) - known):
         what = f"locked rule is gone: {entries[gone].name}"
         yield Problem(what, LOCK, rule=gone, hint="deprecate a rule instead of deleting it")

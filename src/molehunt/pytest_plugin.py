@@ -248,9 +248,7 @@ def _too_high(scenario: Scenario, proving: _Proving) -> Iterator[Problem]:
         organisation, _ = load_organisation(scenario.organisation)
     joins = [one for one in proving.known.values() if isinstance(one, Join)]
     binder, inputs = make_binder(scenario.config, []), inputs_of(scenario, [])
-    found = findings_of(
-        scenario, proving.ruleset, taxonomy(), binder, organisation, joins, inputs
-    )
+    found = findings_of(scenario, proving.ruleset, taxonomy(), binder, organisation, joins, inputs)
     yield from too_high(scenario, found)
 
 

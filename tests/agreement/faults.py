@@ -16,7 +16,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 def _literals_made_anew(patch: pytest.MonkeyPatch) -> None:
     """What was worked out before the fault was planted must not hide it."""
-    patch.setattr(necessary, "_value_clauses", necessary._value_clauses.__wrapped__)
+    patch.setattr(necessary, "value_clauses", necessary.value_clauses.__wrapped__)
 
 
 def lower_instead_of_fold(patch: pytest.MonkeyPatch) -> None:

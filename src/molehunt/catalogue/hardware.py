@@ -250,9 +250,7 @@ def _connected_displays(devices: Sequence[Device]) -> Detection:
             maps.append({**fields, "serial_number": serial} if serial else fields)
         if maps:
             found[_selection(device)] = _one_or_list(maps)
-    names = _prefixes(
-        (e["name"], d["name"]) for d in devices for e in _used(d, "monitors", "name")
-    )
+    names = _prefixes((e["name"], d["name"]) for d in devices for e in _used(d, "monitors", "name"))
     _put(found, "selection_name", "name|startswith", names)
     return {**found, "condition": "1 of selection_*"} if found else {}
 

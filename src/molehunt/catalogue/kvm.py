@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ..data import read_bytes
 from ..ids import generated_id
 from ..problems import Problem
-from ..yamlfile import read_file
+from ..yamlfile import Document, read_file
 from .hardware import TABLES, Device, detection
 from .writing import write_rule
 
@@ -19,8 +21,6 @@ MARK = "Made by `molehunt generate` from rules/catalogue/hardware/; change those
 _RULES_FOLDER = "kvm_over_ip"
 _ADDED = date(2026, 11, 25)
 _WIDTH = 108
-_STATUSES = frozenset(("verified", "reported", "derived"))
-_CLASSES = frozenset("kvm disguise bridge capture dummy enterprise implant jiggler switch".split())
 _POSIX, _WINDOWS, _MACOS = ("linux", "darwin"), ("windows",), ("darwin",)
 _ALL = ("linux", "darwin", "windows")
 # Log source, platforms and the first release of osquery of rules/data/osquery_schema.json.
@@ -67,7 +67,6 @@ def read_hardware(catalogue: str) -> tuple[list[Device], list[dict[str, Any]], l
         return [], [], problems
     devices = facts.get("devices", [])
     groups = shells.get("groups", {})
-    problems += [Problem(what, str(folder / "kvm.yml")) for what in _wrong_devices(devices)]
     rules = []
     for rule in shells.get("rules", []):
         if rule.get("group") not in groups or rule.get("table") not in TABLES:
@@ -80,27 +79,22 @@ def read_hardware(catalogue: str) -> tuple[list[Device], list[dict[str, Any]], l
 
 def _one(path: Path) -> tuple[Mapping[str, Any], list[Problem]]:
     documents, problems = read_file(str(path))
+    for document in documents[:1]:
+        problems += _broken(document, path)
     return (documents[0].data if documents else {}), problems
 
 
-def _wrong_devices(devices: Sequence[Device]) -> list[str]:
-    wrong = []
-    for device in devices:
-        name = device.get("id", "a device without id")
-        if device.get("class") not in _CLASSES:
-            wrong.append(f"{name}: unknown class {device.get('class')!r}")
-        if not device.get("references"):
-            wrong.append(f"{name}: no references")
-        for entry in _entries(device):
-            if entry.get("status") not in _STATUSES:
-                wrong.append(f"{name}: a value without a known status: {dict(entry)}")
-    return wrong
+def _broken(document: Document, path: Path) -> Iterator[Problem]:
+    """How a file breaks `rules/hardware.schema.json`."""
+    from jsonschema import Draft202012Validator
 
-
-def _entries(device: Device) -> list[Mapping[str, Any]]:
-    found = [e for key in ("usb", "drives", "monitors", "adapters") for e in device.get(key) or ()]
-    found += [e for texts in (device.get("strings") or {}).values() for e in texts]
-    return found + list((device.get("network") or {}).get("macs") or ())
+    schema = json.loads(read_bytes("hardware.schema.json"))
+    part = "devices" if path.stem == "kvm" else "rules"
+    checker = Draft202012Validator({"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]})
+    for error in sorted(checker.iter_errors(document.data), key=lambda one: str(one.json_path)):
+        place = tuple(error.absolute_path)
+        what = f"{'.'.join(map(str, place))}: {error.message}".removeprefix(": ")[:300]
+        yield Problem(what, str(path), document.near(place), hint="see rules/hardware.schema.json")
 
 
 def hardware_texts(devices: Sequence[Device], rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from .common import load, make_binder, pick, pick_correlations, show
 def run(options: Namespace) -> Exit:
     """Explain every row of the event for the one rule."""
     ruleset = load(options.rules)
-    rule = _one_rule(options.rule, ruleset)
+    rule = one_rule(options.rule, ruleset)
     problems: list[Problem] = []
     binder = make_binder(options.config, problems)
     plan = compile_plan([rule], taxonomy(), binder, scan="")
@@ -31,7 +31,7 @@ def run(options: Namespace) -> Exit:
     if missing := lacking(rule, plan.inputs):
         print(f"cannot fire: {missing} (--entities, --mmdb)")
     seen = 0
-    for row in _rows(plan, options.event, problems):
+    for row in rows_at(plan, options.event, problems):
         if seen:
             print()
         seen += 1
@@ -42,7 +42,8 @@ def run(options: Namespace) -> Exit:
     return show(problems)
 
 
-def _one_rule(wanted: str, ruleset: RuleSet) -> Rule:
+def one_rule(wanted: str, ruleset: RuleSet) -> Rule:
+    """The rule that the user means. Raises UsageError if it is none, or several."""
     found = pick(ruleset.rules, wanted)
     if not found:
         for one in pick_correlations(ruleset.correlations, wanted):
@@ -57,7 +58,8 @@ def _one_rule(wanted: str, ruleset: RuleSet) -> Rule:
     return found[0]
 
 
-def _rows(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Row]:
+def rows_at(plan: FastPlan, event: str, problems: list[Problem]) -> Iterator[Row]:
+    """The rows of an event: `-`, a JSON text, FILE:LINE or FILE:LINE:ROW. Raises UsageError."""
     if event == STDIN:
         yield from _given(plan, "stdin", sys.stdin.buffer.read(), problems)
     elif event.lstrip().startswith(("{", "[")):

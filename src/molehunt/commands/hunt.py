@@ -17,7 +17,7 @@ from molehunt.detectors.findings.shadow import shown as without_shadowed
 from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.share import cores, sharing
 from molehunt.detectors.hunting.work import Hunter, Outcome, Problems, Span
-from molehunt.detectors.matching.kept import kept_clauses
+from molehunt.detectors.matching.kept import kept_clauses, tune_kept
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import STDIN, expand, size_of
 from molehunt.detectors.reading.parts import Part, parts_of, sample
@@ -52,6 +52,7 @@ class Setup:
     organisation: Organisation | None
     joins: list[Join]
     problems: Problems
+    key: str
 
 
 def prepare(options: Namespace) -> Setup:
@@ -70,13 +71,13 @@ def prepare(options: Namespace) -> Setup:
     plan = _plan(options, ruleset, key, binder)
     plan.inputs = inputs
     hunter = Hunter(plan, ruleset, organisation, span, joins)
-    return Setup(ruleset, binder, plan, hunter, organisation, joins, problems)
+    return Setup(ruleset, binder, plan, hunter, organisation, joins, problems, key)
 
 
 def make_hunter(options: Namespace) -> Hunter:
     """A hunter of its own for a process that cannot inherit one."""
     setup = prepare(options)
-    _tune(setup.plan, expand(options.paths, Problems()))
+    _tune(setup, expand(options.paths, Problems()))
     return setup.hunter
 
 
@@ -149,7 +150,7 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
     if options.stats or total < SHARED_BYTES:
         jobs = 1
     if total >= PART_BYTES:
-        _tune(setup.plan, files)
+        _tune(setup, files)
     if jobs == 1:
         with progress(total if known else None, options.quiet) as advance:
             yield from alone(setup.hunter, files, advance)
@@ -178,9 +179,9 @@ def alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcom
         advance.done(file)
 
 
-def _tune(plan: Plan, files: list[str]) -> None:
-    if isinstance(plan, FastPlan):
-        plan.tune(sample(files))
+def _tune(setup: Setup, files: list[str]) -> None:
+    if isinstance(setup.plan, FastPlan):
+        tune_kept(setup.plan, setup.key, sample(files))
 
 
 def _moment(text: str | None, option: str) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from uuid import UUID
 
 from ..conditions import Wild
@@ -156,6 +157,7 @@ class _Index:
         return [self._rules[number] for number in sorted(found)]
 
 
+@lru_cache(maxsize=1 << 17)
 def _glob(parts: tuple[str | int, ...]) -> Glob:
     return tuple(part if isinstance(part, str) else Wild(part) for part in parts)
 

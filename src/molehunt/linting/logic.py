@@ -45,12 +45,20 @@ class Branch(NamedTuple):
     removed: list[Removed]
 
 
-def branches(subject: Subject, tree: Tree) -> list[Branch] | None:
-    """The branches of a condition; None if it is too large or refers to what is not there."""
+def branches(subject: Subject) -> list[list[Branch] | None]:
+    """For each condition its branches; None if it is too large or refers to what is not there."""
+    found: list[list[Branch] | None] | None = subject.memo.get("branches")
+    if found is None:
+        found = [_branches(subject, tree) for tree, _ in subject.conditions]
+        subject.memo["branches"] = found
+    return found
+
+
+def _branches(subject: Subject, tree: Tree) -> list[Branch] | None:
     if isinstance(tree, Either):
         found = []
         for arg in tree.args:
-            part = branches(subject, arg)
+            part = _branches(subject, arg)
             if part is None:
                 return None
             found += part
@@ -158,8 +166,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     """Conditions, alternatives and filters that can never matter: MH210 to MH213."""
     if subject.kind != "rule" or not subject.single:
         return
-    for tree, _ in subject.conditions:
-        found = branches(subject, tree)
+    for found in branches(subject):
         if found is None:
             continue
         for branch in found:

@@ -147,6 +147,10 @@ def _lint(
         notes += [f"recordings: {problem}" for problem in wrong]
     elif any(one.ours for one in summaries):
         notes.append("no recordings were named: MH601 to MH603 were not looked for")
+    if any(one.ours for one in summaries):
+        from . import targets
+
+        found += targets.check(summaries)
     kept.keep()
     return _result(records, found, known, len(contents), notes)
 

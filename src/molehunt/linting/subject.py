@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ class Subject:
     """One rule, correlation or filter.
 
     `rule` is None if it could not be loaded, or is none; `problems` say why. `name` is the path
-    below the folder that was named.
+    below the folder that was named. `memo` holds what several checks compute alike.
     """
 
     path: str
@@ -35,6 +35,7 @@ class Subject:
     rule: Rule | None = None
     correlation: Correlation | None = None
     problems: tuple[Problem, ...] = ()
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def id(self) -> str:

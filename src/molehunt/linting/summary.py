@@ -100,7 +100,7 @@ def _refers(subject: Subject) -> Iterator[tuple[str, Span]]:
 def _meaning(subject: Subject) -> tuple[tuple[PlainClause, ...] | None, tuple[str, ...]]:
     if subject.kind != "rule" or len(subject.conditions) != 1:
         return None, ()
-    found = branches(subject, subject.conditions[0][0])
+    (found,) = branches(subject)
     if found is None or len(found) != 1:
         return None, ()
     clauses = tuple(tuple(_plain(leaf) for leaf in clause) for clause in found[0].clauses)

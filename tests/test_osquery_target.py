@@ -109,7 +109,9 @@ def record(rng: Random, query: str, row: dict[str, Any]) -> Record | None:
         row[column] = value
     row |= FIXED[name]
     action = rng.choice(("added", "added", "snapshot"))
-    line = kit.line(row, query if "molehunt" in query else f"pack_molehunt_{query}_linux", action=action)
+    line = kit.line(
+        row, query if "molehunt" in query else f"pack_molehunt_{query}_linux", action=action
+    )
     (found,) = READER.rows([kit.block(line)], lambda _: None)
     bound = READER.bound(found)
     made = record_of(found, bound.binding, bound.tie)

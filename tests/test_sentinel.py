@@ -49,12 +49,14 @@ def test_recordings() -> None:
     assert not [str(one) for one in disagreements(prove(DUCKDB, PROFILE, some, corpus), corpus)]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_random(seed: int) -> None:
+def test_random() -> None:
     """Random rules over random rows: the query finds just what the evaluator does."""
-    told, right = backend_random.wrong(SENTINEL, 1, seed)
-    assert not told, "\n".join(told)
-    assert right
+    found = 0
+    for seed in range(4):
+        told, right = backend_random.wrong(SENTINEL, 1, seed)
+        assert not told, "\n".join(told)
+        found += right
+    assert found
 
 
 PARTS = st.lists(

@@ -37,14 +37,14 @@ def pipeline(bound: Bound, profile: Profile, removed: bool) -> Any:
     return ProcessingPipeline(items=items, name="molehunt")
 
 
-def _mapping(bound: Bound, profile: Profile) -> dict[str, Any]:
+def _mapping(bound: Bound, profile: Profile) -> dict[str | None, str | list[str]]:
     envelope = {
         "action": profile.action,
         "name": profile.query,
         "host": profile.host,
         "counter": profile.counter,
     }
-    found: dict[str, Any] = {}
+    found: dict[str | None, str | list[str]] = {}
     for name, place in bound.fields.places.items():
         if place.kind == "column":
             found[name] = profile.column.format(place.name)

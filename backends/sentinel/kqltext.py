@@ -60,7 +60,8 @@ def matches(expression: str, value: Text) -> str:
     cased = value.cased
     if not runs and Wild.ONE not in parts:
         return f"isnotempty({expression})" if parts else FALSE
-    if len(runs) == 1 and (cased or all(map(_operators_fold, runs))):
+    seen = not any(map(_CONTROL.search, runs))
+    if len(runs) == 1 and seen and (cased or _operators_fold(runs[0])):
         words = {
             "L": "==" if cased else "=~",
             "L*": "startswith_cs" if cased else "startswith",
@@ -80,6 +81,7 @@ def plain(value: object) -> bool:
         and len(value.parts) == 1
         and isinstance(value.parts[0], str)
         and _operators_fold(value.parts[0])
+        and not _CONTROL.search(value.parts[0])
     )
 
 
@@ -95,7 +97,7 @@ def pattern(parts: Sequence[str | Wild], cased: bool, whole: bool = True) -> str
         elif part is Wild.ONE:
             text += "."
         else:
-            text += "".join(re.escape(c) if cased else _letter(c) for c in str(part))
+            text += "".join(_escaped(c) if cased else _letter(c) for c in str(part))
     if not whole:
         return f"(?s){text}"
     begin = "" if text.startswith(".*") else r"\A"
@@ -104,10 +106,17 @@ def pattern(parts: Sequence[str | Wild], cased: bool, whole: bool = True) -> str
     return f"(?s){begin}{core}{end}"
 
 
+def _escaped(character: str) -> str:
+    r"""A character in a regular expression: what cannot be seen as `\x{9}`."""
+    if _CONTROL.match(character):
+        return f"\\x{{{ord(character):x}}}"
+    return f"\\{character}" if character in ".^$*+?()[]{}|\\-&~#" else character
+
+
 def _letter(character: str) -> str:
     same = _same(fold(character))
     if len(same) < 2:
-        return re.escape(character)
+        return _escaped(character)
     return "[" + "".join(same) + "]"
 
 

@@ -31,7 +31,7 @@ iseval = 0
 """
 META = """\
 []
-access = read : [ * ], write : [ admin ]
+access = read : [ * ], write : [ admin, sc_admin ]
 
 [savedsearches]
 export = none
@@ -104,7 +104,6 @@ def _app(version: str) -> str:
     plain = ".".join(part or "0" for part in found.groups())
     return f"""\
 [install]
-is_configured = 1
 state = enabled
 build = 1
 

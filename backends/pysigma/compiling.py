@@ -1,0 +1,91 @@
+"""One rule through an installed pySigma backend.
+
+What the backend makes of it is not ours. So it counts for what it has been seen to do: rules on
+which a backend was seen to disagree stand in `backends/reviewed.yml` and are refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import cache, partial
+from typing import Any
+
+from molehunt.correlation import Correlation
+
+from ..model import Artefact, Compiled, Profile, Refusal, Subject
+from ..reviewed import load_reviewed
+from .pipeline import pipeline
+
+DISAGREES = "disagrees"
+
+
+def compiler(backend: str) -> Callable[[Subject, Profile], Compiled]:
+    """`compile` of the target for the backend of that name."""
+    return partial(compile_rule, backend)
+
+
+def compile_rule(backend: str, subject: Subject, profile: Profile) -> Compiled:
+    """A rule as queries, one for each way in which it reads the pack; any of them finds it."""
+    rule, target = subject.rule, f"pysigma:{backend}"
+
+    def refusal(code: str, reason: str) -> Refusal:
+        return Refusal(rule.id, rule.title, target, profile.name, code, reason)
+
+    if isinstance(rule, Correlation):
+        return refusal("correlation", "states that last are rows at moments there")
+    if any(bound.fields.store.name != "osquery" for bound in subject.bounds):
+        return refusal("connector", "the layout of a store of sign-in logs is not known")
+    normalisers = {
+        name
+        for bound in subject.bounds
+        for place in bound.fields.places.values()
+        for name in place.normalisers
+    } - {"control_text"}
+    if normalisers:
+        return refusal("normaliser", f"pySigma has nothing for {', '.join(sorted(normalisers))}")
+    if rule.id in _disagreeing(target):
+        return refusal(DISAGREES, "the backend was seen to mean something else")
+    pipelines = [pipeline(bound, profile, subject.removed) for bound in subject.bounds]
+    try:
+        found = _convert(backend, rule.raw, pipelines)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+        told = (str(error).splitlines() or [""])[0][:200]
+        return refusal("backend", f"{type(error).__name__}: {told}")
+    queries = [one for one in found if isinstance(one, str)]
+    if not queries or len(queries) < len(found):
+        return refusal("backend", "its queries are no texts")
+    return Artefact(
+        rule.id, rule.title, target, profile.name, backend, queries, queries, ("escaped_text",)
+    )
+
+
+def _convert(backend: str, raw: Mapping[str, Any], pipelines: Sequence[Any]) -> list[Any]:
+    from sigma.collection import SigmaCollection
+    from sigma.rule import SigmaRule
+
+    found: list[Any] = []
+    for own in pipelines:
+        # A pipeline changes the rule: each has its own.
+        parsed = SigmaRule.from_dict(deepcopy(dict(raw)))
+        converted = _class(backend)(own).convert(SigmaCollection([parsed]))
+        found += converted if isinstance(converted, list) else [converted]
+    return found
+
+
+@cache
+def _class(backend: str) -> Any:
+    from sigma.plugins import InstalledSigmaPlugins
+
+    return InstalledSigmaPlugins.autodiscover().backends[backend]
+
+
+@cache
+def _disagreeing(target: str) -> frozenset[str]:
+    entries, _ = load_reviewed()
+    return frozenset(
+        rule
+        for entry in entries
+        if entry.target == target and entry.code == DISAGREES and entry.kind == "refusals"
+        for rule in entry.rules
+    )

@@ -1,0 +1,70 @@
+"""The targets that installed pySigma backends are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pkgutil import iter_modules
+
+from ..model import Artefact, Engine, Packing, Profile, Target
+from .compiling import compiler
+
+PROFILE = Profile(
+    name="rows",
+    index="logs",
+    column="columns_{}",
+    query="name",
+    names=("pack_molehunt_{}", "pack/molehunt/{}", "pack/Global/molehunt_{}"),
+    action="action",
+    host="hostIdentifier",
+    counter="counter",
+    decoration="decorations_{}",
+)
+# For these the field names are the log's own.
+NESTED = Profile(
+    name="nested",
+    index="osquery",
+    column="columns.{}",
+    query="name",
+    names=PROFILE.names,
+    action="action",
+    host="hostIdentifier",
+    counter="counter",
+    decoration="decorations.{}",
+)
+
+
+def installed() -> tuple[Target, ...]:
+    """A target for each module of `sigma.backends`, but for pySigma's own test backend."""
+    try:
+        from sigma import backends
+    except ImportError:
+        return ()
+    names = sorted(one.name for one in iter_modules(backends.__path__) if one.ispkg)
+    return tuple(_target(name) for name in names if name != "test")
+
+
+def _target(name: str) -> Target:
+    engines: tuple[Engine, ...] = ()
+    if name == "sqlite":
+        from .sqlite import SQLITE
+
+        engines = (SQLITE,)
+    return Target(
+        f"pysigma:{name}",
+        f"pySigma's {name} backend",
+        (PROFILE, NESTED) if name != "sqlite" else (PROFILE,),
+        compiler(name),
+        package,
+        engines,
+    )
+
+
+def package(artefacts: Sequence[Artefact], _packing: Packing) -> Mapping[str, bytes]:
+    """One file: queries by rule, with the title."""
+    found = {
+        one.rule: {"title": one.title, "queries": one.query, "language": one.language}
+        for one in artefacts
+    }
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+    return {"queries.json": (text + "\n").encode()}

@@ -103,7 +103,7 @@ def _inputs(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="your own MaxMind-format database of countries or networks (repeatable)",
+        help="your own MaxMind-format database of countries, places or networks (repeatable)",
     )
 
 

@@ -294,6 +294,11 @@ class FastPlan(_Reading):
             self.use(tune(ruled, self._again, self._branches, sample, count, where))
 
     @property
+    def clauses(self) -> Ruled:
+        """What must stand in lines, rule by rule."""
+        return self._clauses()
+
+    @property
     def choice(self) -> Choice:
         """What lines are searched for."""
         if self._choice is None:

@@ -206,9 +206,9 @@ def test_databases_of_several_vendors(
     found, problems = open_database(database(tmp_path / "x.mmdb", "192.0.2.0/24", record, "other"))
     assert found is not None and not problems
     assert found.look_up("192.0.2.10")[:3] == wanted
-    assert found.look_up("::ffff:192.0.2.10") == wanted
-    assert found.look_up("198.51.100.1") == ("", None, "")
-    assert found.look_up("no address") == ("", None, "")
+    assert found.look_up("::ffff:192.0.2.10")[:3] == wanted
+    assert found.look_up("198.51.100.1")[:3] == ("", None, "")
+    assert found.look_up("no address")[:3] == ("", None, "")
     assert (found.has_country, found.has_asn) == (bool(wanted[0]), wanted[1] is not None)
 
 

@@ -27,6 +27,7 @@ from molehunt.taxonomy import taxonomy
 
 FOLDER = Path(__file__).with_name("recordings") / "sign-in-services"
 PEOPLE, ADDRESSES = str(FOLDER / "entities.csv"), str(FOLDER / "addresses.mmdb")
+PLACES = str(FOLDER.with_name("sign-in-places") / "addresses.mmdb")
 SIGN_IN: dict[str, Any] = {
     "id": "1",
     "createdDateTime": "2026-11-04T14:10:00.1234567Z",
@@ -286,7 +287,8 @@ def test_without_inputs_rules_that_need_them_do_not_fire(
     told = capsys.readouterr().err
     assert "rules cannot fire: no input (--entities, --mmdb)" in told
     before = {one["title"] for one in json.loads(out.read_text())["findings"]}
-    assert main([*common, "--entities", PEOPLE, "--mmdb", ADDRESSES]) == 0
+    databases = ["--mmdb", ADDRESSES, "--mmdb", PLACES]
+    assert main([*common, "--entities", PEOPLE, *databases]) == 0
     assert "no input" not in capsys.readouterr().err
     after = {one["title"] for one in json.loads(out.read_text())["findings"]}
     assert "Suspicious Okta Sign-In After the Last Day" in after - before

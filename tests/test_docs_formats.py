@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made_findings import X11VNC
 
-from molehunt.cli import FORMATS
+from molehunt.arguments.common import FORMATS
 from molehunt.detectors.report.csvfile import HEADER, write_csv
 from molehunt.detectors.report.ecs import to_ecs
 from molehunt.detectors.report.ocsf import to_ocsf

@@ -13,7 +13,8 @@ import html5lib
 import kit
 import pytest
 
-from molehunt.cli import FORMATS, main
+from molehunt.arguments.common import FORMATS
+from molehunt.cli import main
 from molehunt.commands.output import file_format
 
 ROOT = Path(__file__).resolve().parents[1]

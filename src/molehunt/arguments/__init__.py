@@ -1,0 +1,1 @@
+"""What each command takes: `common` has what several share; each file adds its commands."""

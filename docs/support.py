@@ -29,13 +29,13 @@ def made() -> str:
             continue
         text += "| target | code | rules | why |\n|---|---|---:|---|\n"
         for entry in sorted(listed, key=lambda one: (one.target, one.code)):
-            refused = sum(
-                1
-                for line in lines
-                if line.evidence is None
-                and (line.target, line.engine) == (entry.target, entry.code)
-            )
-            number = str(refused or len(entry.rules) or "any")
+            key = (entry.target, entry.code)
+            refused = {
+                one.rule
+                for one in lines
+                if one.evidence is None and (one.target, one.engine) == key
+            }
+            number = str(len(refused) or len(entry.rules) or "any")
             reason = " ".join(entry.reason.split()).replace("|", "\\|")
             text += f"| {entry.target} | `{entry.code}` | {number} | {reason} |\n"
     return text

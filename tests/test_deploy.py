@@ -234,6 +234,27 @@ def test_secret(environment: dict[str, str], header: str) -> None:
     assert secret_of(environment, "ApiKey") == header
 
 
+def test_elastic(
+    kibana: tuple[Kibana, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rules as compiled for Elastic: switched off at first, and the user's switch stays."""
+    monkeypatch.setenv("MOLEHUNT_API_KEY", Kibana.secret.removeprefix("ApiKey "))
+    contract, url = kibana
+    arguments = ["deploy", "-t", "elastic", "--url", url, *FEW, "--apply"]
+    assert main(arguments) == Exit.DONE
+    assert "2 of 2 done" in capsys.readouterr().out
+    (usb,) = [rule for rule in contract.rules.values() if rule["name"].startswith("KVM")]
+    assert usb["type"] == "query" and usb["filters"] and usb["enabled"] is False
+    usb["enabled"] = True
+    assert main(arguments) == Exit.DONE
+    assert "0 of 0 done, 2 as they should be" in capsys.readouterr().out
+    usb["severity"] = "low"
+    assert main(arguments) == Exit.DONE
+    assert "severity: +high" in capsys.readouterr().out
+    again = contract.rules[usb["rule_id"]]
+    assert again["enabled"] is True and again["severity"] == "high"
+
+
 def test_fleet(fleet: tuple[Fleet, str], capsys: pytest.CaptureFixture[str]) -> None:
     """As a user does it: plan, apply, again, remove. Nothing is changed without --apply."""
     contract, url = fleet

@@ -116,6 +116,12 @@ def test_hunting_the_samples(engine: str, capsys: pytest.CaptureFixture[str]) ->
         ("lin-01", "08cc89e8", 15),
         ("lin-01", "c3f0e2af", 15),
         ("lin-01", "451532c0", 5),
+        # The CSV exports of Okta and of Entra ID, which all hold the same sign-ins.
+        ("a.lind@corp.example", "39189e54", 2),
+        ("j.rowe@corp.example", "e0fdd552", 1),
+        ("h.admin@corp.example", "d22985ff", 1),
+        ("o.reyes@corp.example", "eef0fab5", 5),
+        ("r.kent@corp.example", "eef0fab5", 5),
     }
     assert output.err.count("tls-wire.jsonl:7: warning") == 1
 

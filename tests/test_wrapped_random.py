@@ -209,6 +209,8 @@ SAMPLES: list[Any] = [
     {"host_display_name": "h", "a": "1"},
     {"name": "q", "hostIdentifier": "h", "columns.a": "1", "action": "added"},
     {"records": [PLAIN]},
+    dict.fromkeys(("event_type", "timestamp", "actor.alternate_id", "target0.id"), "a"),
+    {"Date (UTC)": "2026-11-23T10:22:00Z", "Username": "a@corp.example", "Latency": "1"},
     {"kind": "admin#reports#activities", "items": [PLAIN], "nextPageToken": "x"},
 ]
 

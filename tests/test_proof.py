@@ -171,7 +171,9 @@ def test_recordings_hold_no_real_person_or_address() -> None:
         r"175\.45\.(17[6-9]|180)\.\d+|210\.52\.109\.\d+)$"
     )
     quad = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-    versions = re.compile(r"(Chrome|Edg)[/ ]\S+|_\d+(\.\d+){3}_|\\\\\d+(\.\d+){3}\\\\")
+    versions = re.compile(
+        r'(Chrome|Edg)[/ ]\S+|_\d+(\.\d+){3}_|(?<=\\)\d+(\.\d+){3}(?=\\)|"version":"[^"]*"'
+    )
     for manifest in RECORDINGS.glob("*/manifest.yml"):
         said = yaml.safe_load(manifest.read_text(encoding="utf-8"))
         if said["kind"] == "real":

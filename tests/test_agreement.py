@@ -23,7 +23,8 @@ def total(seeds: range) -> Outcome:
 
 def test_engine_and_evaluator_agree() -> None:
     """No disagreement; a fifth of the pairs match and a fifth miss by one edit."""
-    seed = int.from_bytes(os.urandom(4))
+    # In CI what is tested must not depend on chance; `make differential` draws anew each time.
+    seed = 0 if os.environ.get("CI") else int.from_bytes(os.urandom(4))
     found = total(range(seed, seed + ROUNDS))
     assert not found.wrong, "\n".join([f"seed {seed}", *found.wrong[:3]])
     assert found.matches >= found.pairs / 5, (seed, found.matches, found.pairs)

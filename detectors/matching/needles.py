@@ -42,6 +42,9 @@ MAX_WORDS = 64
 # Below this a group of an IPv6 address can be written with fewer digits.
 _FOUR_DIGITS = 0x1000
 _MAX_STARTS = 64
+# Hyperscan 5.4 loses matches of caseless expressions with a short text between two gaps:
+# `"cwd".*"z.*/usr/bin/sh"` does not find `"cwd": "xx", "pid": "Z/usr/bin/sh"`. So there is one gap.
+MAX_RUNS = 2
 _SPACE = rb"[ \t\r]*"
 # Whole numbers below it are told apart as doubles.
 _EXACT = 10**15
@@ -161,7 +164,8 @@ class Reader:
                 return _text(value, place.normalisers)
             case Regex(pattern=pattern, flags=flags):
                 kept = _KEEP_INSIDE.issuperset(place.normalisers)
-                return raw_regex(pattern, flags) if kept else None
+                found = raw_regex(pattern, flags) if kept else None
+                return None if found is None or _gaps(found) > 1 else found
             case Number(number=number) if _KEEP_NUMBER.issuperset(place.normalisers):
                 keys = key_clause(place, self.columns[field])
                 return None if keys is None else _number(number, keys)
@@ -203,6 +207,9 @@ def _text(value: Text, normalisers: tuple[str, ...]) -> frozenset[bytes] | bytes
     if runs:
         # In the order of the text; what is foreign comes last and is in no order.
         ordered = [run for run in runs if run.isascii()]
+        if len(ordered) > MAX_RUNS:
+            longest = sorted(range(len(ordered)), key=lambda i: (-len(ordered[i]), i))[:MAX_RUNS]
+            ordered = [ordered[i] for i in sorted(longest)]
         return rb"[^\n]*".join(map(as_pattern, ordered)) if ordered else None
     return min((one.literals for one in clauses), key=len, default=None)
 
@@ -268,9 +275,16 @@ def pattern_of(branch: Branch) -> tuple[bytes, ...]:
     return tuple(ways)
 
 
+def _gaps(pattern: bytes) -> int:
+    """How many open repetitions an expression has (literals in it are hexadecimal)."""
+    return pattern.count(b"*") + pattern.count(b"+") + pattern.count(b",}")
+
+
 def can_pair(one: Leaf, other: Leaf) -> bool:
     """Whether `pattern_of` can tell all ways in which two leaves can stand in one line: they share
-    no bytes, or are literals, for which it is known how they can."""
+    no bytes, or are literals, for which it is known how they can. Leaves with gaps make no pair."""
+    if _gaps(one.pattern) or _gaps(other.pattern):
+        return False
     return one.columns.isdisjoint(other.columns) or bool(one.words and other.words)
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import ip_addresses
 
 from molehunt.conditions import Cidr, FieldIs, Number, Regex, Wanted
+from molehunt.detectors.matching import choose
 from molehunt.detectors.matching.evaluate import View, evaluate
 from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.detectors.matching.necessary import ESCAPES, NO_CASE
@@ -69,6 +70,23 @@ def test_pairs_are_found_in_either_order(
         for number, line in enumerate(low)
         if any(word in line for word in left) and any(word in line for word in right)
     }
+
+
+def test_two_gaps_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hyperscan loses matches of caseless expressions with a short text between two open gaps."""
+    monkeypatch.setattr(choose, "PAYS", 2.0)
+    monkeypatch.setattr(choose, "COMMON", -1.0)
+    rule = kit.rule(
+        "selection:\n    cwd: '*'\n    cmdline: 'Z*/usr/bin/sh'\n    name: sh\ncondition: selection"
+    )
+    lines = [
+        kit.line({"cwd": "x" * size, "name": "sh", "cmdline": "Z/usr/bin/sh", "path": "p"})
+        for size in range(1, 40)
+    ]
+    block = kit.block(*lines)
+    plan = compile_plan([rule], taxonomy(), kit.binder(), "hyperscan")
+    plan.tune(block.data)
+    assert len(list(plan.matches([block], lambda _: None))) == len(lines)
 
 
 def test_words_that_are_common_alone_are_looked_for_together() -> None:

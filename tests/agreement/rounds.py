@@ -141,7 +141,8 @@ def make_row(rng: Random, made: Made) -> tuple[dict[str, Any], str, bool | None]
 
 def _odd(row: dict[str, Any]) -> bool:
     """Rows in which osquery's own escape text could be read into a value."""
-    return any(isinstance(v, str) and "\\x" in v for v in row.values())
+    values = (v for value in row.values() for v in (value if isinstance(value, list) else [value]))
+    return any(isinstance(v, str) and "\\x" in v for v in values)
 
 
 def _edit(rng: Random, row: dict[str, Any], column: str, one: Atom) -> bool | None:

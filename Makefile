@@ -24,7 +24,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture prove support site lint-docs clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage tools mutation picture prove support site lint-docs clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -59,6 +59,7 @@ lint: $(DEVELOP)
 	$(PY) docs/picture.py --check
 	$(PY) docs/support.py --check
 	$(PY) docs/lint.py --check
+	$(PY) docs/tools.py --check
 
 types: $(DEVELOP) typing
 	$(PY) -m mypy
@@ -89,6 +90,9 @@ rules: $(INSTALLED)
 
 lint-docs: $(INSTALLED)
 	$(PY) docs/lint.py
+
+tools: $(INSTALLED)
+	$(PY) docs/tools.py
 
 coverage: $(INSTALLED)
 	$(VENV)/bin/molehunt coverage --format markdown --output docs/coverage.md

@@ -58,8 +58,9 @@ def _plain(one: Compiled) -> list[Any]:
 def _restored(plain: list[Any]) -> Compiled:
     if len(plain) == len(_REFUSED):
         return Refusal(*plain)
-    *parts, differences = plain
-    return Artefact(*parts, tuple(differences))
+    rule, title, target, profile, language, query, body, differences = plain
+    made = (rule, title, target, profile, language, query, body)
+    return Artefact(*made, tuple(differences))
 
 
 _REFUSED = Refusal.__dataclass_fields__

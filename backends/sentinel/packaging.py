@@ -137,9 +137,10 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
 def _yaml(body: Mapping[str, Any]) -> bytes:
     import yaml
 
-    return yaml.dump(  # type: ignore[no-any-return]
+    dumped: bytes = yaml.dump(
         body, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100, encoding="utf-8"
     )
+    return dumped
 
 
 @cache

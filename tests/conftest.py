@@ -42,7 +42,7 @@ def _cache_of_its_own(
     first run, which hundreds of tests would only repeat (tests/test_cache.py compares the two)."""
     place = tmp_path_factory.mktemp("cache")
     for file in _kept_rules.iterdir():
-        os.link(file, place / file.name)
+        os.link(file, place / file.name)  # molehunt replaces files and never writes into one
     monkeypatch.setenv("MOLEHUNT_CACHE", str(place))
 
 

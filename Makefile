@@ -30,7 +30,7 @@ help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
 	@echo 'make test          lint, types, tests and packaging tests'
 	@echo 'make test-oldest   the tests with the oldest dependencies that are supported'
-	@echo 'make smoke         install and start with each other supported Python found here'
+	@echo 'make smoke         install and start with each other supported Python found here, and beside sigma-cli'
 	@echo 'make differential  compare the engines on a million generated pairs (long)'
 	@echo 'make lock          bring the rule lock file up to date'
 	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
@@ -74,6 +74,7 @@ test-oldest: $(OLD)
 
 smoke: $(DEVELOP)
 	$(PY) .ci/smoke.py
+	$(PY) .ci/sigma_cli.py
 
 differential: $(DEVELOP)
 	$(PY) tests/agreement/run.py --pairs 1000000

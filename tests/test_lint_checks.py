@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from molehunt.data import techniques
 from molehunt.detectors.matching.necessary import rule_clauses
+from molehunt.linting.attack import CROSSWALK_19
 from molehunt.linting.catalogue import Example, checks
 from molehunt.linting.cost import _surely
 from molehunt.linting.run import Linted, lint
@@ -84,6 +86,15 @@ def test_fixes_are_said(tmp_path: Path) -> None:
         folder.mkdir()
         found = [one for one in linted(check.failing, folder).findings if one.check == name]
         assert check.fixes == any(one.edits for one in found), name
+
+
+def test_the_crosswalk_leads_from_new_ids_to_pinned_ones() -> None:
+    """ATT&CK 19's ids are not in v18.1; what they were is, and the page names each pair."""
+    page = (Path(__file__).parents[1] / "docs" / "lint.md").read_text(encoding="utf-8")
+    for new, old in CROSSWALK_19.items():
+        assert new not in techniques()
+        assert not techniques()[old].get("revoked")
+        assert new in page and old in page
 
 
 def test_the_page_is_current() -> None:

@@ -24,7 +24,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture prove support site lint-docs clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation rows picture prove support site lint-docs clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -40,6 +40,7 @@ help:
 	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
 	@echo 'make prove         run compiled queries on every engine that can be had'
 	@echo 'make support       prove, and bring the support lock and docs/support.md up to date'
+	@echo 'make rows          count the rows that the osquery packs log on the benign recordings'
 	@echo 'make picture       draw the picture of the README again'
 	@echo 'make site          build the documentation site into site/'
 	@echo 'make clean         remove what these made'
@@ -96,6 +97,9 @@ coverage: $(INSTALLED)
 
 mutation: $(INSTALLED)
 	$(PY) docs/mutation.py
+
+rows: $(DEVELOP)
+	PYTHONPATH=tests $(PY) tests/test_osquery_target.py
 
 picture: $(INSTALLED)
 	$(PY) docs/picture.py

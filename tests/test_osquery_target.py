@@ -273,8 +273,8 @@ def test_budget() -> None:
 
 
 def test_rows_a_day() -> None:
-    """`rows.json` holds what the benign recordings say now; write it anew with
-    `PYTHONPATH=tests python -m test_osquery_target` when rules or recordings changed."""
+    """`rows.json` holds what the benign recordings say now; `make rows` writes it anew
+    when rules or recordings changed."""
     counted = count_benign()
     assert render_rows(counted) == render_rows(counted_rows())
     assert min(counted["host_days"].values()) > 10

@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from molehunt.correlation import Correlation
-from molehunt.detectors.matching.fields import FieldMap
-from molehunt.detectors.records import Record
-from molehunt.rule import Rule
+if TYPE_CHECKING:
+    from molehunt.correlation import Correlation
+    from molehunt.detectors.matching.fields import FieldMap
+    from molehunt.detectors.records import Record
+    from molehunt.rule import Rule
 
 
 class Evidence(IntEnum):
@@ -169,7 +170,8 @@ class Packing:
 class Target:
     """One product and how rules get there.
 
-    `compile(subject, profile)` is pure. `package(artefacts, packing)` gives files by their name
+    `compile(subject, profile)` is pure, and `own` says that no code beyond molehunt's decides what
+    comes out. `package(artefacts, packing)` gives files by their name
     below the output folder. `profiles` has the default first.
     """
 
@@ -179,6 +181,7 @@ class Target:
     compile: Callable[[Subject, Profile], Compiled]
     package: Callable[[Sequence[Artefact], Packing], Mapping[str, bytes]]
     engines: tuple[Engine, ...] = ()
+    own: bool = True
 
     def profile(self, name: str = "") -> Profile:
         """The profile of that name, or the default. Raises KeyError with the names there are."""

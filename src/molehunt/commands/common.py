@@ -5,13 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from molehunt.detectors.enriching.inputs import Inputs, load_inputs
-from molehunt.detectors.proof.manifest import Scenario
 from molehunt.detectors.report.safe import printable
-from molehunt.detectors.schedule.binding import Binder
-from molehunt.detectors.schedule.config import load_schedule
-from molehunt.detectors.schedule.queries import pack_schedule
 
 from ..correlation import Correlation
 from ..data import load_yaml
@@ -21,6 +17,11 @@ from ..rule import Rule, RuleSet
 from ..rulefiles import builtin_rules_path
 from ..schema import tables
 from ..taxonomy import taxonomy
+
+if TYPE_CHECKING:
+    from molehunt.detectors.enriching.inputs import Inputs
+    from molehunt.detectors.proof.manifest import Scenario
+    from molehunt.detectors.schedule.binding import Binder
 
 MAX_SHOWN = 50
 
@@ -39,6 +40,10 @@ def named(paths: Sequence[str] | None) -> list[str]:
 
 def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
     """The binder over the user's configuration and molehunt's own pack."""
+    from molehunt.detectors.schedule.binding import Binder
+    from molehunt.detectors.schedule.config import load_schedule
+    from molehunt.detectors.schedule.queries import pack_schedule
+
     schedules = []
     for path in config:
         if not Path(path).exists():
@@ -52,6 +57,8 @@ def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
 
 def inputs_of(scenario: Scenario, problems: list[Problem]) -> Inputs:
     """What only an organisation has, as a scenario names it."""
+    from molehunt.detectors.enriching.inputs import load_inputs
+
     return load_inputs(scenario.entities, scenario.mmdb, taxonomy().stores, problems)
 
 

@@ -176,12 +176,15 @@ class _Trial:
         """Take out the near misses that a looser reading brings together, or no approval."""
         for looser in loosened_joint(self._one):
             run = self._runner(looser)
-            for place in _places(far) if run is not None else ():
-                self._strike(far, place, run(place))
+            if run is not None:
+                for place in _places(far):
+                    self._strike(far, place, run(place))
         run = self._runner(self._one)
-        for place in _places(far) if run is not None else ():
-            everything = tuple((match, True) for match, _ in place.matches)
-            self._strike(far, place, run(place._replace(organisation=None, matches=everything)))
+        if run is not None:
+            for place in _places(far):
+                everything = tuple((match, True) for match, _ in place.matches)
+                free = place._replace(organisation=None, matches=everything)
+                self._strike(far, place, run(free))
 
     def _same_there(self, changed: Correlation | Join, place: Gathered) -> bool:
         """Whether a mutant plainly finds the same in a recording: it only lacks a rule that has no

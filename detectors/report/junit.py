@@ -10,8 +10,8 @@ from .safe import printable
 
 
 class JUnitCase(NamedTuple):
-    """One case. It failed if there is a `failure`, with more in `text`, and was left out if there is
-    something in `skipped`."""
+    """One case. It failed if there is a `failure`, with more in `text`, and was left out if there
+    is something in `skipped`."""
 
     classname: str
     name: str

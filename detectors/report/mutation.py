@@ -14,13 +14,14 @@ from .junit import JUnitCase, junit
 from .safe import printable
 
 FORMAT = "molehunt.mutation/1"
+_FAR = "kills nothing: no one change lets it in"
 
 
 def scores(
     found: Sequence[Mutation], reasons: Reasons, joint: bool = False
 ) -> dict[str, dict[str, int]]:
-    """By level, the highest first: rules, or (`joint`) correlations and joins, their mutants, killed,
-    explained and unexplained survivors."""
+    """By level, the highest first: rules, or (`joint`) correlations and joins, their mutants,
+    killed, explained and unexplained survivors."""
     table: dict[str, dict[str, int]] = {}
     for level in sorted(Level, reverse=True):
         mine = [one for one in found if one.level == level and is_joint(one) is joint]
@@ -113,9 +114,9 @@ def is_joint(one: Mutation) -> bool:
 
 
 def mutation_junit(found: Sequence[Mutation], reasons: Reasons) -> str:
-    """Each mutant as a test case of JUnit XML (https://github.com/testmoapp/junitxml): it passes if it
-    is killed. A survivor fails where the level asks for a reason and it has none, else it is
-    skipped, and so is a near miss that kills nothing."""
+    """Each mutant as a test case of JUnit XML: it passes if it is killed. A survivor fails where the
+    level asks for a reason and it has none, else it is skipped, and so is a near miss that kills
+    nothing."""
     return junit("molehunt test --mutate", [case for one in found for case in _cases(one, reasons)])
 
 
@@ -137,6 +138,4 @@ def _cases(one: Mutation, reasons: Reasons) -> Iterator[JUnitCase]:
     for manifest, expectation in one.far_misses:
         spot = expectation.spots[0]
         name = f"near miss {spot.log}:{spot.line}"
-        yield JUnitCase(
-            title, name, manifest, None, skipped="kills nothing: no one change lets it in"
-        )
+        yield JUnitCase(title, name, manifest, None, skipped=_FAR)

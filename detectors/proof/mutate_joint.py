@@ -173,12 +173,15 @@ class _Trial:
         return Verdict(mutant.name, mutant.line, None)
 
     def _let_in(self, far: _Far) -> None:
-        """Take out the near misses that a looser reading brings together, or no approval."""
-        for looser in loosened_joint(self._one):
-            run = self._runner(looser)
-            if run is not None:
-                for place in _places(far):
-                    self._strike(far, place, run(place))
+        """Take out the near misses that a looser reading brings together, of it or of what it refers
+        to, or no approval."""
+        below = [other for other in self._needed if other not in self._above]
+        for one in (self._one, *below):
+            for looser in loosened_joint(one):
+                run = self._runner(looser) if far else None
+                if run is not None:
+                    for place in _places(far):
+                        self._strike(far, place, run(place))
         run = self._runner(self._one)
         if run is not None:
             for place in _places(far):
@@ -202,11 +205,12 @@ class _Trial:
         return not self._leaves(gone) & place.events.keys()
 
     def _strike(self, far: _Far, gathered: Gathered, outcome: _Outcome) -> None:
-        """Take out the near misses that came together."""
+        """Take out the near misses that came together. A join shows only what first tied hosts."""
+        found = outcome.get(self._one.id, ())
         for number, (place, expectation) in list(far.items()):
-            spots = set(expectation.spots)
+            spots, shown = set(expectation.spots), isinstance(self._one, Join)
             if place is gathered and any(
-                spots <= happened.spots for happened in outcome.get(self._one.id, ())
+                spots & one.spots if shown else spots <= one.spots for one in found
             ):
                 del far[number]
 

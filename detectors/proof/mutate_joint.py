@@ -173,8 +173,8 @@ class _Trial:
         return Verdict(mutant.name, mutant.line, None)
 
     def _let_in(self, far: _Far) -> None:
-        """Take out the near misses that a looser reading brings together, of it or of what it refers
-        to, or no approval."""
+        """Take out the near misses that come together where it, or what it refers to, is read more
+        loosely, or where nothing is approved."""
         below = [other for other in self._needed if other not in self._above]
         for one in (self._one, *below):
             for looser in loosened_joint(one):

@@ -114,8 +114,10 @@ def is_joint(one: Mutation) -> bool:
 
 
 def mutation_junit(found: Sequence[Mutation], reasons: Reasons) -> str:
-    """Each mutant as a case of JUnit XML: it passes if it is killed. A survivor fails where the level
-    asks for a reason and it has none, else it is skipped, and so is a near miss that kills nothing.
+    """Each mutant as a case of JUnit XML: it passes if it is killed.
+
+    A survivor fails where the level asks for a reason and it has none, else it is skipped, and so
+    is a near miss that kills nothing.
     """
     return junit("molehunt test --mutate", [case for one in found for case in _cases(one, reasons)])
 

@@ -23,6 +23,7 @@ from molehunt.rule import Rule
 from ..model import Artefact, Packing
 from ..searching.layout import Layout
 from ..searching.prose import guide, needs, version
+from .signins import SIGN_INS
 
 # Kibana's severities with the score that Elastic's documentation gives each.
 _SEVERITY = {
@@ -33,6 +34,7 @@ _SEVERITY = {
     Level.CRITICAL: ("critical", 99),
 }
 _SITE = "https://attack.mitre.org"
+_INTEGRATION = "The Elastic integration `{}`, collecting the log that the rule's index is made of."
 # Runs overlap, and `event.ingested` is when a row came in: laptops send late what they saw.
 _INTERVAL, _FROM = "5m", "now-10m"
 
@@ -41,6 +43,7 @@ def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str,
     """The rule as Kibana has it, switched off: what runs is the user's choice."""
     severity, score = _SEVERITY[rule.level]
     profile = layout.profile
+    source = _SIGN_INS.get(rule.product)
     package = "osquery_manager" if profile.name == "osquery_manager" else "osquery"
     body: dict[str, Any] = {
         "rule_id": rule.id,
@@ -67,8 +70,10 @@ def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str,
         "false_positives": list(rule.false_positives),
         "references": list(rule.references),
         "note": guide(rule),
-        "setup": needs(rule),
-        "related_integrations": [{"package": package, "version": ">=1.0.0"}],
+        "setup": _INTEGRATION.format(source.package) if source else needs(rule),
+        "related_integrations": [
+            {"package": source.package if source else package, "version": ">=1.0.0"}
+        ],
         "exceptions_list": [],
     }
     if rule.meta.context_only or rule.silent or rule.level is Level.INFORMATIONAL:
@@ -130,7 +135,8 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
         body, rule = dict(artefact.body), packing.rules[artefact.rule]
         if isinstance(packing.organisation, Organisation) and isinstance(rule, Rule):
             found = approvals_of(rule, packing.organisation)
-            host = _HOSTS[artefact.profile]
+            source = _SIGN_INS.get(rule.product)
+            host = source.account if source else _HOSTS[artefact.profile]
             open_ended = [one for one in found if one.start is None]
             body["filters"] = [
                 *body["filters"],
@@ -145,6 +151,12 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
     return {"rules.ndjson": text.encode()}
 
 
+# What a sign-in is of is an account; its logs are found by the product that rules name.
+_SIGN_INS = {
+    "okta": SIGN_INS["okta"],
+    "azure": SIGN_INS["azure"],
+    "gcp": SIGN_INS["google_workspace"],
+}
 _HOSTS = {"osquery_manager": "host.hostname", "filebeat": "osquery.result.host_identifier"}
 
 

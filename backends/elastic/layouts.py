@@ -15,6 +15,7 @@ from molehunt.schema import tables
 from ..model import Profile
 from ..searching.documents import as_texts, iso, result_document, strings_as_keyword
 from ..searching.layout import Layout, Query, logged_names
+from .signins import SIGN_INS
 
 # What every keyword of Elastic's integrations has.
 LIMIT = 1024
@@ -132,7 +133,21 @@ def _filebeat_template() -> Mapping[str, Any]:
 
 LAYOUTS = (
     Layout(
-        OSQUERY_MANAGER, LIMIT, _manager_named, _manager_acted, _manager_template, _manager_document
+        OSQUERY_MANAGER,
+        LIMIT,
+        _manager_named,
+        _manager_acted,
+        _manager_template,
+        _manager_document,
+        signins=SIGN_INS,
     ),
-    Layout(FILEBEAT, LIMIT, _filebeat_named, _filebeat_acted, _filebeat_template, result_document),
+    Layout(
+        FILEBEAT,
+        LIMIT,
+        _filebeat_named,
+        _filebeat_acted,
+        _filebeat_template,
+        result_document,
+        signins=SIGN_INS,
+    ),
 )

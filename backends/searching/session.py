@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from molehunt.detectors.records import Record
-from molehunt.detectors.tying import SOURCES
 
 from ..model import Answer, Artefact
 from .layout import Layout
@@ -34,7 +33,7 @@ class SearchSession:
     count: int = 0
 
     def load(self, records: Sequence[Record]) -> None:
-        """Index all rows of osquery; the place of a record in the list is the document's id."""
+        """Index all rows that the store keeps; the place of a record is the document's id."""
         self.send("DELETE", f"/{INDEX}?ignore_unavailable=true", ())
         template: Mapping[str, Any] = self.layout.template()["template"]
         limits: dict[str, Any] = {
@@ -44,13 +43,14 @@ class SearchSession:
         }
         # As Elastic's integrations have it: there are more columns than the default allows.
         limits |= {"mapping.total_fields.limit": 10_000}
-        body = {"settings": {"index": limits}, "mappings": template["mappings"]}
+        mappings = {**template["mappings"], "properties": self.layout.properties()}
+        body = {"settings": {"index": limits}, "mappings": mappings}
         self.send("PUT", f"/{INDEX}", (body,))
         lines = (
             line
             for place, record in enumerate(records)
-            if record.source not in SOURCES
-            for line in ({"index": {"_id": str(place)}}, self.layout.document(record))
+            if (document := self.layout.kept(record)) is not None
+            for line in ({"index": {"_id": str(place)}}, document)
         )
         while part := list(islice(lines, 2 * _BULK)):
             answer = self.send("POST", f"/{INDEX}/_bulk", part)

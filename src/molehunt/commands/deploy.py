@@ -127,9 +127,7 @@ def _fleet(options: Namespace, problems: list[Problem]) -> _Place:
     return _Place(FleetQueries(server, options.team), wanted, lambda key: f"query {key}")
 
 
-def _subjects(
-    options: Namespace, problems: list[Problem]
-) -> tuple[RuleSet, tuple[Subject, ...]]:
+def _subjects(options: Namespace, problems: list[Problem]) -> tuple[RuleSet, tuple[Subject, ...]]:
     from molehunt.backends.subjects import subjects
 
     ruleset = cached_sources(named(options.rules))

@@ -44,7 +44,7 @@ class Running(NamedTuple):
     session: Any
     layout: Any
     artefacts: Mapping[str, Artefact]
-    subjects: Any 
+    subjects: Any
     corpus: Corpus
     places: tuple[int, ...]
 

@@ -182,7 +182,8 @@ def wanted_things(
 def parted(monitor: Mapping[str, Any], rule: str) -> dict[str, Any]:
     """A monitor with what belongs to the user at the top, and its query in one spelling."""
     body = deepcopy(dict(monitor))
-    ours, own = [], []
+    ours: list[tuple[Any, dict[str, Any]]] = []
+    own: list[tuple[Any, dict[str, Any]]] = []
     for trigger in body.get("triggers") or ():
         inside = dict(_inside(trigger))
         (ours if inside.get("id") == rule else own).append((trigger, inside))

@@ -43,7 +43,7 @@ def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str,
     """The rule as Kibana has it, switched off: what runs is the user's choice."""
     severity, score = _SEVERITY[rule.level]
     profile = layout.profile
-    source = _SIGN_INS.get(rule.product)
+    source = _SIGN_INS.get(rule.product or "")
     package = "osquery_manager" if profile.name == "osquery_manager" else "osquery"
     body: dict[str, Any] = {
         "rule_id": rule.id,
@@ -135,7 +135,7 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
         body, rule = dict(artefact.body), packing.rules[artefact.rule]
         if isinstance(packing.organisation, Organisation) and isinstance(rule, Rule):
             found = approvals_of(rule, packing.organisation)
-            source = _SIGN_INS.get(rule.product)
+            source = _SIGN_INS.get(rule.product or "")
             host = source.account if source else _HOSTS[artefact.profile]
             open_ended = [one for one in found if one.start is None]
             body["filters"] = [

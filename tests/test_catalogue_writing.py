@@ -77,7 +77,8 @@ def without_lists_of_one(value: Any) -> Any:
     return value
 
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" "))
+PRINTABLE = st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" ")
+TEXTS = st.text(PRINTABLE)
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(TEXTS, min_size=2), min_size=1))
@@ -87,7 +88,16 @@ def test_any_printable_text_comes_back(lists: dict[str, list[str]]) -> None:
     assert yaml.safe_load(write_rule({"molehunt": lists})) == {"molehunt": lists}
 
 
+@given(st.lists(st.text(PRINTABLE | st.sampled_from("\n\r\t")), min_size=1))
+def test_lines_and_tabs_in_a_detection_come_back(texts: list[str]) -> None:
+    """As escapes, in a list and alone."""
+    written = write_rule({"detection": {"a": [*texts, "x"], "b": texts[0]}})
+    assert yaml.safe_load(written)["detection"] == {"a": [*texts, "x"], "b": texts[0]}
+
+
 def test_a_value_with_a_control_character_is_refused() -> None:
     """It would need escapes that no rule should hold."""
     with pytest.raises(ValueError, match="not printable"):
         write_rule({"title": "a\tb"})
+    with pytest.raises(ValueError, match="not printable"):
+        write_rule({"detection": {"a": "\x00"}})

@@ -192,11 +192,23 @@ def test_explain_shows_the_tree_with_values(log: Path) -> None:
     assert "- Image" in missed
 
 
+# What a shell runs in the background ignores Ctrl-C, and what that runs too.
+HEARD = """
+import signal
+from molehunt.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+raise SystemExit(main(["hunt", "-", "--format", "ndjson"]))
+"""
+
+
 def test_interrupt_shows_what_was_found_so_far(tmp_path: Path) -> None:
     """Ctrl-C ends the hunt cleanly: findings on stdout, a word on stderr, exit 2."""
-    command = [sys.executable, "-m", "molehunt", "hunt", "-", "--format", "ndjson"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", HEARD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -36,7 +36,7 @@ def test_every_twin_says_that_it_stays_quiet() -> None:
     """A recording that is called a twin allows nothing that anybody would have to look at."""
     twins = {name: one for name, one in manifests().items() if name.startswith("twin-")}
     assert len(twins) == 20
-    assert {one.get("at_most") for one in twins.values()} == {"informational", "low"}
+    assert {one.get("at_most") for one in twins.values()} == {"informational"}
     assert {one["kind"] for one in twins.values()} == {"invented"}
 
 

@@ -18,6 +18,7 @@ from ..data import SAFE_LOADER
 INDENT = "    "
 # Short lists of words that read best on one line.
 _FLOW = frozenset(("behaviours", "identity", "platforms", "tables", "flags", "group-by", "rules"))
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _PLAIN = re.compile(r"(?:[A-Za-z0-9/(]|-(?=\S))(?:[^:#\x00-\x1f]|:(?=[^\s])|(?<=\S)#)*")
 
 
@@ -63,7 +64,7 @@ def _entry(key: str, value: Any, depth: int, *, quoted: bool) -> Iterator[str]:
         yield head + note
         for item in value:
             yield from _item(item, depth + 1, quoted=quoted)
-    elif isinstance(value, str) and "\n" in value:
+    elif isinstance(value, str) and "\n" in value and not quoted:
         yield head + " |" + note
         yield from (INDENT * (depth + 1) + line if line else "" for line in value.splitlines())
     else:
@@ -109,12 +110,20 @@ def _scalar(value: Any, *, quoted: bool) -> str:
         return "[" + ", ".join(_scalar(item, quoted=quoted) for item in value) + "]"
     text = str(value)
     if not text.isprintable():
-        raise ValueError(f"not printable on one line: {text!r}")
+        return _escaped(text, quoted=quoted)
     if quoted and "'" in text and not set(text) & set('"\\'):
         return f'"{text}"'
     if not quoted and _is_plain(text):
         return text
     return "'" + text.replace("'", "''") + "'"
+
+
+def _escaped(text: str, *, quoted: bool) -> str:
+    """A value of the detection with line breaks or tabs."""
+    found = "".join(_ESCAPES.get(character, character) for character in text)
+    if not quoted or not found.isprintable():
+        raise ValueError(f"not printable on one line: {text!r}")
+    return f'"{found}"'
 
 
 def _is_plain(text: str) -> bool:

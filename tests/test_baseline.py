@@ -15,7 +15,7 @@ from kit import line
 
 from molehunt.cli import main
 from molehunt.detectors.baseline.rates import bounds
-from molehunt.detectors.findings.organisation import load_organisation
+from molehunt.detectors.findings.organisation_file import load_organisation
 
 RULE = """\
 title: {title}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from molehunt.detectors.findings.fold import EVIDENCE_CAP, Folder
 from molehunt.detectors.findings.model import Finding
-from molehunt.detectors.findings.organisation import load_organisation
+from molehunt.detectors.findings.organisation_file import load_organisation
 from molehunt.levels import Level
 from molehunt.rule import Rule
 

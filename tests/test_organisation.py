@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from molehunt.detectors.findings.organisation import Approval, Organisation, load_organisation
+from molehunt.detectors.findings.organisation import Approval, Organisation
+from molehunt.detectors.findings.organisation_file import load_organisation
 from molehunt.problems import Problem, Severity
 
 _TODAY = date(2026, 11, 25)

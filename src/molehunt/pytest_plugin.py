@@ -237,15 +237,12 @@ class _Item(pytest.Item):
 
 def _too_high(scenario: Scenario, proving: _Proving) -> Iterator[Problem]:
     """The findings above the level that the manifest allows."""
-    from molehunt.commands.common import inputs_of, make_binder
-    from molehunt.detectors.findings.organisation import load_organisation
+    from molehunt.commands.common import inputs_of, make_binder, organisation_of
     from molehunt.detectors.proof.height import findings_of, too_high
     from molehunt.joins import Join
     from molehunt.taxonomy import taxonomy
 
-    organisation = None
-    if scenario.organisation:
-        organisation, _ = load_organisation(scenario.organisation)
+    organisation = organisation_of(scenario, [])
     joins = [one for one in proving.known.values() if isinstance(one, Join)]
     binder, inputs = make_binder(scenario.config, []), inputs_of(scenario, [])
     found = findings_of(scenario, proving.ruleset, taxonomy(), binder, organisation, joins, inputs)

@@ -114,7 +114,7 @@ def organisation_of(scenario: Scenario, problems: list[Problem]) -> Organisation
     """A scenario's approvals, if it has any."""
     if not scenario.organisation:
         return None
-    from molehunt.detectors.findings.organisation import load_organisation
+    from molehunt.detectors.findings.organisation_file import load_organisation
 
     organisation, found = load_organisation(scenario.organisation)
     problems += [problem for problem in found if problem.severity is Severity.ERROR]

@@ -52,7 +52,7 @@ def _run(options: Namespace) -> Exit:
     problems = list(ruleset.problems)
     organisation = None
     if options.organisation:
-        from molehunt.detectors.findings.organisation import load_organisation
+        from molehunt.detectors.findings.organisation_file import load_organisation
 
         organisation, found = load_organisation(options.organisation)
         problems += found

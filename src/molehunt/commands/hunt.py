@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from molehunt.detectors.enriching.inputs import lacking, load_inputs
-from molehunt.detectors.findings.organisation import Organisation, load_organisation
+from molehunt.detectors.findings.organisation import Organisation
+from molehunt.detectors.findings.organisation_file import load_organisation
 from molehunt.detectors.findings.shadow import Counts as Shadowed
 from molehunt.detectors.findings.shadow import shown as without_shadowed
 from molehunt.detectors.hunting.merge import Merger

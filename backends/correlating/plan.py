@@ -163,7 +163,9 @@ def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[object
             parts.setdefault(kind, []).append(query)
         for (moments, time), queries in parts.items():
             columns = () if moments else tuple(sorted({c for q in queries for c in _columns(q)}))
-            key = (place, moments, time, group, values, label, columns)
+            # Which rule it was matters to the temporal types only.
+            mine = place if one.type.startswith("temporal") else 0
+            key = (mine, moments, time, group, values, label, columns)
             yield key, Bound(tuple(queries), bound.fields)
 
 

@@ -16,6 +16,11 @@ from ..model import Profile
 from ..searching.documents import as_texts, iso, result_document, strings_as_keyword
 from ..searching.layout import Layout, Query, logged_names
 
+# When it happened, and when Elasticsearch took it in (an ingest pipeline of every integration).
+_TIMES: Mapping[str, Any] = {
+    "@timestamp": {"type": "date"},
+    "event": {"properties": {"ingested": {"type": "date"}}},
+}
 # What every keyword of Elastic's integrations has.
 LIMIT = 1024
 PACK = "molehunt"
@@ -77,8 +82,10 @@ def _manager_template() -> Mapping[str, Any]:
         "template": {
             "mappings": {
                 "dynamic_templates": [strings_as_keyword(LIMIT)],
-                "properties": {
+                "properties": _TIMES
+                | {
                     "action_id": {"type": "keyword"},
+                    "host": {"properties": {"hostname": keyword}},
                     "schedule_id": {"type": "keyword"},
                     "osquery": {"properties": dict(sorted(found.items()))},
                 },
@@ -95,7 +102,7 @@ def _manager_document(record: Record) -> Mapping[str, Any]:
     return {
         "@timestamp": iso(record),
         "action_id": record.query,
-        "event": {"module": "osquery_manager"},
+        "event": {"module": "osquery_manager", "ingested": iso(record)},
         "host": {"hostname": record.host},
         "osquery": as_texts(record.values),
         "osquery_meta": meta,
@@ -118,7 +125,8 @@ def _filebeat_template() -> Mapping[str, Any]:
         "template": {
             "mappings": {
                 "dynamic_templates": [strings_as_keyword(LIMIT)],
-                "properties": {
+                "properties": _TIMES
+                | {
                     "osquery": {
                         "properties": {
                             "result": {"properties": result | {"unix_time": {"type": "long"}}}
@@ -130,9 +138,13 @@ def _filebeat_template() -> Mapping[str, Any]:
     }
 
 
+def _filebeat_document(record: Record) -> Mapping[str, Any]:
+    return result_document(record) | {"event": {"ingested": iso(record)}}
+
+
 LAYOUTS = (
     Layout(
         OSQUERY_MANAGER, LIMIT, _manager_named, _manager_acted, _manager_template, _manager_document
     ),
-    Layout(FILEBEAT, LIMIT, _filebeat_named, _filebeat_acted, _filebeat_template, result_document),
+    Layout(FILEBEAT, LIMIT, _filebeat_named, _filebeat_acted, _filebeat_template, _filebeat_document),
 )

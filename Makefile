@@ -24,13 +24,13 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage mutation picture prove support site lint-docs clean
+.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage tools mutation picture prove support site lint-docs rows clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
 	@echo 'make test          lint, types, tests and packaging tests'
 	@echo 'make test-oldest   the tests with the oldest dependencies that are supported'
-	@echo 'make smoke         install and start with each other supported Python found here'
+	@echo 'make smoke         install and start with each other supported Python found here, and beside sigma-cli'
 	@echo 'make differential  compare the engines on a million generated pairs (long)'
 	@echo 'make lock          bring the rule lock file up to date'
 	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
@@ -40,6 +40,7 @@ help:
 	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
 	@echo 'make prove         run compiled queries on every engine that can be had'
 	@echo 'make support       prove, and bring the support lock and docs/support.md up to date'
+	@echo 'make rows          count the rows that the osquery packs log on the benign recordings'
 	@echo 'make picture       draw the picture of the README again'
 	@echo 'make site          build the documentation site into site/'
 	@echo 'make clean         remove what these made'
@@ -59,6 +60,7 @@ lint: $(DEVELOP)
 	$(PY) docs/picture.py --check
 	$(PY) docs/support.py --check
 	$(PY) docs/lint.py --check
+	$(PY) docs/tools.py --check
 
 types: $(DEVELOP) typing
 	$(PY) -m mypy
@@ -74,6 +76,7 @@ test-oldest: $(OLD)
 
 smoke: $(DEVELOP)
 	$(PY) .ci/smoke.py
+	$(PY) .ci/sigma_cli.py
 
 differential: $(DEVELOP)
 	$(PY) tests/agreement/run.py --pairs 1000000
@@ -90,11 +93,17 @@ rules: $(INSTALLED)
 lint-docs: $(INSTALLED)
 	$(PY) docs/lint.py
 
+tools: $(INSTALLED)
+	$(PY) docs/tools.py
+
 coverage: $(INSTALLED)
 	$(VENV)/bin/molehunt coverage --format markdown --output docs/coverage.md
 
 mutation: $(INSTALLED)
 	$(PY) docs/mutation.py
+
+rows: $(DEVELOP)
+	PYTHONPATH=tests $(PY) tests/test_osquery_target.py
 
 picture: $(INSTALLED)
 	$(PY) docs/picture.py

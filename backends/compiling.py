@@ -42,6 +42,8 @@ def at_least(
     known: Mapping[tuple[str, str, str], Support],
 ) -> list[Compiled]:
     """Artefacts with that evidence or more, and all refusals."""
+    if level is Evidence.NONE:
+        return list(compiled)
     kept = []
     for one in compiled:
         evidence = evidence_of(one, known)

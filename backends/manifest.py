@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
 from .model import Artefact, Compiled
+from .rendering import pretty
 from .support import Support, digest, evidence_of
 
 
@@ -30,11 +30,12 @@ def make_manifest(
             "profile": one.profile,
         }
         if isinstance(one, Artefact):
-            evidence = evidence_of(one, known)
+            hashed = digest(one)
+            evidence = evidence_of(one, known, hashed)
             assert evidence is not None
             entry |= {
                 "language": one.language,
-                "hash": digest(one),
+                "hash": hashed,
                 "evidence": evidence.name.lower(),
                 "differences": list(one.differences),
             }
@@ -51,7 +52,7 @@ def make_manifest(
 
 def render(manifest: Mapping[str, Any]) -> bytes:
     """The text of the manifest's file; the same for the same manifest."""
-    return (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return pretty(manifest)
 
 
 def _place(entry: Mapping[str, Any]) -> tuple[str, str, str]:

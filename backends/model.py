@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from molehunt.correlation import Correlation
-from molehunt.detectors.matching.fields import FieldMap
-from molehunt.detectors.records import Record
-from molehunt.rule import Rule
+if TYPE_CHECKING:
+    from molehunt.correlation import Correlation
+    from molehunt.detectors.matching.fields import FieldMap
+    from molehunt.detectors.records import Record
+    from molehunt.rule import Rule
 
 
 class Evidence(IntEnum):
@@ -89,7 +90,8 @@ class Artefact:
     """A compiled rule or correlation.
 
     `query` is what the engine runs, `body` the object that the product imports; both are JSON-able.
-    `language` names what `query` is written in (`query_dsl`, `esql`, `sql`, `kql`, ...).
+    `language` names what `query` is written in (`query_dsl`, `esql`, `sql`, `kql`, ...). The
+    query of a correlation is `{"query": text, "group": [columns of its answer]}`.
     `differences` are codes of `backends/reviewed.yml`: ways in which the store is known to answer
     otherwise than the rule.
     """
@@ -122,10 +124,12 @@ Compiled: TypeAlias = Artefact | Refusal
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an engine said to one artefact: the places (in the list that was loaded) of the records
-    that it found, or an error. `accepted` means that it only parsed the query."""
+    that it found, of a correlation the groups (values of `group-by`, case folded), or an error.
+    `accepted` means that it only parsed the query."""
 
     rule: str
     found: frozenset[int] | None = None
+    groups: frozenset[tuple[str, ...]] | None = None
     accepted: bool = False
     error: str = ""
 
@@ -169,7 +173,8 @@ class Packing:
 class Target:
     """One product and how rules get there.
 
-    `compile(subject, profile)` is pure. `package(artefacts, packing)` gives files by their name
+    `compile(subject, profile)` is pure, and `own` says that no code beyond molehunt's decides what
+    comes out. `package(artefacts, packing)` gives files by their name
     below the output folder. `profiles` has the default first.
     """
 
@@ -179,6 +184,7 @@ class Target:
     compile: Callable[[Subject, Profile], Compiled]
     package: Callable[[Sequence[Artefact], Packing], Mapping[str, bytes]]
     engines: tuple[Engine, ...] = ()
+    own: bool = True
 
     def profile(self, name: str = "") -> Profile:
         """The profile of that name, or the default. Raises KeyError with the names there are."""

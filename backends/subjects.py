@@ -12,7 +12,7 @@ from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.queries import pack_queries, pack_schedule
 from molehunt.detectors.tying import SOURCES, source_binding
 from molehunt.rule import Rule, RuleSet
-from molehunt.schema import tables
+from molehunt.schema import tables as osquery_tables
 from molehunt.taxonomy import Taxonomy
 
 from .model import Bound, Subject
@@ -26,9 +26,15 @@ def subjects(
     A rule that nothing of the pack feeds has no bounds; whoever compiles it refuses it.
     """
     bindings = list(_bindings(manifest))
+    about: dict[frozenset[str], list[tuple[str, Binding]]] = {}
     made: dict[str, Subject] = {}
     for rule in ruleset.rules:
-        made[rule.id] = Subject(rule, _bounds(rule, bindings, taxonomy), removed=asks_removed(rule))
+        maps = taxonomy.maps(rule.category, rule.product, rule.service)
+        tables = frozenset(one.table for one in maps)
+        if tables not in about:
+            about[tables] = [one for one in bindings if _uses(one[1], tables)]
+        bounds = _bounds(rule, about[tables], taxonomy)
+        made[rule.id] = Subject(rule, bounds, removed=asks_removed(rule))
     for one in ruleset.correlations:
         made[one.id] = Subject(one, members=tuple(made[each] for each in one.rules))
     return tuple(made.values())
@@ -38,7 +44,7 @@ def _bindings(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Binding]]:
     """Each scheduled query of the pack, and each log that is not osquery's (under no name)."""
     names = dict(pack_queries(manifest))
     before = f"pack_{manifest['pack']}_"
-    for binding in Binder([("config", pack_schedule(manifest))], tables()).declared():
+    for binding in Binder([("config", pack_schedule(manifest))], osquery_tables()).declared():
         name = binding.query.removeprefix(before)
         # The schedule also has what older packs logged.
         if name in names:
@@ -47,6 +53,12 @@ def _bindings(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Binding]]:
         fixed = source_binding(source, "")
         assert fixed is not None
         yield "", fixed
+
+
+def _uses(binding: Binding, tables: frozenset[str]) -> bool:
+    """Whether a query reads any of the tables; no other can feed a rule about them."""
+    shape = binding.shape
+    return shape is not None and any(use.table in tables for use in shape.tables)
 
 
 def _bounds(

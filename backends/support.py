@@ -74,13 +74,14 @@ def render(found: Iterable[Support]) -> str:
 
 
 def evidence_of(
-    compiled: Compiled, known: Mapping[tuple[str, str, str], Support]
+    compiled: Compiled, known: Mapping[tuple[str, str, str], Support], hashed: str = ""
 ) -> Evidence | None:
-    """What is known of an artefact by the lock; None of a refusal."""
+    """What is known of an artefact by the lock; None of a refusal. `hashed` is its digest, for
+    whoever has it already."""
     if isinstance(compiled, Refusal):
         return None
     one = known.get((compiled.target, compiled.profile, compiled.rule))
-    if one is None or one.evidence is None or one.digest != digest(compiled):
+    if one is None or one.evidence is None or one.digest != (hashed or digest(compiled)):
         return Evidence.NONE
     return one.evidence
 

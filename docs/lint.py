@@ -57,8 +57,6 @@ def _section(check: Check) -> Iterator[str]:
     told += ", `--fix` mends it" if check.fixes else ""
     told += ", rules with a `molehunt` block only" if check.ours else ""
     yield f"{told})\n\n{check.why}"
-    if check.failing.files == check.passing.files:
-        return
     if not check.failing.shown.strip():
         yield f"\nFound in a rule without this:\n\n```yaml\n{check.passing.shown.rstrip()}\n```"
         return

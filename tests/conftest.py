@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +21,29 @@ settings.register_profile("ci", database=None, print_blob=True, derandomize=True
 settings.load_profile("ci" if IN_CI else "local")
 
 
+@pytest.fixture(scope="session")
+def _kept_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped rules as `molehunt` keeps them after a first run, made once for each process."""
+    from molehunt.rulecache import cached_sources
+    from molehunt.rulefiles import builtin_rules_path
+
+    place = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOLEHUNT_CACHE", str(place))
+        cached_sources([builtin_rules_path()])
+    return place
+
+
 @pytest.fixture(autouse=True)
 def _cache_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, _kept_rules: Path
 ) -> None:
-    """No test depends on what another or the user has kept."""
-    monkeypatch.setenv("MOLEHUNT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    """No test depends on what another or the user has kept. The shipped rules are there as after a
+    first run, which hundreds of tests would only repeat (tests/test_cache.py compares the two)."""
+    place = tmp_path_factory.mktemp("cache")
+    for file in _kept_rules.iterdir():
+        os.link(file, place / file.name)  # molehunt replaces files and never writes into one
+    monkeypatch.setenv("MOLEHUNT_CACHE", str(place))
 
 
 LOCAL_NAMES = {None, "", "localhost", b"localhost"}

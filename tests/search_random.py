@@ -81,7 +81,7 @@ def judge(rules: Sequence[Rule], lines: Sequence[bytes]) -> Judged:
         bound = plan.bound(row)
         for rule, _, holds in plan.asking(bound):
             # What another schedule logged may look like it, and is not asked for.
-            if bound.binding.how != "pack":
+            if bound.binding.how not in ("pack", "source"):
                 continue
             if (row.action != "removed" or asks_removed(rule)) and holds(row):
                 matched[rule.id].add(len(records))

@@ -50,6 +50,12 @@ TREES = st.recursive(
 )
 
 
+@pytest.fixture(scope="module")
+def _kept_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Here nothing is kept to begin with."""
+    return tmp_path_factory.mktemp("nothing")
+
+
 def same(one: Any, other: Any) -> bool:
     """Equal in class and content; tuples of different classes can be equal to Python."""
     if type(one) is not type(other):

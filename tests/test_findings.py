@@ -159,6 +159,14 @@ def test_context_lifts_only_near_in_time_and_on_the_same_host() -> None:
         assert finding.raised_by == ()
 
 
+def test_context_makes_no_observation_of_an_inventory() -> None:
+    """What is informational stays so; a low finding is lifted."""
+    for level, lifted in ((Level.INFORMATIONAL, Level.INFORMATIONAL), (Level.LOW, Level.MEDIUM)):
+        (finding,) = folded([replace(sh_rule(), level=level), context_rule()], kit.line(ROW))
+        assert finding.level is lifted
+        assert bool(finding.raised_by) is (level is Level.LOW)
+
+
 def test_context_never_lifts_past_high() -> None:
     """Critical is for rules that name the threat."""
     high = replace(sh_rule(), level=Level.HIGH)

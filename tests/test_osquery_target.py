@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,7 +19,7 @@ from agreement.tables import OKTA
 from molehunt.backends.compiling import compile_all
 from molehunt.backends.corpus import read_corpus
 from molehunt.backends.model import Artefact, Evidence, Packing
-from molehunt.backends.osquery.budget import exceeded
+from molehunt.backends.osquery.budget import MOST_ROWS, exceeded
 from molehunt.backends.osquery.compiling import pack_sources
 from molehunt.backends.osquery.emulator import (
     SQLITE,
@@ -26,6 +28,8 @@ from molehunt.backends.osquery.emulator import (
     place_row,
 )
 from molehunt.backends.osquery.pack import BAD_BEGINNINGS, BAD_ENDINGS
+from molehunt.backends.osquery.packaging import long_members
+from molehunt.backends.osquery.rows import count_rows, counted_rows, render_rows, rows_a_day
 from molehunt.backends.osquery.target import PROFILE, TARGET
 from molehunt.backends.proving import disagreements, prove
 from molehunt.backends.subjects import subjects
@@ -268,6 +272,30 @@ def test_budget() -> None:
     assert all(one["runs_a_day"] > 1000 for one in costs)
 
 
+def test_rows_a_day() -> None:
+    """`rows.json` holds what the benign recordings say now; `make rows` writes it anew
+    when rules or recordings changed."""
+    counted = count_benign()
+    assert render_rows(counted) == render_rows(counted_rows())
+    assert min(counted["host_days"].values()) > 10
+    for system in counted["host_days"]:
+        found = rows_a_day(BY_ID, system)
+        assert 0 < found <= MOST_ROWS
+        cost = next(one for one in json.loads(FILES["budget.json"]) if one["system"] == system)
+        assert cost["rows_a_day"] == found
+    assert rows_a_day(["a rule of somebody else"], "linux") == 0
+
+
+def count_benign() -> dict[str, Any]:
+    """The rows of the recordings on which nothing is wrong."""
+    scenarios, _ = load_scenarios("tests/recordings")
+    benign = [one for one in scenarios if one.at_most is not None]
+    read = (read_corpus([one], RULES.rules, MANIFEST, taxonomy()) for one in benign)
+    recordings = ((one.records, one.matched) for one in read)
+    packing = Packing(MANIFEST, BY_ID, "0")
+    return count_rows(recordings, ARTEFACTS, long_members(packing))
+
+
 def test_fleet() -> None:
     """Fleet's YAML has the keys of its reference and the same queries as the packs."""
     listed = yaml.safe_load(FILES["fleet/molehunt_detect.yml"])
@@ -317,3 +345,8 @@ def test_places() -> None:
     placed = place_row(row, source)
     assert placed["arp_cache"][0]["address"] == "192.0.2.1"
     assert placed["routes"][0]["gateway"] == "192.0.2.1"
+
+
+if __name__ == "__main__":
+    place = Path(str(files("molehunt.backends.osquery").joinpath("rows.json")))
+    place.write_text(render_rows(count_benign()), encoding="utf-8")

@@ -5,13 +5,16 @@ Where a server cannot be had the tests are skipped, which in CI fails.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from random import Random
 from typing import Any, NamedTuple
 
 import kit
 import pytest
 import search_random
+import sign_in_random
 
 from molehunt.backends.model import Profile, Target
 from molehunt.backends.registry import target
@@ -84,6 +87,44 @@ def test_random_rules_on_random_rows(server: Running) -> None:
         matches += sum(len(given.matched[one.rule]) for one in artefacts)
     assert compiled >= 60 * ROUNDS
     assert matches >= compiled
+
+
+@pytest.mark.parametrize("source", ["okta", "azure", "google_workspace"])
+def test_random_rules_on_random_sign_ins(server: Running, source: str) -> None:
+    """Events as the integration keeps them, of clean types, and rules over its fields."""
+    log = server.session.layout.signins.get(source)
+    if log is None:
+        pytest.skip("the store keeps no sign-in logs")
+    seed = 0 if os.environ.get("CI") else int.from_bytes(os.urandom(3))
+    rng = Random(seed)
+    fields = {name: one.type for name, one in log.fields.items() if not one.difference}
+    texts = [sign_in_random.rule_text(source, fields, rng, n) for n in range(80)]
+    lines = [sign_in_random.line(source, rng) for _ in range(60)]
+    given = search_random.judge(kit.ruleset(*texts).rules, lines)
+    assert len(given.records) == len(lines)
+    artefacts, refused = search_random.compiled(server.target, server.profile, given.rules)
+    assert {one.code for one in refused} <= {"constant"}
+    server.session.load(given.records)
+    wrong = search_random.disagreements(server.session, artefacts, given, server.limit)
+    assert not wrong, "\n".join([f"seed {seed}, {len(wrong)} wrong", *wrong[:3]])
+    assert sum(len(given.matched[one.rule]) for one in artefacts) >= len(artefacts)
+
+
+def test_sign_ins_at_their_declared_limits(server: Running) -> None:
+    """Null and empty are missing there, and so is an address that is none; as is declared."""
+    if not server.session.layout.signins:
+        pytest.skip("the store keeps no sign-in logs")
+    rule = kit.rule(
+        "s:\n    client.ipAddress|exists: true\ncondition: s", "{product: okta, service: okta}"
+    )
+    events = [
+        sign_in_random.okta(Random(0)) | {"client": {"ipAddress": address}}
+        for address in ("192.0.2.7", None, "", "unknown")
+    ]
+    theirs, ours = found(server, rule, *(json.dumps(one).encode() for one in events))
+    assert (theirs, ours) == ([0], [0, 1, 2, 3])
+    (artefact,), _ = search_random.compiled(server.target, server.profile, [rule])
+    assert {"null_is_missing", "typed_field"} <= set(artefact.differences)
 
 
 def test_letters_fold_one_by_one(server: Running) -> None:

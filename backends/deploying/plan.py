@@ -83,7 +83,7 @@ def make_plan(
     wanted: Mapping[str, Body], present: Sequence[Item], kept: frozenset[str], prune: bool
 ) -> Plan:
     """The steps in order of keys: new and changed ones, and with `prune` the removal of owned ones
-    that are not wanted.
+    that are not wanted, the last key first.
 
     Names that a body on the server has beyond the wanted ones are the server's own and count as
     no difference.
@@ -110,7 +110,7 @@ def make_plan(
                 same += 1
     surplus = [item for key, item in sorted(there.items()) if item.owned and key not in wanted]
     if prune:
-        steps += [Step(Verb.REMOVE, item.key, {}, item) for item in surplus]
+        steps += [Step(Verb.REMOVE, item.key, {}, item) for item in reversed(surplus)]
     return Plan(
         tuple(steps), same, tuple(foreign), () if prune else tuple(item.key for item in surplus)
     )

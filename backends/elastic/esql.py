@@ -25,7 +25,7 @@ from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, any_of, query
 from ..searching.layout import Layout
 from .querystring import querystring
 
-LETTER_CASE = "letter_case"
+LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
 LONGEST = 1_000_000
 """Characters in a statement (`EsqlParser.MAX_LENGTH`)."""
 INGESTED = "event.ingested"
@@ -41,6 +41,8 @@ def esql(plan: Plan, layout: Layout) -> tuple[str, tuple[str, ...]]:
     Raises `Refused`."""
     found = _Writer(plan, layout)
     query = "\n".join(found.lines())
+    if layout.dynamic:
+        raise Refused("unmapped", "a column that no row has had yet is an error in ES|QL")
     if len(query) > LONGEST:
         raise Refused("too_long", f"a statement may have {LONGEST:,} characters")
     return query, tuple(sorted(found.differences | set(plan.differences)))
@@ -50,7 +52,7 @@ class _Writer:
     def __init__(self, plan: Plan, layout: Layout) -> None:
         self.plan, self.layout = plan, layout
         self.profile: Profile = layout.profile
-        self.differences: set[str] = {LETTER_CASE}
+        self.differences: set[str] = {LETTER_CASE, LOOK_BACK, APPROVALS}
         # Columns of the row that groups and values need, under short names.
         self.read: dict[str, str] = {}
         self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from molehunt.correlation import Correlation
 from molehunt.data import techniques
 from molehunt.detectors.findings.organisation import EVERY_HOST, Approval, Organisation
 from molehunt.detectors.report.attack import FRAMEWORK, tactic
@@ -23,6 +24,7 @@ from molehunt.rule import Rule
 from ..model import Artefact, Packing
 from ..searching.layout import Layout
 from ..searching.prose import guide, needs, version
+from .signins import SIGN_INS
 
 # Kibana's severities with the score that Elastic's documentation gives each.
 _SEVERITY = {
@@ -33,29 +35,42 @@ _SEVERITY = {
     Level.CRITICAL: ("critical", 99),
 }
 _SITE = "https://attack.mitre.org"
+_INTEGRATION = "The Elastic integration `{}`, collecting the log that the rule's index is made of."
 # Runs overlap, and `event.ingested` is when a row came in: laptops send late what they saw.
 _INTERVAL, _FROM = "5m", "now-10m"
 
 
 def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, Any]:
     """The rule as Kibana has it, switched off: what runs is the user's choice."""
-    severity, score = _SEVERITY[rule.level]
-    profile = layout.profile
-    package = "osquery_manager" if profile.name == "osquery_manager" else "osquery"
-    body: dict[str, Any] = {
-        "rule_id": rule.id,
-        "name": rule.title,
-        "description": rule.description.strip() or rule.title,
+    source = _SIGN_INS.get(rule.product)
+    integration = source.package if source else integration_of(layout)
+    return told(rule, integration) | {
         "type": "query",
         "language": "kuery",
         "query": "",
         "filters": [_filter(query, f"molehunt {rule.id}")],
-        "index": profile.index.split(","),
+        "index": layout.profile.index.split(","),
+        "interval": _INTERVAL,
+        "from": _FROM,
+        "setup": _INTEGRATION.format(source.package) if source else needs(rule),
+    }
+
+
+def integration_of(layout: Layout) -> str:
+    """The name of the integration that keeps osquery's rows."""
+    return "osquery_manager" if layout.profile.name == "osquery_manager" else "osquery"
+
+
+def told(rule: Rule | Correlation, integration: str) -> dict[str, Any]:
+    """What Kibana's rules of any type say of a rule."""
+    severity, score = _SEVERITY[rule.level]
+    body: dict[str, Any] = {
+        "rule_id": rule.id,
+        "name": rule.title,
+        "description": rule.description.strip() or rule.title,
         "severity": severity,
         "risk_score": score,
         "enabled": False,
-        "interval": _INTERVAL,
-        "from": _FROM,
         "to": "now",
         "timestamp_override": "event.ingested",
         "max_signals": 100,
@@ -68,7 +83,7 @@ def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str,
         "references": list(rule.references),
         "note": guide(rule),
         "setup": needs(rule),
-        "related_integrations": [{"package": package, "version": ">=1.0.0"}],
+        "related_integrations": [{"package": integration, "version": ">=1.0.0"}],
         "exceptions_list": [],
     }
     if rule.meta.context_only or rule.silent or rule.level is Level.INFORMATIONAL:
@@ -82,17 +97,17 @@ def _filter(query: Mapping[str, Any], alias: str) -> dict[str, Any]:
     return {"$state": {"store": "appState"}, "meta": meta, "query": dict(query)}
 
 
-def _authors(rule: Rule) -> list[str]:
+def _authors(rule: Rule | Correlation) -> list[str]:
     return [part.strip() for part in str(rule.raw.get("author", "")).split(",") if part.strip()]
 
 
-def _plain_tags(rule: Rule) -> list[str]:
+def _plain_tags(rule: Rule | Correlation) -> list[str]:
     found = [f"Level: {rule.level}"]
     found += [f"Subject: {rule.meta.subject}"] if rule.meta.subject else []
     return found + [f"OS: {name}" for name in sorted(rule.meta.platforms)]
 
 
-def threats(rule: Rule) -> Iterator[dict[str, Any]]:
+def threats(rule: Rule | Correlation) -> Iterator[dict[str, Any]]:
     """ATT&CK as Kibana has it: each tactic of the rule with those of its techniques that belong to
     it, sub-techniques below their technique."""
     slugs = [tag.removeprefix("attack.") for tag in rule.tags if tag.startswith("attack.")]
@@ -130,7 +145,8 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
         body, rule = dict(artefact.body), packing.rules[artefact.rule]
         if isinstance(packing.organisation, Organisation) and isinstance(rule, Rule):
             found = approvals_of(rule, packing.organisation)
-            host = _HOSTS[artefact.profile]
+            source = _SIGN_INS.get(rule.product)
+            host = source.account if source else _HOSTS[artefact.profile]
             open_ended = [one for one in found if one.start is None]
             body["filters"] = [
                 *body["filters"],
@@ -145,6 +161,12 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
     return {"rules.ndjson": text.encode()}
 
 
+# What a sign-in is of is an account; its logs are found by the product that rules name.
+_SIGN_INS = {
+    "okta": SIGN_INS["okta"],
+    "azure": SIGN_INS["azure"],
+    "gcp": SIGN_INS["google_workspace"],
+}
 _HOSTS = {"osquery_manager": "host.hostname", "filebeat": "osquery.result.host_identifier"}
 
 

@@ -15,6 +15,7 @@ from molehunt.schema import tables
 from ..model import Profile
 from ..searching.documents import as_texts, iso, result_document, strings_as_keyword
 from ..searching.layout import Layout, Query, logged_names
+from .signins import SIGN_INS
 
 # When it happened, and when Elasticsearch took it in (an ingest pipeline of every integration).
 _TIMES: Mapping[str, Any] = {
@@ -144,7 +145,22 @@ def _filebeat_document(record: Record) -> Mapping[str, Any]:
 
 LAYOUTS = (
     Layout(
-        OSQUERY_MANAGER, LIMIT, _manager_named, _manager_acted, _manager_template, _manager_document
+        OSQUERY_MANAGER,
+        LIMIT,
+        _manager_named,
+        _manager_acted,
+        _manager_template,
+        _manager_document,
+        signins=SIGN_INS,
     ),
-    Layout(FILEBEAT, LIMIT, _filebeat_named, _filebeat_acted, _filebeat_template, _filebeat_document),
+    Layout(
+        FILEBEAT,
+        LIMIT,
+        _filebeat_named,
+        _filebeat_acted,
+        _filebeat_template,
+        _filebeat_document,
+        signins=SIGN_INS,
+        dynamic=True,
+    ),
 )

@@ -12,6 +12,10 @@ from ..searching.layout import Layout, Query, logged_names
 # Lucene takes terms of 32,766 bytes; a UTF-16 unit is at most three in UTF-8.
 LIMIT = 8191
 
+# By it `molehunt deploy` knows what it put on a server.
+MARK: Mapping[str, Any] = {"managed_by": "molehunt"}
+TEMPLATE = "molehunt-osquery"
+
 OSQUERY = Profile(
     name="osquery",
     index="osquery-*",
@@ -44,6 +48,7 @@ def template() -> Mapping[str, Any]:
     }
     result |= {"unix_time": {"type": "long"}, "counter": {"type": "long"}}
     return {
+        "_meta": dict(MARK),
         "index_patterns": [OSQUERY.index],
         "priority": 200,
         "template": {

@@ -13,6 +13,7 @@ from molehunt.levels import Level
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
+from ..rendering import pretty
 from ..searching.layout import Layout
 from ..searching.prose import guide, needs, version
 from .layouts import template
@@ -83,14 +84,10 @@ def monitor(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, A
 
 def package(artefacts: Sequence[Artefact], _packing: Packing) -> dict[str, bytes]:
     """A file for each monitor, all of them in one, and the index template."""
-    files: dict[str, bytes] = {"index_template.json": _pretty(template())}
+    files: dict[str, bytes] = {"index_template.json": pretty(template())}
     lines = []
     for artefact in sorted(artefacts, key=lambda one: one.rule):
-        files[f"monitors/{artefact.rule}.json"] = _pretty(artefact.body)
+        files[f"monitors/{artefact.rule}.json"] = pretty(artefact.body)
         lines.append(json.dumps(artefact.body, sort_keys=True, ensure_ascii=False))
     files["monitors.ndjson"] = "".join(f"{line}\n" for line in lines).encode()
     return files
-
-
-def _pretty(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

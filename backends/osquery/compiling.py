@@ -42,6 +42,7 @@ class Source:
     version: str
     table: str
     shape: Shape
+    columns: Mapping[str, Column | None]
     listed: Mapping[str, tuple[str, ...]]
 
 
@@ -127,9 +128,8 @@ def _narrowed(
     """The pack's SQL with the rule's condition; None if no row can meet it."""
     if not any(can_hold(one, bound.fields.places, source.listed) for one in rule.conditions):
         return None
-    columns = {name: _column(origin) for name, origin in source.shape.columns.items()}
     logged = tuple(pattern.format(name) for pattern in profile.names for name in names)
-    where = Where(bound.fields, columns, logged)
+    where = Where(bound.fields, source.columns, logged)
     tests = [where.condition(one) for one in rule.conditions]
     if FALSE in tests and len(set(tests)) == 1:
         return None
@@ -169,6 +169,7 @@ def _with(sql: str, test: str) -> str:
     return f"{sql[:place]}WHERE ({sql[place + 6 :]}) AND {test}"
 
 
+@cache
 def _where(sql: str) -> int | None:
     """Where the outermost WHERE stands."""
     depth, quote, found = 0, "", None
@@ -251,6 +252,7 @@ def pack_sources() -> Mapping[str, Source]:
             version=minimum(used, origins, tables()),
             table=used[0],
             shape=shape,
+            columns={name: _column(origin) for name, origin in shape.columns.items()},
             listed=listed_values(sql),
         )
     return found

@@ -32,7 +32,8 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
     packs = dict(_packs(entries))
     files = {f"packs/{name}.conf": render_pack(pack).encode() for name, pack in packs.items()}
     files["fleet/molehunt_detect.yml"] = _fleet(entries)
-    costs = [budget(system, packs) for system in SYSTEMS]
+    rules = [one.rule for one in artefacts]
+    costs = [budget(system, packs, rules) for system in SYSTEMS]
     files["budget.json"] = (json.dumps(costs, indent=2, sort_keys=True) + "\n").encode()
     files["budget.md"] = budget_page(costs).encode()
     return files
@@ -42,7 +43,7 @@ def _entries(
     artefacts: Iterable[Artefact], packing: Packing
 ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
     """Name, the osqueryd options that it needs, and the entry of the pack."""
-    members = _long_members(packing)
+    members = long_members(packing)
     for artefact in artefacts:
         for (name, entry), statement in zip(artefact.body.items(), artefact.query, strict=True):
             if statement["covered"]:
@@ -54,7 +55,7 @@ def _entries(
                 yield f"{name}_daily", source.flags, entry | again
 
 
-def _long_members(packing: Packing) -> frozenset[str]:
+def long_members(packing: Packing) -> frozenset[str]:
     """Rules whose rows a correlation still wants to see after a day: a state is logged once, so it
     has to be logged again."""
     return frozenset(

@@ -60,6 +60,7 @@ def _target(name: str) -> Target:
         compiler(name),
         package,
         engines,
+        own=False,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from molehunt.correlation import Correlation
@@ -11,6 +12,7 @@ from molehunt.rule import Rule
 from ..model import Artefact, Compiled, Refusal, Subject
 from .dsl import Refused, query_of
 from .layout import Layout
+from .signins import kept_in, signin_query
 
 Body = Callable[[Rule, Layout, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -22,7 +24,12 @@ def compiled(subject: Subject, layout: Layout, target: str, body: Body) -> Compi
         code, reason = correlation(rule)
         return Refusal(rule.id, rule.title, target, profile, code, reason)
     try:
-        query, differences = query_of(subject, layout)
+        source = kept_in(subject, layout)
+        if source is None:
+            query, differences = query_of(subject, layout)
+        else:
+            query, differences = signin_query(subject, layout, source)
+            layout = replace(layout, profile=replace(layout.profile, index=source.index))
     except Refused as refused:
         return Refusal(rule.id, rule.title, target, profile, refused.code, refused.reason)
     made = body(rule, layout, query)

@@ -66,7 +66,7 @@ def query_of(subject: Subject, layout: Layout) -> tuple[dict[str, Any], tuple[st
         raise Refused(
             "other_log", "this profile keeps osquery rows, and the rule reads another log"
         )
-    maker, found = _Maker(layout), []
+    maker, found = Maker(layout), []
     for bound in bounds:
         found += [maker.bound(rule, bound, names, subject.removed) for names in _alike(rule, bound)]
     query = any_of(found)
@@ -84,13 +84,16 @@ def _alike(rule: Rule, bound: Bound) -> list[tuple[str, ...]]:
 
 
 @dataclass(slots=True)
-class _Maker:
+class Maker:
+    """Writes the query of one rule; `differences` collects codes."""
+
     layout: Layout
     differences: set[str] = field(default_factory=set)
     bound_: Bound | None = None
     names: tuple[str, ...] = ()
 
     def bound(self, rule: Rule, bound: Bound, names: tuple[str, ...], removed: bool) -> Made:
+        """Rows of one bound that match."""
         self.bound_, self.names = bound, names
         parts: list[Made] = [dict(self.layout.named(names))]
         if not removed:
@@ -101,6 +104,7 @@ class _Maker:
         return all_of(parts)
 
     def condition(self, node: Condition) -> Made:
+        """A condition. Raises `Refused`."""
         match node:
             case And():
                 return all_of([self.condition(child) for child in node.args])
@@ -114,6 +118,7 @@ class _Maker:
                 raise Refused("keywords", "a text in any column cannot be looked for")
 
     def field(self, name: str, value: Wanted) -> Made:
+        """One field against what is wanted."""
         assert self.bound_ is not None
         if isinstance(value, AnyOf):
             return any_of([self.field(name, one) for one in value.values])
@@ -135,10 +140,12 @@ class _Maker:
         return self.value(self.column(place.name), place, value)
 
     def column(self, name: str) -> str:
+        """The name of a column in the store."""
         profile = self.layout.profile
         return profile.columns.get(name) or profile.column.format(name)
 
     def envelope(self, name: str, value: Wanted) -> Made:
+        """A part of the envelope against what is wanted."""
         profile = self.layout.profile
         if name == "name":
             return self.query_name(value)
@@ -161,12 +168,14 @@ class _Maker:
         return holds.pop()
 
     def value(self, column: str, place: Place, value: Wanted) -> Made:
+        """A value that stands in a field of the store."""
         try:
             return self.known(column, place.normalisers, value)
         except Unsaid as error:
             raise Refused("pattern", f"it has {error}") from None
 
     def known(self, column: str, normalisers: Sequence[str], value: Wanted) -> Made:
+        """The same, but for what `Unsaid` says."""
         match value:
             case Exists():
                 return self.present(column) if value.exists else negation(self.present(column))
@@ -201,6 +210,7 @@ class _Maker:
         return any_of([indexed, {"term": {"_ignored": {"value": column}}}])
 
     def text(self, column: str, normalisers: Sequence[str], value: Text) -> Made:
+        """A text or a pattern of wildcards."""
         if all(part is Wild.ANY for part in value.parts):
             return self.present(column)
         plain = "".join(part for part in value.parts if isinstance(part, str))
@@ -219,6 +229,7 @@ class _Maker:
         return any_of(found)
 
     def regex(self, column: str, normalisers: Sequence[str], value: Regex) -> Made:
+        """A regular expression of RE2."""
         if {"hive", "audit_quotes", "ip"} & set(normalisers):
             raise Unsaid("a regular expression on a column that is respelt")
         self.differences.add(KEYWORD_LIMIT)

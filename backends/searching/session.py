@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from molehunt.detectors.records import Record
-from molehunt.detectors.tying import SOURCES
+from molehunt.detectors.values import fold
 
 from ..model import Answer, Artefact
 from .layout import Layout
@@ -34,7 +34,7 @@ class SearchSession:
     count: int = 0
 
     def load(self, records: Sequence[Record]) -> None:
-        """Index all rows of osquery; the place of a record in the list is the document's id."""
+        """Index all rows that the store keeps; the place of a record is the document's id."""
         self.send("DELETE", f"/{INDEX}?ignore_unavailable=true", ())
         template: Mapping[str, Any] = self.layout.template()["template"]
         limits: dict[str, Any] = {
@@ -44,13 +44,14 @@ class SearchSession:
         }
         # As Elastic's integrations have it: there are more columns than the default allows.
         limits |= {"mapping.total_fields.limit": 10_000}
-        body = {"settings": {"index": limits}, "mappings": template["mappings"]}
+        mappings = {**template["mappings"], "properties": self.layout.properties()}
+        body = {"settings": {"index": limits}, "mappings": mappings}
         self.send("PUT", f"/{INDEX}", (body,))
         lines = (
             line
             for place, record in enumerate(records)
-            if record.source not in SOURCES
-            for line in ({"index": {"_id": str(place)}}, self.layout.document(record))
+            if (document := self.layout.kept(record)) is not None
+            for line in ({"index": {"_id": str(place)}}, document)
         )
         while part := list(islice(lines, 2 * _BULK)):
             answer = self.send("POST", f"/{INDEX}/_bulk", part)
@@ -61,7 +62,27 @@ class SearchSession:
         self.count = len(records)
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
-        """Run each query for the ids it finds."""
+        """Run each query for the ids, or of a correlation the groups, that it finds."""
+        asked = list(artefacts)
+        searches = (one for one in asked if one.language == "query_dsl")
+        answers = iter(self._searched(searches))
+        for one in asked:
+            yield next(answers) if one.language == "query_dsl" else self._grouped(one)
+
+    def _grouped(self, artefact: Artefact) -> Answer:
+        """Run the ES|QL of a correlation, on this index instead of the store's."""
+        _, _, rest = artefact.query["query"].partition(" METADATA ")
+        body = {"query": f"FROM {INDEX} METADATA {rest}\n| LIMIT {_HITS}"}
+        try:
+            told = self.send("POST", "/_query", (body,))
+        except ServerError as error:
+            return Answer(artefact.rule, error=str(error)[:500])
+        names = [column["name"] for column in told["columns"]]
+        places = [names.index(name) for name in artefact.query["group"]]
+        rows = ([fold(str(row[place])) for place in places] for row in told["values"])
+        return Answer(artefact.rule, groups=frozenset(map(tuple, rows)))
+
+    def _searched(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         waiting = iter(artefacts)
         while part := list(islice(waiting, _SEARCHES)):
             lines: list[Any] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from molehunt.levels import Level
@@ -136,7 +137,19 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
 def _yaml(body: Mapping[str, Any]) -> bytes:
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    dumped: bytes = yaml.dump(
+        body, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100, encoding="utf-8"
+    )
+    return dumped
+
+
+@cache
+def _dumper() -> Any:
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+    class Dumper(base):  # type: ignore[misc]
         """Long texts as blocks, so that a query can be read."""
 
         def ignore_aliases(self, data: Any) -> bool:
@@ -147,5 +160,4 @@ def _yaml(body: Mapping[str, Any]) -> bytes:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=block)
 
     Dumper.add_representer(str, text)
-    dumped = yaml.dump(body, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
-    return str(dumped).encode()
+    return Dumper

@@ -342,7 +342,10 @@ def techniques_of(ids: Iterable[str]) -> Iterable[Technique]:
 
 
 def _lifted(finding: Finding, context: list[Finding]) -> Finding:
-    """One level up, never past high, if context on the same entity lies within seven days."""
+    """One level up, never past high, if context on the same entity lies within seven days. What is
+    informational is a fact of an inventory: context beside it makes no observation of it."""
+    if finding.level is Level.INFORMATIONAL:
+        return finding
     near = [other for other in context if _shares_host(finding, other) and _near(finding, other)]
     if not near:
         return finding

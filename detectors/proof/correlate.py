@@ -20,6 +20,7 @@ from ..findings.model import Finding
 from ..findings.organisation import Organisation
 from ..joins.facts import facts_of
 from ..joins.together import Together
+from ..matching.match import Match
 from ..matching.plan import compile_plan
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder
@@ -45,6 +46,71 @@ class Correlations(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
 
+class Gathered(NamedTuple):
+    """What the correlations and joins of one scenario are made from: every match of a rule that one
+    of them uses, and whether it takes part, which an approved one does not. `events` are the
+    records of each rule, `logs` has the name of each log by its path."""
+
+    scenario: Scenario
+    organisation: Organisation | None
+    matches: tuple[tuple[Match, bool], ...]
+    events: Mapping[str, frozenset[Spot]]
+    logs: Mapping[str, str]
+
+
+def gather(
+    scenario: Scenario,
+    ruleset: RuleSet,
+    taxonomy: Taxonomy,
+    binder: Binder,
+    organisation: Organisation | None,
+    joins: Sequence[Join] = (),
+    inputs: Inputs = NO_INPUTS,
+) -> Gathered:
+    """Match the rules that correlations and joins use over one scenario, by the engine.
+
+    Nothing is gathered from samples that mean nothing together.
+    """
+    logs = {scenario.path(log): log for log in scenario.kinds}
+    if not scenario.correlate:
+        return Gathered(scenario, organisation, (), {}, logs)
+    referred = {reference for one in ruleset.correlations for reference in one.rules}
+    referred |= {rule for one in joins for rule in one.uses}
+    plan = compile_plan([r for r in ruleset.rules if r.id in referred], taxonomy, binder, scan="")
+    plan.inputs = inputs
+    folder, events = Folder(organisation), dict[str, set[Spot]]()
+    matches: list[tuple[Match, bool]] = []
+    for path, log in logs.items():
+        # Broken lines were told when the rules were proven.
+        for match in plan.matches(blocks(path, _ignored), _ignored):
+            where = match.record.locator
+            events.setdefault(match.rule.id, set()).add(Spot(log, where.line, where.row))
+            matches.append((match, folder.add(match)))
+    kept = {rule: frozenset(spots) for rule, spots in events.items()}
+    return Gathered(scenario, organisation, tuple(matches), kept, logs)
+
+
+def together(
+    gathered: Gathered, ruleset: RuleSet, joins: Sequence[Join] = ()
+) -> tuple[dict[str, tuple[Happened, ...]], tuple[Problem, ...]]:
+    """Run correlations and joins over what was gathered, as a hunt does: what happened by id."""
+    happened: dict[str, list[Happened]] = {}
+    logs, problems = gathered.logs, list[Problem]()
+    stood = Together(joins, gathered.organisation, sys.maxsize)
+    with Correlator(ruleset, gathered.organisation, EVERYTHING) as correlator:
+        for match, takes_part in gathered.matches:
+            stood.extend(facts_of(match, joins))
+            if takes_part:
+                correlator.add(match)
+        for found in correlator.results():
+            happened.setdefault(found.correlation.id, []).append(_happened(found, logs))
+        problems += correlator.problems()
+    for finding, _ in stood.findings():
+        happened.setdefault(finding.rule, []).append(_stood(finding, logs))
+    problems += stood.problems()
+    return {key: tuple(value) for key, value in happened.items()}, tuple(problems)
+
+
 def correlate(
     scenario: Scenario,
     ruleset: RuleSet,
@@ -59,41 +125,17 @@ def correlate(
     Approved records take no part, yet are named in `events`, so that an approved one can be a near
     miss.
     """
-    if not scenario.correlate:
+    gathered = gather(scenario, ruleset, taxonomy, binder, organisation, joins, inputs)
+    if not gathered.matches:
         return Correlations({}, {})
-    referred = {reference for one in ruleset.correlations for reference in one.rules}
-    referred |= {rule for one in joins for rule in one.uses}
-    plan = compile_plan([r for r in ruleset.rules if r.id in referred], taxonomy, binder, scan="")
-    plan.inputs = inputs
-    folder, seen = Folder(organisation), dict[str, set[Spot]]()
-    logs = {scenario.path(log): log for log in scenario.kinds}
-    problems: list[Problem] = []
-    together = Together(joins, organisation, sys.maxsize)
-    with Correlator(ruleset, organisation, EVERYTHING) as correlator:
-        for path, log in logs.items():
-            # Broken lines were told when the rules were proven.
-            for match in plan.matches(blocks(path, _ignored), _ignored):
-                where = match.record.locator
-                seen.setdefault(match.rule.id, set()).add(Spot(log, where.line, where.row))
-                together.extend(facts_of(match, joins))
-                if folder.add(match):
-                    correlator.add(match)
-        happened: dict[str, list[Happened]] = {}
-        for found in correlator.results():
-            happened.setdefault(found.correlation.id, []).append(_happened(found, logs))
-        problems += correlator.problems()
-    for finding, _ in together.findings():
-        happened.setdefault(finding.rule, []).append(_stood(finding, logs))
-    problems += together.problems()
-    for join in joins:
-        seen[join.id] = set().union(*(seen.get(rule, ()) for rule in join.uses))
-    for one in ruleset.correlations:
-        seen[one.id] = set().union(*(seen.get(reference, ()) for reference in one.rules))
-    return Correlations(
-        {key: tuple(value) for key, value in happened.items()},
-        {key: frozenset(value) for key, value in seen.items()},
-        tuple(problems),
-    )
+    happened, problems = together(gathered, ruleset, joins)
+    seen: dict[str, frozenset[Spot]] = dict(gathered.events)
+    nothing: frozenset[Spot] = frozenset()
+    for one in joins:
+        seen[one.id] = nothing.union(*(seen.get(rule, ()) for rule in one.uses))
+    for correlation in ruleset.correlations:
+        seen[correlation.id] = nothing.union(*(seen.get(ref, ()) for ref in correlation.rules))
+    return Correlations(happened, seen, problems)
 
 
 def _ignored(problem: Problem) -> None:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from molehunt.conditions import Keyword, Text, Wild
+from molehunt.correlation import Correlation
+from molehunt.joins import Join
+from molehunt.levels import Level
 from molehunt.problems import Problem, Severity
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
@@ -24,7 +27,7 @@ from ..records import Row
 from ..schedule.binding import Binder
 from .loose import loosened
 from .manifest import Expectation, Scenario, Spot
-from .mutants import Mutant, conditions_of, mutants, with_conditions
+from .mutants import conditions_of, mutants, with_conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,23 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant: the first recorded row that kills it; None if it survived."""
+    """What became of a mutant: its name, the line of what was changed (None if it is not known),
+    and what kills it: the first such recorded row or, of a correlation, manifest; None if it
+    survived."""
 
-    mutant: Mutant
+    name: str
+    line: int | None
     killed_by: str | None
 
 
 @dataclass(slots=True)
 class Mutation:
-    """All mutants of one rule, the near misses that no change lets in, and what was wrong."""
+    """All mutants of one rule, correlation or join, the near misses that no change lets in, and
+    what was wrong. `level` is that at which they matter: of one that only serves others, the
+    highest of these."""
 
-    rule: Rule
+    rule: Rule | Correlation | Join
+    level: Level
     verdicts: list[Verdict] = field(default_factory=list)
     far_misses: list[tuple[str, Expectation]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -60,9 +69,9 @@ class Mutation:
         return sum(verdict.killed_by is not None for verdict in self.verdicts)
 
     @property
-    def survivors(self) -> list[Mutant]:
+    def survivors(self) -> list[Verdict]:
         """The mutants that no recording kills."""
-        return [verdict.mutant for verdict in self.verdicts if verdict.killed_by is None]
+        return [verdict for verdict in self.verdicts if verdict.killed_by is None]
 
 
 def read_rows(
@@ -86,7 +95,7 @@ def mutate(
 
     A rule that does not do what the manifests say is not mutated: that would measure nothing.
     """
-    found = Mutation(rule)
+    found = Mutation(rule, rule.level)
     conditions = conditions_of(rule.raw.get("detection") or {})
     if conditions is None:
         return found
@@ -118,7 +127,7 @@ def mutate(
         )
         where = None if killer is None else killer.scenario.path(killer.spot.log)
         place = None if killer is None else f"{where}:{killer.spot.line}"
-        found.verdicts.append(Verdict(mutant, place))
+        found.verdicts.append(Verdict(mutant.name, mutant.line, place))
         if mutant.near:
             let_in |= {_key(seen) for seen in near_rows if judge.holds(mutant.rule, seen)}
     for _, looser in loosened(conditions) if near - let_in else ():

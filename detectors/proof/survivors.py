@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+from molehunt.levels import Level
 from molehunt.problems import Problem
 from molehunt.yamlfile import KeyPath, read_file
 
@@ -66,12 +67,32 @@ def stale(
             yield Problem("reason for a rule that does not exist", path, line, rule)
         elif found is None or found.problems:
             continue
-        elif name not in {verdict.mutant.name for verdict in found.verdicts}:
+        elif name not in {verdict.name for verdict in found.verdicts}:
             yield Problem(
                 f"reason for a mutant that the rule does not have: {name}", path, line, rule
             )
         else:
-            killer = next(v.killed_by for v in found.verdicts if v.mutant.name == name)
+            killer = next(v.killed_by for v in found.verdicts if v.name == name)
             if killer is not None:
                 what = f"reason for a mutant that {killer} kills: {name}"
                 yield Problem(what, path, line, rule, "delete it")
+
+
+def must_be_excused(found: Mutation) -> bool:
+    """Whether survivors must be killed or excused by a reason: from high on."""
+    return found.level >= Level.HIGH
+
+
+def unexplained(found: Mutation, reasons: Reasons) -> Iterator[Problem]:
+    """One problem for all survivors that must have a reason and have none."""
+    rule = found.rule
+    left = [one for one in found.survivors if (rule.id, one.name) not in reasons]
+    if left and must_be_excused(found):
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        yield Problem(
+            f"mutant survives: {left[0].name}{more}",
+            rule.path,
+            left[0].line,
+            rule.id,
+            "record rows that tell them from the rule, or write the reason in survivors.yml",
+        )

@@ -14,6 +14,7 @@ from ..proof.cases import Case
 from ..proof.correlate import Happened
 from ..proof.manifest import KINDS, Spot
 from ..proof.prove import RuleProof
+from .junit import JUnitCase, junit
 from .safe import printable
 
 
@@ -116,23 +117,13 @@ def proofs_json(proofs: Sequence[RuleProof], cases: Sequence[Case]) -> dict[str,
 
 
 def proofs_junit(cases: Sequence[Case]) -> str:
-    """The cases as JUnit XML, in the form that CI systems read
-    (https://github.com/testmoapp/junitxml)."""
-    from xml.etree.ElementTree import Element, SubElement, indent, tostring
+    """The cases as JUnit XML."""
+    return junit("molehunt test", [_junit_case(case) for case in cases])
 
-    failed = sum(bool(case.problems) for case in cases)
-    counts = {"tests": str(len(cases)), "failures": str(failed), "errors": "0"}
-    root = Element("testsuites", {"name": "molehunt", **counts})
-    suite = SubElement(root, "testsuite", {"name": "molehunt test", **counts})
-    for case in cases:
-        place = {
-            "classname": printable(case.scenario or "rules"),
-            "name": printable(case.name),
-            "file": printable(case.path),
-        }
-        node = SubElement(suite, "testcase", place)
-        if case.problems:
-            failure = SubElement(node, "failure", {"message": printable(case.problems[0].what)})
-            failure.text = "\n".join(printable(str(problem)) for problem in case.problems)
-    indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+def _junit_case(case: Case) -> JUnitCase:
+    place = JUnitCase(case.scenario or "rules", case.name, case.path)
+    if not case.problems:
+        return place
+    text = "\n".join(printable(str(problem)) for problem in case.problems)
+    return place._replace(failure=case.problems[0].what, text=text)

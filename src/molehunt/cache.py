@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-KEPT_FILES = 12
+KEPT_FILES = 24
 _DIGEST = 64
 
 

@@ -270,6 +270,17 @@ def _comparisons(condition: Any, rules: int) -> tuple[Comparison, ...]:
     return tuple(Comparison(op, condition[op]) for op in OPERATORS if op in condition)
 
 
+def terms_of(text: str, refers: Sequence[str]) -> tuple[Term, ...]:
+    """A condition in words over the references `refers` as alternatives; () if it cannot be one."""
+    from sigma.correlations import SigmaExtendedCorrelationCondition
+    from sigma.exceptions import SigmaError
+
+    try:
+        return _terms(SigmaExtendedCorrelationCondition(text).parsed, refers)
+    except (SigmaError, ValueError, RecursionError):
+        return ()
+
+
 def _terms(node: Any, refers: Sequence[str]) -> tuple[Term, ...]:
     """The condition as alternatives, contradictory ones left out. ValueError says what is wrong."""
     places = {reference: place for place, reference in enumerate(refers)}

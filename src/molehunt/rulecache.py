@@ -115,6 +115,11 @@ def cached_rules(paths: Sequence[str]) -> tuple[RuleSet, str]:
 
 def cached_sources(paths: Sequence[str]) -> RuleSet:
     """The same with the sources (`raw`, dates as text), without `lines`: for compilers."""
+    return sources_and_key(paths)[0]
+
+
+def sources_and_key(paths: Sequence[str]) -> tuple[RuleSet, str]:
+    """`cached_sources` with the key of the rule set."""
     ruleset, key = cached_rules(paths)
     raws = recall(f"{key}-raw")
     if raws is None or len(raws) != len(ruleset.both):
@@ -123,13 +128,14 @@ def cached_sources(paths: Sequence[str]) -> RuleSet:
         ruleset = load_rules(paths)
         with suppress(TypeError, ValueError):
             keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
-        return ruleset
+        return ruleset, key
     number = len(ruleset.rules)
-    return replace(
+    found = replace(
         ruleset,
         rules=tuple(map(_with_raw, ruleset.rules, raws[:number])),
         correlations=tuple(map(_with_raw, ruleset.correlations, raws[number:])),
     )
+    return found, key
 
 
 def _with_raw(rule: _Either, raw: dict[str, Any]) -> _Either:

@@ -73,11 +73,14 @@ def _prove(commands: Commands) -> None:
     )
 
 
+_SERVERS = ("elastic", "fleet", "opensearch")
+
+
 def _deploy(commands: Commands) -> None:
     text = "bring compiled rules to a server, or say what would be done"
     parser = command(commands, "deploy", text)
-    parser.add_argument("-t", "--target", choices=("elastic", "fleet"), required=True)
-    parser.add_argument("--url", required=True, help="of Kibana, or of the Fleet server")
+    parser.add_argument("-t", "--target", choices=_SERVERS, required=True)
+    parser.add_argument("--url", required=True, help="of Kibana, the Fleet server or OpenSearch")
     rules(parser)
     parser.add_argument("--apply", action="store_true", help="do it; without, nothing is changed")
     parser.add_argument(
@@ -91,6 +94,6 @@ def _deploy(commands: Commands) -> None:
         "--min-evidence",
         choices=("none", "schema", "parser", "emulator", "engine"),
         default="none",
-        help="elastic: leave out what is less well proven (docs/compile.md)",
+        help="elastic, opensearch: leave out what is less well proven (docs/compile.md)",
     )
     parser.add_argument("--ca", default="", metavar="FILE", help="certificates to trust")

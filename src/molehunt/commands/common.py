@@ -5,22 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from molehunt.detectors.enriching.inputs import Inputs, load_inputs
-from molehunt.detectors.proof.manifest import Scenario
 from molehunt.detectors.report.safe import printable
-from molehunt.detectors.schedule.binding import Binder
-from molehunt.detectors.schedule.config import load_schedule
-from molehunt.detectors.schedule.queries import pack_schedule
 
 from ..correlation import Correlation
 from ..data import load_yaml
 from ..exits import Exit
+from ..joins import Join
 from ..problems import Problem, Severity, UsageError
 from ..rule import Rule, RuleSet
 from ..rulefiles import builtin_rules_path
 from ..schema import tables
 from ..taxonomy import taxonomy
+
+if TYPE_CHECKING:
+    from molehunt.detectors.enriching.inputs import Inputs
+    from molehunt.detectors.findings.organisation import Organisation
+    from molehunt.detectors.proof.manifest import Scenario
+    from molehunt.detectors.schedule.binding import Binder
 
 MAX_SHOWN = 50
 
@@ -39,6 +42,10 @@ def named(paths: Sequence[str] | None) -> list[str]:
 
 def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
     """The binder over the user's configuration and molehunt's own pack."""
+    from molehunt.detectors.schedule.binding import Binder
+    from molehunt.detectors.schedule.config import load_schedule
+    from molehunt.detectors.schedule.queries import pack_schedule
+
     schedules = []
     for path in config:
         if not Path(path).exists():
@@ -52,6 +59,8 @@ def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
 
 def inputs_of(scenario: Scenario, problems: list[Problem]) -> Inputs:
     """What only an organisation has, as a scenario names it."""
+    from molehunt.detectors.enriching.inputs import load_inputs
+
     return load_inputs(scenario.entities, scenario.mmdb, taxonomy().stores, problems)
 
 
@@ -77,6 +86,39 @@ def choose(rules: Sequence[Rule], wanted: Sequence[str]) -> list[Rule]:
             raise UsageError(f"no rule with id, title or file '{word}'")
         chosen |= {rule.id: rule for rule in found}
     return list(chosen.values()) if wanted else list(rules)
+
+
+def choose_all(
+    ruleset: RuleSet, joins: Sequence[Join], wanted: Sequence[str]
+) -> tuple[list[Rule], list[Correlation | Join]]:
+    """The rules, and the correlations and joins, that any of the words means; all without words.
+
+    Raises UsageError for a word that means none.
+    """
+    if not wanted:
+        return list(ruleset.rules), [*ruleset.correlations, *joins]
+    rules: dict[str, Rule] = {}
+    correlations: dict[str, Correlation | Join] = {}
+    for word in wanted:
+        found = pick(ruleset.rules, word)
+        others: list[Correlation | Join] = [*pick_correlations(ruleset.correlations, word)]
+        others += [one for one in joins if word in (one.id, one.title)]
+        if not found and not others:
+            raise UsageError(f"no rule with id, title or file '{word}'")
+        rules |= {rule.id: rule for rule in found}
+        correlations |= {one.id: one for one in others}
+    return list(rules.values()), list(correlations.values())
+
+
+def organisation_of(scenario: Scenario, problems: list[Problem]) -> Organisation | None:
+    """A scenario's approvals, if it has any."""
+    if not scenario.organisation:
+        return None
+    from molehunt.detectors.findings.organisation import load_organisation
+
+    organisation, found = load_organisation(scenario.organisation)
+    problems += [problem for problem in found if problem.severity is Severity.ERROR]
+    return organisation
 
 
 def put(path: str | None, text: str) -> None:

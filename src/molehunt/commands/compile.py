@@ -6,32 +6,49 @@ import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from molehunt.backends.compiling import at_least, compile_all
+from molehunt.backends.compiling import at_least
+from molehunt.backends.kept import compile_kept
 from molehunt.backends.manifest import make_manifest, render
-from molehunt.backends.model import Artefact, Compiled, Evidence, Packing, Profile, Refusal, Target
+from molehunt.backends.model import (
+    Artefact,
+    Compiled,
+    Evidence,
+    Packing,
+    Profile,
+    Refusal,
+    Subject,
+    Target,
+)
 from molehunt.backends.registry import targets
 from molehunt.backends.reviewed import load_reviewed, unreviewed
-from molehunt.backends.subjects import subjects
-from molehunt.backends.support import Support, evidence_of, locked
+from molehunt.backends.support import locked
 
 from .. import __version__
+from ..collecting import without_garbage_collection
 from ..data import load_yaml
 from ..exits import Exit
 from ..lock import versions
 from ..problems import Problem, UsageError
-from ..rulecache import cached_sources
+from ..rulecache import sources_and_key
 from ..taxonomy import taxonomy
 from .common import named, show
 
 
 def run(options: Namespace) -> Exit:
     """Compile all rules for each target and write the files, or list what there is."""
+    with without_garbage_collection():
+        return _run(options)
+
+
+def _run(options: Namespace) -> Exit:
     if options.list or not options.target:
         return _list(options)
     chosen = [pick(word) for word in options.target]
-    ruleset = cached_sources(named(options.rules))
+    ruleset, key = sources_and_key(named(options.rules))
     problems = list(ruleset.problems)
     organisation = None
     if options.organisation:
@@ -40,20 +57,26 @@ def run(options: Namespace) -> Exit:
         organisation, found = load_organisation(options.organisation)
         problems += found
     manifest = load_yaml("pack.yml")
-    made = subjects(ruleset, manifest, taxonomy())
+
+    @cache
+    def made() -> tuple[Subject, ...]:
+        from molehunt.backends.subjects import subjects
+
+        return subjects(ruleset, manifest, taxonomy())
+
     known = locked()
     reviewed, found = load_reviewed()
     problems += found
     both = {one.id: one for one in ruleset.both}
     packing = Packing(manifest, both, __version__, organisation)
     for target, profile in chosen:
-        compiled = compile_all(target, profile, made)
+        compiled = compile_kept(target, profile, key, made)
         problems += _as_asked(unreviewed(compiled, reviewed), options)
         kept = at_least(compiled, Evidence[options.min_evidence.upper()], known)
         files = target.package([one for one in kept if isinstance(one, Artefact)], packing)
         listing = make_manifest(kept, files, versions(ruleset), known, __version__)
         _write(Path(options.output) / target.name, {**files, "manifest.json": render(listing)})
-        _tell(target, profile, compiled, kept, known, options.output)
+        _tell(target, profile, compiled, len(kept), listing, options.output)
     return show(problems)
 
 
@@ -100,18 +123,16 @@ def _tell(
     target: Target,
     profile: Profile,
     compiled: Sequence[Compiled],
-    kept: Sequence[Compiled],
-    known: Mapping[tuple[str, str, str], Support],
+    kept: int,
+    listing: Mapping[str, Any],
     output: str,
 ) -> None:
-    artefacts = [one for one in kept if isinstance(one, Artefact)]
-    counts = Counter(evidence_of(one, known) for one in artefacts)
-    told = ", ".join(
-        f"{counts[one]} {one.name.lower()}" for one in reversed(Evidence) if counts[one]
-    )
-    left = len(compiled) - len(kept)
+    counts = Counter(one["evidence"] for one in listing["rules"])
+    words = [one.name.lower() for one in reversed(Evidence)]
+    told = ", ".join(f"{counts[one]} {one}" for one in words if counts[one])
+    left = len(compiled) - kept
     print(
-        f"{target.name}/{profile.name}: {len(artefacts)} of {len(compiled)} compiled"
+        f"{target.name}/{profile.name}: {len(listing['rules'])} of {len(compiled)} compiled"
         f" ({told or 'none'})"
         + (f", {left} below --min-evidence" if left else "")
         + f" -> {output}/{target.name}"

@@ -6,7 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from molehunt.backends.deploying.http import Server, secret_of
 from molehunt.backends.deploying.plan import (
@@ -29,6 +29,9 @@ from ..rule import RuleSet
 from ..rulecache import cached_sources
 from ..taxonomy import taxonomy
 from .common import named, show
+
+if TYPE_CHECKING:
+    from molehunt.backends.model import Artefact, Subject
 
 
 class _Place(NamedTuple):
@@ -65,28 +68,47 @@ def run(options: Namespace) -> Exit:
 
 
 def _elastic(options: Namespace, problems: list[Problem]) -> _Place:
-    from molehunt.backends.compiling import at_least, compile_all
     from molehunt.backends.deploying.kibana import KibanaRules, kibana_server, wanted_rules
-    from molehunt.backends.model import Artefact, Evidence
-    from molehunt.backends.subjects import subjects
-    from molehunt.backends.support import locked
 
-    from .compile import pick
-
-    ruleset = cached_sources(named(options.rules))
-    problems += ruleset.problems
-    target, profile = pick(f"elastic/{options.profile}")
-    compiled = compile_all(target, profile, subjects(ruleset, load_yaml("pack.yml"), taxonomy()))
-    kept = at_least(compiled, Evidence[options.min_evidence.upper()], locked())
-    artefacts = {one.rule: one for one in kept if isinstance(one, Artefact)}
-    entries, _ = parse_lock(read_bytes(LOCK).decode().splitlines())
-    owned = {*entries, *(one.id for one in ruleset.both), *_deprecated()}
+    ruleset, made = _subjects(options, problems)
+    artefacts = _artefacts(f"elastic/{options.profile}", options, made)
     server = kibana_server(options.url, _secret("ApiKey"), options.ca)
     return _Place(
-        KibanaRules(server, owned, options.space),
+        KibanaRules(server, _owned(ruleset), options.space),
         wanted_rules({key: one.body for key, one in artefacts.items()}),
         _titles(ruleset),
     )
+
+
+def _opensearch(options: Namespace, problems: list[Problem]) -> _Place:
+    from molehunt.backends.deploying.opensearch import OpenSearchThings, wanted_things
+    from molehunt.backends.opensearch.layouts import TEMPLATE, template
+    from molehunt.backends.opensearch.stored import INDEX, SETTINGS, index_body, stored_query
+
+    ruleset, made = _subjects(options, problems)
+    artefacts = _artefacts("opensearch", options, made)
+    server = Server(options.url, _secret("Bearer"), options.ca)
+    store = OpenSearchThings(server, _owned(ruleset), INDEX, SETTINGS, options.remove)
+    monitors: dict[str, Body] = {}
+    queries: dict[str, Body] = {}
+    if store.alerting():
+        monitors = {key: one.body for key, one in artefacts.items()}
+    else:
+        print("no alerting plugin there: rules become stored queries of a percolator index")
+        rules = {rule.id: rule for rule in ruleset.rules}
+        queries = {key: stored_query(one, rules[key]) for key, one in artefacts.items()}
+    wanted = wanted_things(monitors, queries, INDEX, index_body(made))
+    titles = _titles(ruleset)
+    return _Place(
+        store,
+        {f"template/{TEMPLATE}": template(), **wanted},
+        lambda key: _thing(key, titles),
+    )
+
+
+def _thing(key: str, titles: Callable[[str], str]) -> str:
+    kind, name = key.split("/")[:2]
+    return titles(name) if kind in ("monitor", "query") else f"the {kind}"
 
 
 def _fleet(options: Namespace, problems: list[Problem]) -> _Place:
@@ -105,9 +127,40 @@ def _fleet(options: Namespace, problems: list[Problem]) -> _Place:
     return _Place(FleetQueries(server, options.team), wanted, lambda key: f"query {key}")
 
 
+def _subjects(options: Namespace, problems: list[Problem]) -> tuple[RuleSet, tuple[Subject, ...]]:
+    from molehunt.backends.subjects import subjects
+
+    ruleset = cached_sources(named(options.rules))
+    problems += ruleset.problems
+    return ruleset, subjects(ruleset, load_yaml("pack.yml"), taxonomy())
+
+
+def _artefacts(
+    target_name: str, options: Namespace, made: tuple[Subject, ...]
+) -> dict[str, Artefact]:
+    """What is compiled and well enough known, by rule."""
+    from molehunt.backends.compiling import at_least, compile_all
+    from molehunt.backends.model import Artefact, Evidence
+    from molehunt.backends.support import locked
+
+    from .compile import pick
+
+    target, profile = pick(target_name)
+    compiled = compile_all(target, profile, made)
+    kept = at_least(compiled, Evidence[options.min_evidence.upper()], locked())
+    return {one.rule: one for one in kept if isinstance(one, Artefact)}
+
+
+def _owned(ruleset: RuleSet) -> set[str]:
+    """The ids of rules that molehunt ships or has shipped, and of the rules named."""
+    entries, _ = parse_lock(read_bytes(LOCK).decode().splitlines())
+    return {*entries, *(one.id for one in ruleset.both), *_deprecated()}
+
+
 _PLACES: Mapping[str, Callable[[Namespace, list[Problem]], _Place]] = {
     "elastic": _elastic,
     "fleet": _fleet,
+    "opensearch": _opensearch,
 }
 
 
@@ -142,5 +195,7 @@ def _told(plan: Plan, done: list[Step] | None) -> str:
 def _check_usage(options: Namespace) -> None:
     if options.space and options.target != "elastic":
         raise UsageError("--space is for elastic")
+    if options.profile and options.target != "elastic":
+        raise UsageError("--profile is for elastic")
     if options.team is not None and options.target != "fleet":
         raise UsageError("--team is for fleet")

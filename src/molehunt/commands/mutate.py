@@ -5,56 +5,89 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from molehunt.detectors.proof.manifest import load_scenarios
+from molehunt.detectors.proof.correlate import gather
+from molehunt.detectors.proof.manifest import Scenario, load_scenarios
 from molehunt.detectors.proof.mutate import Mutation, far_problems, mutate, read_rows
-from molehunt.detectors.proof.survivors import Reasons, load_survivors, stale
-from molehunt.detectors.report.mutation import mutation_json, mutation_lines
+from molehunt.detectors.proof.mutate_joint import mutate_joint, sourced, widened
+from molehunt.detectors.proof.survivors import Reasons, load_survivors, stale, unexplained
+from molehunt.detectors.report.mutation import mutation_json, mutation_junit, mutation_lines
 
+from ..correlation import Correlation
 from ..exits import Exit
-from ..levels import Level
-from ..problems import Problem, UsageError
-from ..rule import Rule
+from ..joins import Join, load_joins
+from ..problems import Problem
+from ..rule import Rule, RuleSet
 from ..rulecache import cached_rules
 from ..ruleset import load_rules
 from ..taxonomy import taxonomy
-from .common import choose, inputs_of, make_binder, named, put, show
+from .common import choose_all, inputs_of, make_binder, named, organisation_of, put, show
 
 
 def run(options: Namespace) -> Exit:
-    """Mutate the named rules, or all; BAD_INPUT if a survivor of a high or critical rule has no
-    reason, or a near miss kills nothing."""
-    if options.format == "junit":
-        raise UsageError("--mutate has no JUnit form; take --format json")
+    """Mutate the named rules, correlations and joins, or all; BAD_INPUT if a survivor of a high or
+    critical one has no reason."""
     kept, _ = cached_rules(named(options.rules))
-    chosen = choose(list(kept.rules), options.only)
+    joins, wrong = load_joins(named(options.rules), kept.rules)
+    rules, others = choose_all(kept, joins, options.only)
+    scenarios, problems = load_scenarios(options.recordings)
+    problems += [*kept.problems, *wrong]
+    found = [*_rules(rules, scenarios, problems, options)]
+    if others:
+        found += _joint(others, kept, joins, scenarios)
+    path, reasons, wrong = load_survivors(options.recordings)
+    known = [one.id for one in (*kept.both, *joins)]
+    problems += [*wrong, *stale(path, reasons, found, known)]
+    for one in found:
+        problems += [*one.problems, *far_problems(one), *unexplained(one, reasons)]
+    put(options.output, _written(options.format, found, reasons))
+    return show(problems)
+
+
+def _rules(
+    chosen: Sequence[Rule],
+    scenarios: Sequence[Scenario],
+    problems: list[Problem],
+    options: Namespace,
+) -> Iterator[Mutation]:
+    if not chosen:
+        return
     # Mutants are made from the source, which kept rules do not have.
     sources = load_rules(sorted({rule.path for rule in chosen}))
     wanted = {rule.id for rule in chosen}
-    scenarios, problems = load_scenarios(options.recordings)
-    problems += kept.problems
     recorded = [
         seen
         for scenario in scenarios
         for seen in read_rows(
-            scenario, taxonomy(), make_binder(scenario.config, []), inputs_of(scenario, [])
+            scenario, taxonomy(), make_binder(scenario.config, []), inputs_of(scenario, problems)
         )
     ]
-    found = [
-        mutate(rule, recorded, scenarios, taxonomy())
-        for rule in _told(sources.rules, options)
-        if rule.id in wanted
+    for rule in _told(sources.rules, options):
+        if rule.id in wanted:
+            yield mutate(rule, recorded, scenarios, taxonomy())
+
+
+def _joint(
+    chosen: Sequence[Correlation | Join],
+    kept: RuleSet,
+    joins: Sequence[Join],
+    scenarios: Sequence[Scenario],
+) -> Iterator[Mutation]:
+    sources = [sourced(one) if isinstance(one, Correlation) else one for one in chosen]
+    wide = widened(kept)
+    recorded = [
+        gather(
+            scenario,
+            wide,
+            taxonomy(),
+            make_binder(scenario.config, []),
+            organisation_of(scenario, []),
+            joins,
+            inputs_of(scenario, []),
+        )
+        for scenario in scenarios
     ]
-    path, reasons, wrong = load_survivors(options.recordings)
-    problems += [*wrong, *stale(path, reasons, found, (rule.id for rule in kept.rules))]
-    for one in found:
-        problems += [*one.problems, *far_problems(one), *_unexplained(one, reasons)]
-    if options.format == "json":
-        put(options.output, _json(mutation_json(found, reasons)))
-    else:
-        put(options.output, "\n".join(mutation_lines(found, reasons)) + "\n")
-    return show(problems)
+    return mutate_joint(sources, wide, joins, recorded)
 
 
 def _told(rules: Sequence[Rule], options: Namespace) -> Iterator[Rule]:
@@ -66,22 +99,11 @@ def _told(rules: Sequence[Rule], options: Namespace) -> Iterator[Rule]:
             print(f"{number} of {len(rules)} rules", end=end, file=sys.stderr)
 
 
-def _unexplained(found: Mutation, reasons: Reasons) -> Iterator[Problem]:
-    """One problem for all survivors of a high or critical rule that have no reason."""
-    rule = found.rule
-    left = [mutant for mutant in found.survivors if (rule.id, mutant.name) not in reasons]
-    if rule.level >= Level.HIGH and left:
-        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-        yield Problem(
-            f"mutant survives: {left[0].name}{more}",
-            rule.path,
-            left[0].line,
-            rule.id,
-            "record rows that tell them from the rule, or write the reason in survivors.yml",
-        )
+def _written(kind: str, found: Sequence[Mutation], reasons: Reasons) -> str:
+    if kind == "junit":
+        return mutation_junit(found, reasons)
+    if kind == "json":
+        import json
 
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, indent=2) + "\n"
+        return json.dumps(mutation_json(found, reasons), indent=2) + "\n"
+    return "\n".join(mutation_lines(found, reasons)) + "\n"

@@ -6,7 +6,6 @@ import json
 import sys
 from argparse import Namespace
 
-from molehunt.detectors.findings.organisation import Organisation, load_organisation
 from molehunt.detectors.proof.cases import Case, cases
 from molehunt.detectors.proof.correlate import Correlations, correlate, prove_correlations
 from molehunt.detectors.proof.height import findings_of, too_high
@@ -20,19 +19,18 @@ from molehunt.detectors.report.proofs import (
     proofs_junit,
 )
 
-from ..correlation import Correlation
 from ..exits import Exit
 from ..joins import Join, load_joins
 from ..problems import Problem, Severity, UsageError
 from ..rule import Rule, RuleSet
 from ..taxonomy import taxonomy
 from .common import (
+    choose_all,
     inputs_of,
     load,
     make_binder,
     named,
-    pick,
-    pick_correlations,
+    organisation_of,
     put,
     show,
 )
@@ -51,7 +49,7 @@ def run(options: Namespace) -> Exit:
     rules = list(ruleset.rules)
     joins, found = load_joins(named(options.rules), rules)
     problems += found
-    chosen, correlations = _chosen(ruleset, joins, options.only)
+    chosen, correlations = choose_all(ruleset, joins, options.only)
     if options.show:
         return _show_scenario(options.show, scenarios, ruleset, joins)
     observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
@@ -76,24 +74,6 @@ def run(options: Namespace) -> Exit:
     return show(problems)
 
 
-def _chosen(
-    ruleset: RuleSet, joins: list[Join], wanted: list[str]
-) -> tuple[list[Rule], list[Correlation | Join]]:
-    if not wanted:
-        return list(ruleset.rules), [*ruleset.correlations, *joins]
-    rules: dict[str, Rule] = {}
-    correlations: dict[str, Correlation | Join] = {}
-    for word in wanted:
-        found = pick(ruleset.rules, word)
-        others: list[Correlation | Join] = [*pick_correlations(ruleset.correlations, word)]
-        others += [one for one in joins if word in (one.id, one.title)]
-        if not found and not others:
-            raise UsageError(f"no rule with id, title or file '{word}'")
-        rules |= {rule.id: rule for rule in found}
-        correlations |= {one.id: one for one in others}
-    return list(rules.values()), list(correlations.values())
-
-
 def _written(kind: str, proofs: list[RuleProof], listed: list[Case]) -> str:
     if kind == "junit":
         return proofs_junit(listed)
@@ -111,26 +91,18 @@ def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> 
 def _correlate(
     scenario: Scenario, ruleset: RuleSet, joins: list[Join], problems: list[Problem]
 ) -> Correlations:
-    organisation = _organisation(scenario, problems)
+    organisation = organisation_of(scenario, problems)
     # What is wrong with its configuration was told when the rules were proven.
     binder = make_binder(scenario.config, [])
     inputs = inputs_of(scenario, [])
     return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
 
 
-def _organisation(scenario: Scenario, problems: list[Problem]) -> Organisation | None:
-    if not scenario.organisation:
-        return None
-    organisation, found = load_organisation(scenario.organisation)
-    problems += [problem for problem in found if problem.severity is Severity.ERROR]
-    return organisation
-
-
 def _too_high(scenario: Scenario, ruleset: RuleSet, joins: list[Join]) -> list[Problem]:
     if scenario.at_most is None:
         return []
     # What is wrong with its inputs was told, or will be, where rules and correlations are proven.
-    organisation, binder = _organisation(scenario, []), make_binder(scenario.config, [])
+    organisation, binder = organisation_of(scenario, []), make_binder(scenario.config, [])
     inputs = inputs_of(scenario, [])
     found = findings_of(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
     return list(too_high(scenario, found))

@@ -20,12 +20,19 @@ TACTICS = frozenset(
 TACTICS_19 = {"stealth": "defense-evasion", "defense-impairment": "defense-evasion"}
 # Ids that v19 gave to techniques of v18.1, read off the rules that SigmaHQ moved:
 # https://github.com/SigmaHQ/sigma/tree/8eaafff1f2845a696050e05e72ba1140ee190698/rules
+# T1562 and T1562.006 went into T1685 too (https://attack.mitre.org/techniques/T1685/); the cloud's
+# logs and firewall are by their names (https://attack.mitre.org/techniques/T1685/002/, T1686/001/).
 CROSSWALK_19 = {
+    "T1684.001": "T1656",
     "T1685": "T1562.001",
     "T1685.001": "T1562.002",
+    "T1685.002": "T1562.008",
+    "T1685.004": "T1562.012",
     "T1685.005": "T1070.001",
+    "T1685.006": "T1070.002",
+    "T1686": "T1562.004",
+    "T1686.001": "T1562.007",
     "T1686.003": "T1562.004",
-    "T1684.001": "T1656",
 }
 
 

@@ -13,10 +13,12 @@ _NAME = "example_rule_file.yml"
 
 
 class Example(NamedTuple):
-    """Rule texts by file name, and what is shown of them in the documentation."""
+    """Rule texts by file name, and what is shown of them in the documentation; `recording` is the
+    manifest of a recording of two rows, "" without one."""
 
     files: Mapping[str, str]
     shown: str
+    recording: str = ""
 
 
 class Check(NamedTuple):
@@ -69,7 +71,11 @@ def _example(entry: Any, shared: Mapping[str, str], other: Any = None) -> Exampl
         if isinstance(part, dict) and "replace" not in part:
             said = _unchanged(texts[name], other)
         shown.append(said if len(several) == 1 and name == _NAME else f"# {name}\n{said}")
-    return Example(texts, "\n".join(shown))
+    recording = entry.get("recording", "") if isinstance(entry, dict) else ""
+    if recording:
+        lines = shown[0] if "replace" in entry else ""
+        shown = [f"{lines}# tests/recordings/rows/manifest.yml\n{recording}"]
+    return Example(texts, "\n".join(shown), recording)
 
 
 def _unchanged(text: str, other: Any) -> str:

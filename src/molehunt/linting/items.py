@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import yaml
@@ -59,8 +60,13 @@ class Item:
         if not self.plain or isinstance(value.data, bool) or value.data is None:
             return None
         if isinstance(value.data, (str, int)):
-            return fold(modified(parse(str(value.data)), self.modifiers))
+            return _glob(str(value.data), self.modifiers)
         return None
+
+
+@lru_cache(maxsize=1 << 16)
+def _glob(text: str, modifiers: tuple[str, ...]) -> Glob:
+    return fold(modified(parse(text), modifiers))
 
 
 @dataclass(frozen=True, slots=True)

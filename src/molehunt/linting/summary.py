@@ -123,10 +123,10 @@ def _plain(leaf: Leaf) -> PlainLeaf:
     if leaf.globs is None or "cased" in leaf.item.modifiers:
         modifiers = sorted(leaf.item.modifiers)
         return field, None, json.dumps([field, modifiers, [str(part) for part in leaf.same]])
-    globs = tuple(
-        tuple(part if isinstance(part, str) else int(part) for part in glob)
-        for glob in sorted(leaf.globs, key=str)
+    plain = (
+        tuple(part if isinstance(part, str) else int(part) for part in glob) for glob in leaf.globs
     )
+    globs = tuple(sorted(plain, key=repr))
     return field, globs, json.dumps([field, globs])
 
 

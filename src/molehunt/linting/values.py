@@ -10,7 +10,7 @@ from ..conditions import Wild
 from .items import Item
 from .model import Edit, Finding
 from .subject import Subject
-from .texts import covers, parse, written
+from .texts import Glob, covers, parse, written
 
 # Fields that hold the full path of a file or folder (Sigma taxonomy appendix 2.1; Sysmon 15).
 PATHS = frozenset(
@@ -236,12 +236,19 @@ def _covered(subject: Subject, item: Item, values: list[Any]) -> Iterator[Findin
     if len(globs) > 60:
         # Only neighbours in the alphabet would be compared in time; long lists are left alone.
         return
+    # What covers another value has its longest text in it, and in most lists no text is in another.
+    texts = "\0".join(part for _, glob in globs for part in glob if isinstance(part, str))
+    wides = [(other, wide) for other, wide in globs if texts.count(_longest(wide)) != 1]
     for value, glob in globs:
-        for other, wide in globs:
+        for other, wide in wides:
             if other is not value and glob != wide and covers(wide, glob):
                 message = f"covered by '{other.data}' on line {other.node.start_mark.line + 1}"
                 yield subject.finding("MH116", value.node, message)
                 break
+
+
+def _longest(glob: Glob) -> str:
+    return max((part for part in glob if isinstance(part, str)), key=len, default="")
 
 
 def _without_line(subject: Subject, node: Any) -> tuple[Edit, ...]:

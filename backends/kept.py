@@ -1,0 +1,99 @@
+"""What was compiled the last time, by everything that it depends on: the rules, the data beside
+them, and all code of molehunt. What a part of it changed is compiled anew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+import molehunt
+from molehunt import backends, detectors
+from molehunt.cache import keep, recall
+from molehunt.rulefiles import builtin_rules_path
+
+from .compiling import compile_all
+from .model import Artefact, Compiled, Profile, Refusal, Subject, Target
+
+# Read patterns and SQL for us, so another release may compile to something else.
+_READERS = ("google-re2", "sqlglot")
+
+
+def compile_kept(
+    target: Target, profile: Profile, rules: str, subjects: Callable[[], Iterable[Subject]]
+) -> list[Compiled]:
+    """What `compile_all` gives for the `subjects`, which are made only if they are needed. `rules`
+    is the key of the rule set (`molehunt.rulecache`)."""
+    made_of = dependencies()
+    if not made_of or not target.own:
+        return compile_all(target, profile, subjects())
+    names = f"{rules} {target.name} {profile.name}"
+    key = f"compiled-{sha256((made_of + names).encode()).hexdigest()}"
+    found = recall(key)
+    if isinstance(found, list):
+        try:
+            return list(map(_restored, found))
+        except (TypeError, ValueError):
+            pass  # not what was kept: made anew
+    compiled = compile_all(target, profile, subjects())
+    plain = list(map(_plain, compiled))
+    if _is_json(plain):
+        keep(key, plain)
+    return compiled
+
+
+def _plain(one: Compiled) -> list[Any]:
+    if isinstance(one, Refusal):
+        return [one.rule, one.title, one.target, one.profile, one.code, one.reason]
+    named = [one.rule, one.title, one.target, one.profile, one.language]
+    return [*named, one.query, one.body, list(one.differences)]
+
+
+def _restored(plain: list[Any]) -> Compiled:
+    if len(plain) == len(_REFUSED):
+        return Refusal(*plain)
+    rule, title, target, profile, language, query, body, differences = plain
+    made = (rule, title, target, profile, language, query, body)
+    return Artefact(*made, tuple(differences))
+
+
+_REFUSED = Refusal.__dataclass_fields__
+
+
+def _is_json(plain: Any) -> bool:
+    """Whether it comes back from JSON as it was."""
+    try:
+        return bool(orjson.loads(orjson.dumps(plain)) == plain)
+    except (TypeError, ValueError):
+        return False
+
+
+@cache
+def dependencies() -> str:
+    """A hash of all that decides what a rule compiles to, rules aside; "" if it cannot be known."""
+    digest = sha256(repr((sys.version_info, [version(name) for name in _READERS])).encode())
+    try:
+        for path in _files():
+            digest.update(path.name.encode() + sha256(path.read_bytes()).digest())
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    """All code, what lies beside it, and the data of the rules, in the same order everywhere."""
+    for root in (
+        Path(molehunt.__file__).parent,
+        Path(*detectors.__path__),
+        Path(*backends.__path__),
+    ):
+        yield from sorted(path for kind in ("py", "yml") for path in root.rglob(f"*.{kind}"))
+    rules = Path(builtin_rules_path())
+    yield from sorted(path for path in rules.iterdir() if path.is_file())
+    yield from sorted((rules / "data").iterdir())

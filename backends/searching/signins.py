@@ -1,0 +1,102 @@
+"""A rule on a sign-in log as query DSL over the fields that an integration makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv6Network, ip_network
+from typing import Any
+
+from molehunt.conditions import Cidr, Compare, Exists, Flag, Nothing, Number, Text, Wanted
+from molehunt.rule import Rule
+
+from ..model import Subject
+from .dsl import Made, Maker, Refused, all_of, any_of, negation
+from .layout import Kept, Layout, SignIns
+
+# Codes of reviewed.yml.
+TYPED_FIELD, NULL_IS_MISSING = "typed_field", "null_is_missing"
+
+_MAPPED = ip_network("::ffff:0:0/96")
+_BOUNDS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+
+
+def kept_in(subject: Subject, layout: Layout) -> SignIns | None:
+    """The sign-in log that a rule reads, if the store keeps it."""
+    stores = {bound.fields.store.name for bound in subject.bounds if not bound.queries}
+    return layout.signins.get(stores.pop()) if len(stores) == 1 else None
+
+
+def signin_query(
+    subject: Subject, layout: Layout, source: SignIns
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The query that finds a rule's matches, and the differences of it. Raises `Refused`."""
+    rule, (bound,) = subject.rule, subject.bounds
+    assert isinstance(rule, Rule)
+    maker = _Maker(layout, bound_=bound, source=source)
+    test = any_of([maker.condition(one) for one in rule.conditions])
+    if test is True or test is False:
+        raise Refused("constant", "the condition is the same for all events")
+    query = all_of([dict(source.guard), test])
+    assert isinstance(query, dict)
+    return query, tuple(sorted(maker.differences))
+
+
+@dataclass(slots=True)
+class _Maker(Maker):
+    source: SignIns = field(kw_only=True)
+
+    def field(self, name: str, value: Wanted) -> Made:
+        """A field of the log where the integration put it."""
+        assert self.bound_ is not None
+        if not self.bound_.fields.store.empty_is_null:
+            if isinstance(value, Text) and not value.parts:
+                raise Refused("empty_text", "an empty text is not kept apart from a missing one")
+            if isinstance(value, (Exists, Nothing)):
+                self.differences.add(NULL_IS_MISSING)
+        # Of several values each is asked alone, on its way through here again.
+        return Maker.field(self, name, value)
+
+    def column(self, name: str) -> str:
+        return self.kept(name).name
+
+    def kept(self, name: str) -> Kept:
+        """Where a field is. Raises `Refused` if it is lost, or was never looked up."""
+        found = self.source.fields.get(name)
+        if found is None:
+            if name in self.source.lost:
+                raise Refused("lost_field", f"{name}: {self.source.lost[name]}")
+            raise Refused("unknown_field", f"where {name} is kept was not looked up")
+        if found.difference:
+            self.differences.add(found.difference)
+        return found
+
+    def known(self, column: str, normalisers: Sequence[str], value: Wanted) -> Made:
+        types = {one.type for one in self.source.fields.values() if one.name == column}
+        if types == {"keyword"}:
+            # Named, as zero-argument super() is not to be had in a class with slots.
+            return Maker.known(self, column, normalisers, value)
+        self.differences.add(TYPED_FIELD)
+        (kind,) = types
+        there = {"exists": {"field": column}}
+        match kind, value:
+            case _, Exists() | Nothing():
+                return dict(there) if value == Exists(True) else negation(dict(there))
+            case "ip", Cidr():
+                return _network(column, value.network)
+            case "long", Number():
+                whole = float(value.number).is_integer()
+                return {"term": {column: {"value": int(value.number)}}} if whole else False
+            case "long", Compare() if value.operator in _BOUNDS:
+                return {"range": {column: {_BOUNDS[value.operator]: value.number}}}
+            case "boolean", Flag():
+                return {"term": {column: {"value": value.boolean}}}
+        raise Refused("typed", f"{column} is of the type {kind}, and cannot be asked for that")
+
+
+def _network(column: str, wanted: str) -> Made:
+    """The type `ip` keeps an IPv4 address as its mapped IPv6 address."""
+    network = ip_network(wanted)
+    if isinstance(network, IPv6Network) and network.overlaps(_MAPPED):
+        raise Refused("typed", f"{wanted} has IPv4 addresses in it there")
+    return {"term": {column: {"value": wanted}}}

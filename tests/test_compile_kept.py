@@ -1,0 +1,154 @@
+"""What is kept between two runs of `molehunt compile`, and how the files are written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from kit import RULE
+
+from molehunt import cache
+from molehunt.backends import compiling, kept, subjects
+from molehunt.backends.registry import targets
+from molehunt.backends.rendering import pretty
+from molehunt.backends.sentinel.packaging import _dumper
+from molehunt.cli import main
+
+OWN = [one.name for one in targets() if one.own]
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """A folder with a rule that every target can say."""
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    write(folder, "one.exe")
+    return folder
+
+
+def write(folder: Path, name: str) -> None:
+    """Write the rule, which wants processes of that name."""
+    text = RULE.format(
+        logsource="{category: process_creation, product: windows}",
+        detection=f"  selection:\n    Image|endswith: '\\{name}'\n  condition: selection",
+        more="",
+    )
+    (folder / "rule.yml").write_text(text, encoding="utf-8")
+
+
+def compiled(target: str, rules: Path, output: Path) -> dict[str, bytes]:
+    """The files of `molehunt compile` by their name."""
+    assert main(["compile", "-t", target, "--rules", str(rules), "-o", str(output)]) == 0
+    return {
+        path.relative_to(output).as_posix(): path.read_bytes()
+        for path in sorted(output.rglob("*"))
+        if path.is_file()
+    }
+
+
+def refuse(*_: Any) -> Any:
+    """In place of what must not run."""
+    raise AssertionError("it was compiled again")
+
+
+@pytest.mark.parametrize("target", OWN)
+def test_a_second_run_compiles_nothing_and_writes_the_same(
+    target: str, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For every target whose compiler is ours."""
+    first = compiled(target, rules, tmp_path / "first")
+    assert json.loads(first[f"{target}/manifest.json"])["rules"]
+    monkeypatch.setattr(subjects, "subjects", refuse)
+    monkeypatch.setattr(kept, "compile_all", refuse)
+    assert compiled(target, rules, tmp_path / "second") == first
+
+
+def test_what_others_compile_is_not_kept(
+    rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another release of a pySigma backend may answer otherwise."""
+    compiled("pysigma:sqlite", rules, tmp_path / "first")
+    monkeypatch.setattr(kept, "compile_all", refuse)
+    with pytest.raises(AssertionError, match="compiled again"):
+        compiled("pysigma:sqlite", rules, tmp_path / "second")
+
+
+def test_a_changed_rule_is_compiled_anew(rules: Path, tmp_path: Path) -> None:
+    """Its content decides, not its name or time."""
+    first = compiled("sentinel", rules, tmp_path / "first")
+    write(rules, "two.exe")
+    second = compiled("sentinel", rules, tmp_path / "second")
+    assert any(b"two" in data for data in second.values())
+    assert not any(b"two" in data for data in first.values())
+    assert not any(b"one.exe" in data for data in second.values())
+
+
+def test_changed_code_compiles_anew(
+    rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does changed data beside the rules: both are in the same hash."""
+    compiled("splunk", rules, tmp_path / "first")
+    monkeypatch.setattr(kept, "dependencies", lambda: "other code")
+    monkeypatch.setattr(kept, "compile_all", refuse)
+    with pytest.raises(AssertionError, match="compiled again"):
+        compiled("splunk", rules, tmp_path / "second")
+
+
+def test_all_that_decides_is_in_the_hash() -> None:
+    """Compilers, the engine's reading of rules, the lock, the schema, the reviewed refusals."""
+    names = {path.name for path in kept._files()}
+    wanted = "kqlwhere.py evaluate.py taxonomy.py pack.yml taxonomy.yml rules.lock reviewed.yml"
+    assert {*wanted.split(), "osquery_schema.json", "attack_v18.1.json"} <= names
+
+
+@pytest.mark.parametrize("damage", [[[1]], [None], {}, [["a"] * 6 + [3, 4, 5]], "text"])
+def test_a_file_of_another_form_is_made_anew(
+    damage: Any, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later release may keep something else under the same name."""
+    first = compiled("splunk", rules, tmp_path / "first")
+    real = cache.recall
+    monkeypatch.setattr(
+        kept, "recall", lambda key: damage if key.startswith("compiled") else real(key)
+    )
+    monkeypatch.setattr(kept, "keep", lambda key, value: None)
+    assert compiled("splunk", rules, tmp_path / "second") == first
+
+
+def test_without_a_cache_everything_is_compiled(
+    rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And comes out the same."""
+    first = compiled("elastic", rules, tmp_path / "first")
+    monkeypatch.setenv("MOLEHUNT_CACHE", "")
+    calls = []
+    monkeypatch.setattr(
+        kept, "compile_all", lambda *given: calls.append(1) or compiling.compile_all(*given)
+    )
+    assert compiled("elastic", rules, tmp_path / "second") == first
+    assert calls
+
+
+@given(JSON)
+def test_pretty_writes_what_json_writes(value: Any) -> None:
+    """With its indent, order and escapes."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    assert pretty(value) == text.encode()
+
+
+@given(st.dictionaries(TEXT, TEXT | st.lists(TEXT), max_size=4))
+def test_yaml_of_sentinel_reads_back(body: Any) -> None:
+    """libyaml writes it; what it writes means the same again."""
+    text = yaml.dump(body, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=100)
+    assert yaml.safe_load(text) == body

@@ -1,0 +1,149 @@
+"""Sign-in logs in Elastic: what the integrations' pipelines make of them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import kit
+import pytest
+import search_random
+import sign_in_random
+
+from molehunt.backends.compiling import compile_all
+from molehunt.backends.elastic.ingested import google_document, okta_document, signin_document
+from molehunt.backends.elastic.signins import SIGN_INS
+from molehunt.backends.model import Artefact, Refusal
+from molehunt.backends.registry import target
+from molehunt.backends.subjects import subjects
+from molehunt.data import load_yaml
+from molehunt.detectors.records import Record
+from molehunt.rulefiles import builtin_rules_path
+from molehunt.ruleset import load_rules
+from molehunt.taxonomy import taxonomy
+
+RULES = load_rules([builtin_rules_path()])
+SIGN_IN_RULES = {rule.id for rule in RULES.rules if rule.product in ("okta", "azure", "gcp")}
+
+
+def record(event: dict[str, Any]) -> Record:
+    """An event as read from a log."""
+    rules = [kit.rule("s:\n    x: y\ncondition: s", log) for log in sign_in_random.LOGS.values()]
+    (found,) = search_random.judge(rules, [json.dumps(event).encode()]).records
+    return found
+
+
+def at(document: Any, path: str) -> Any:
+    """A value in a document; None if it is not there."""
+    for part in path.split("."):
+        document = document.get(part) if isinstance(document, dict) else None
+    return document
+
+
+def test_okta_is_renamed_and_emptied() -> None:
+    """Names are respelt, null and empty texts dropped, and what no step moves goes."""
+    event = sign_in_random.okta(Random(1)) | {
+        "device": {"id": "guo1", "managed": True, "name": None},
+        "target": [{"alternateId": "x@corp.example", "displayName": "X", "detailEntry": {"a": 1}}],
+        "authenticationContext": {"externalSessionId": "102bZ", "issuer": None},
+        "debugContext": {"debugData": {"tunnels": "[]"}},
+        "legacyEventType": "core.user_auth.login_success",
+    }
+    event["client"] |= {"zone": "", "ipAddress": "192.0.2.7"}
+    found = okta_document(record(event))
+    assert at(found, "okta.event_type") == at(found, "event.action") == event["eventType"]
+    assert at(found, "okta.client.ip") == at(found, "source.ip") == "192.0.2.7"
+    assert at(found, "okta.device") == {"id": "guo1", "managed": True}
+    assert at(found, "okta.target") == {"alternate_id": "x@corp.example", "display_name": "X"}
+    assert at(found, "okta.authentication_context") == {"external_session_id": "102bZ"}
+    assert at(found, "okta.client.zone") is None
+    assert "core.user_auth" not in json.dumps(found)
+
+
+def test_entra_is_spelt_in_snake_case() -> None:
+    """As in the pipeline's own example: the address leaves its place, the place goes."""
+    event = sign_in_random.azure(Random(2))
+    event["properties"] |= {
+        "deviceDetail": {"deviceId": "", "isManaged": False, "operatingSystem": "MacOs"},
+        "riskEventTypes_v2": ["anonymizedIPAddress"],
+        "riskLevelDuringSignIn": "none",
+        "status": {"errorCode": 50140, "failureReason": "interrupted"},
+        "authenticationAppDeviceDetails": {"deviceId": "d-1"},
+        "ipAddress": "192.0.2.7",
+    }
+    event["resultType"] = "50140"
+    found = signin_document(record(event))
+    inner = at(found, "azure.signinlogs.properties")
+    assert at(found, "azure.signinlogs.result_type") == "50140"
+    assert at(found, "source.ip") == at(found, "source.address") == "192.0.2.7"
+    assert at(found, "geo.country_iso_code") == "US"
+    assert inner["device_detail"] == {"is_managed": False, "operating_system": "MacOs"}
+    assert inner["risk_event_types_v2"] in (["anonymizedIPAddress"], "anonymizedIPAddress")
+    assert inner["status"] == {"error_code": 50140}
+    assert inner["authentication_app_device_details"] == {"device_id": "d-1"}
+    assert not {"ip_address", "location"} & set(inner)
+
+
+def test_a_google_event_is_an_action() -> None:
+    """Parameters lose `login_`, and an address that is none is not there."""
+    event = sign_in_random.google_workspace(Random(3)) | {"ipAddress": "unknown"}
+    found = google_document(record(event))
+    assert at(found, "event.action") == event["events"][0]["name"]
+    assert at(found, "source.user.email") == event["actor"]["email"]
+    assert at(found, "google_workspace.login") == {"type": "google_password"}
+    assert at(found, "source.ip") is None
+
+
+@pytest.mark.parametrize("profile", ["osquery_manager", "filebeat"])
+def test_the_shipped_rules(profile: str) -> None:
+    """Twelve rules compile over the integrations' indices; four read what is lost."""
+    chosen = target("elastic")
+    made = [one for one in subjects(RULES, load_yaml("pack.yml"), taxonomy())
+            if one.rule.id in SIGN_IN_RULES]  # fmt: skip
+    found = compile_all(chosen, chosen.profile(profile), made)
+    refused = [one for one in found if isinstance(one, Refusal) and one.code != "no_input"]
+    assert {one.code for one in refused} == {"lost_field"}
+    assert len(refused) == 4
+    compiled = [one for one in found if isinstance(one, Artefact)]
+    assert len(compiled) == 12
+    for one in compiled:
+        (index,) = one.body["index"]
+        (package,) = one.body["related_integrations"]
+        assert index.startswith(f"logs-{package['package']}.")
+        assert "osquery" not in json.dumps([one.query, one.body["setup"], index])
+
+
+def test_what_was_not_looked_up_is_refused() -> None:
+    """A field that the table does not have, and what a type cannot be asked for."""
+    cases = {
+        "unknown_field": "client.zone: x",
+        "typed": "client.ipAddress|startswith: '192.'",
+        "empty_text": "client.userAgent.os: ''",
+    }
+    chosen = target("elastic")
+    for code, item in cases.items():
+        rule = kit.rule(f"s:\n    {item}\ncondition: s", sign_in_random.LOGS["okta"])
+        _, (refused,) = search_random.compiled(chosen, chosen.profile(), [rule])
+        assert refused.code == code
+
+
+def test_an_approval_is_of_an_account(tmp_path: Any) -> None:
+    """The exception of a rule on a sign-in log names the field of the account."""
+    from molehunt.cli import main
+
+    rule = "e0fdd552-dd2d-4b05-997c-c5fefd4e1919"
+    organisation = tmp_path / "organisation.yml"
+    organisation.write_text(
+        "groups:\n  travellers:\n    hosts: [a.lind@corp.example]\n"
+        f"approved:\n  - {{what: {rule}, for: travellers, owner: it@corp.example,"
+        " reason: invented, until: 2026-12-24}\n"
+    )
+    args = ["compile", "-t", "elastic", "-o", str(tmp_path / "dist"),
+            "--organisation", str(organisation)]  # fmt: skip
+    assert main(args) == 0
+    lines = (tmp_path / "dist/elastic/rules.ndjson").read_text().splitlines()
+    items = [one for one in map(json.loads, lines) if "entries" in one]
+    assert {entry["field"] for one in items for entry in one["entries"]} == {
+        SIGN_INS["okta"].account
+    }

@@ -85,7 +85,9 @@ def plan_of(subject: Subject) -> Plan:
     one = subject.rule
     assert isinstance(one, Correlation)
     if one.type in NUMERIC:
-        raise Unplanned("numbers", "sums, means and percentiles of numbers in text are not compiled")
+        raise Unplanned(
+            "numbers", "sums, means and percentiles of numbers in text are not compiled"
+        )
     least, ways = _condition(one)
     differences: set[str] = set()
     found: dict[object, list[Subject]] = {}

@@ -42,9 +42,7 @@ def correlation(subject: Subject, layout: Layout) -> Compiled:
         "setup": _setup(subject),
     }
     query = {"query": text, "group": names(plan)}
-    return Artefact(
-        rule.id, rule.title, TARGET, profile.name, "esql", query, body, differences
-    )
+    return Artefact(rule.id, rule.title, TARGET, profile.name, "esql", query, body, differences)
 
 
 def _minutes(plan: Plan) -> int:

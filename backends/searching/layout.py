@@ -88,8 +88,9 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in other.items():
         mine = found.get(name, {}).get("properties")
         if mine is not None and "properties" in value:
-            value = {"properties": _joined(mine, value["properties"])}
-        found[name] = value
+            found[name] = {"properties": _joined(mine, value["properties"])}
+        else:
+            found[name] = value
     return found
 
 

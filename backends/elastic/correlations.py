@@ -56,13 +56,10 @@ def _look_back(plan: Plan) -> int:
 
 def _setup(subject: Subject) -> str:
     tables = sorted({table for leaf in _leaves(subject) for table in leaf.meta.tables})
-    return "\n\n".join(
-        [
-            "osquery with molehunt's pack (`backends/osquery/molehunt.conf`), and Elasticsearch 8.19,"
-            " 9.1 or newer.",
-            "Tables: " + ", ".join(f"`{table}`" for table in tables) + ".",
-        ]
+    needed = (
+        "osquery with molehunt's pack (`backends/osquery/molehunt.conf`); Elasticsearch 8.19, 9.1."
     )
+    return f"{needed}\n\nTables: {', '.join(f'`{table}`' for table in tables)}."
 
 
 def _leaves(subject: Subject) -> list[Rule]:

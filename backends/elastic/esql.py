@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
+from molehunt.schema import tables
 
 from ..correlating.plan import Plan, Source
 from ..model import Profile
@@ -26,6 +28,7 @@ from ..searching.layout import Layout
 from .querystring import querystring
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
+ROW_IDENTITY, UNMAPPED = "row_identity", "unmapped"
 LONGEST = 1_000_000
 """Characters in a statement (`EsqlParser.MAX_LENGTH`)."""
 INGESTED = "event.ingested"
@@ -42,7 +45,7 @@ def esql(plan: Plan, layout: Layout) -> tuple[str, tuple[str, ...]]:
     found = _Writer(plan, layout)
     query = "\n".join(found.lines())
     if layout.dynamic:
-        raise Refused("unmapped", "a column that no row has had yet is an error in ES|QL")
+        raise Refused(UNMAPPED, "a column that no row has had yet is an error in ES|QL")
     if len(query) > LONGEST:
         raise Refused("too_long", f"a statement may have {LONGEST:,} characters")
     return query, tuple(sorted(found.differences | set(plan.differences)))
@@ -77,7 +80,8 @@ class _Writer:
         yield f"| STATS began = MIN(w), ended = MAX(w), newest = MAX(seen) BY {self.by}"
         named = (f"{g} AS `{name}`" for g, name in zip(self.groups, names(self.plan), strict=True))
         yield f"| RENAME {', '.join(named)}"
-        yield "| EVAL began = TO_DATETIME(began), ended = TO_DATETIME(ended), newest = TO_DATETIME(newest)"
+        times = (f"{name} = TO_DATETIME({name})" for name in ("began", "ended", "newest"))
+        yield f"| EVAL {', '.join(times)}"
         yield "| SORT ended"
 
     # The rows of the log that any member matches, each with the sources that it belongs to.
@@ -120,8 +124,10 @@ class _Writer:
         return querystring(_factored(found))
 
     def row(self) -> str:
-        """What is the same for the same row on the same host."""
-        names = sorted({name for source in self.plan.sources for name in source.columns})
+        """What is the same for the same row on the same host. Columns that the pack's queries name
+        themselves are mapped with the first row that has them, and left out."""
+        names = sorted(_mapped() & {name for one in self.plan.sources for name in one.columns})
+        self.differences.add(ROW_IDENTITY)
         columns = [self.profile.host, *map(self.profile.column.format, names)]
         texts = ', "|", '.join(f'COALESCE({column}, "")' for column in columns)
         self.differences.add(KEYWORD_LIMIT)
@@ -134,6 +140,8 @@ class _Writer:
         elif place.kind == "column":
             column = self.profile.column.format(place.name)
             self.differences.add(KEYWORD_LIMIT)
+            if place.name not in _mapped():
+                self.differences.add(UNMAPPED)
             if "control_text" in place.normalisers:
                 self.differences.add(ESCAPED_BYTES)
         elif place.kind == "decoration" and self.profile.decoration:
@@ -307,6 +315,12 @@ _OPENED = (
     " seen = TO_LONG(SUBSTRING(i, 33, 16)), new = TO_LONG(SUBSTRING(i, 49, 1)),"
     " p = SUBSTRING(i, 50, 3), v = SUBSTRING(i, 53)"
 )
+
+
+@cache
+def _mapped() -> frozenset[str]:
+    """The columns of osquery's tables, all of which the integration maps."""
+    return frozenset(name for table in tables().values() for name in table.columns)
 
 
 def names(plan: Plan) -> list[str]:

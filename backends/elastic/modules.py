@@ -1,7 +1,7 @@
 """What ES|QL needs beside the distribution that Elastic publishes for integration tests.
 
-Its modules are published one by one. The server that is put together so is Elasticsearch's code, not
-a distribution that Elastic ships. Elastic License 2.0: fetched and run for the proof only.
+Its modules are published one by one. The server that is put together so is Elasticsearch's code,
+not a distribution that Elastic ships. Elastic License 2.0: fetched and run for the proof only.
 """
 
 from __future__ import annotations

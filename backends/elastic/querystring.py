@@ -1,8 +1,8 @@
 """Query DSL as text for `QSTR` in ES|QL: the same query in the syntax of Lucene's query parser.
 
-`QSTR("...")` takes what a `query_string` query takes. Letters in either case become classes of both,
-as in `case_insensitive`, which folds ASCII letters only. In this parser `+a +b` are both, `a b` any,
-and `+*:* -a` all rows without a match, those that lack the field among them.
+`QSTR("...")` takes what a `query_string` query takes. Letters in either case become classes of
+both, as in `case_insensitive`, which folds ASCII letters only. In this parser `+a +b` are both,
+`a b` any, and `+*:* -a` all rows without a match, those that lack the field among them.
 """
 
 from __future__ import annotations

@@ -25,6 +25,11 @@ from molehunt.taxonomy import taxonomy
 ROUNDS, EACH = 6, 8
 STATES, EVENTS = "pack_molehunt_processes_linux", "pack_molehunt_process_events"
 NAMES = sorted(ck.RULES)
+# A row with the columns to which the pack gives names, so that they are mapped.
+NAMED = kit.line(
+    {"port": "1", "process_path": "/z", "process_cmdline": "z"},
+    "pack_molehunt_listening_ports_linux",
+)
 
 
 class Running(NamedTuple):
@@ -62,7 +67,7 @@ def artefacts(server: Running, loaded: Any) -> list[Artefact]:
 
 def groups(server: Running, loaded: Any, lines: Sequence[bytes]) -> list[Any]:
     """The groups that the server finds, by correlation in order."""
-    server.session.load(search_random.judge(loaded.rules, lines).records)
+    server.session.load(search_random.judge(loaded.rules, [*lines, NAMED]).records)
     answers = list(server.session.ask(artefacts(server, loaded)))
     assert not any(one.error for one in answers), answers
     return [set(one.groups) for one in answers]
@@ -196,6 +201,10 @@ def matched(loaded: Any, lines: Sequence[bytes]) -> Any:
 TOGETHER = {"type": "temporal", "rules": ["r1", "r3"], "group-by": ["cmdline"], "timespan": "10s"}
 
 
+# A second more than a week apart.
+SNAPSHOTS = [state("/a", 0, "snapshot"), state("/a", 7 * 86400 + 1, "snapshot")]
+
+
 @pytest.mark.parametrize(
     ("lines", "found"),
     [
@@ -204,7 +213,7 @@ TOGETHER = {"type": "temporal", "rules": ["r1", "r3"], "group-by": ["cmdline"], 
         ([state("/a", 0), state("/a", 20, "removed"), state("/c", 31)], False),
         ([state("/a", 20, "removed"), state("/c", 25)], False),
         ([state("/a", 0, "snapshot"), state("/a", 7 * 86400, "snapshot"), state("/c", 99)], True),
-        ([state("/a", 0, "snapshot"), state("/a", 7 * 86401, "snapshot"), state("/c", 99)], False),
+        ([*SNAPSHOTS, state("/c", 99), state("/c", 100, "removed")], False),
     ],
 )
 def test_states_last(server: Running, lines: list[bytes], found: bool) -> None:
@@ -234,6 +243,16 @@ def test_the_case_of_java(server: Running) -> None:
     lines = [state("/a", 0, cmdline="k"), state("/c", 1, cmdline="\u212a")]
     theirs, mine = both(server, TOGETHER, *lines)
     assert (theirs, mine) == ({("k",)}, set())
+
+
+def test_columns_that_no_row_has_had(server: Running) -> None:
+    """The declared difference unmapped: the rule ends in an error until the first row comes."""
+    loaded = kit.ruleset(*ck.rules("processes"), ck.correlation(TOGETHER))
+    (one,) = artefacts(server, loaded)
+    assert "unmapped" in one.differences
+    server.session.load(search_random.judge(loaded.rules, [state("/a", 0)]).records)
+    (answer,) = server.session.ask([one])
+    assert "Unknown column [osquery.process_cmdline]" in answer.error
 
 
 def test_rows_of_a_signal(server: Running) -> None:
@@ -271,7 +290,9 @@ def test_what_kibana_gets(server: Running) -> None:
     assert one.body["query"].endswith("\n| WHERE newest >= NOW() - 30 minutes")
     assert one.body["from"] == f"now-{97 * 1440}m"
     # It is a query that the server takes, and nothing of 2023 is new.
-    server.session.load(search_random.judge(loaded.rules, [state("/a", 0), state("/c", 1)]).records)
+    server.session.load(
+        search_random.judge(loaded.rules, [state("/a", 0), state("/c", 1), NAMED]).records
+    )
     (old,) = server.session.ask(
         [Artefact(**kept(one) | {"query": one.query | {"query": one.body["query"]}})]
     )

@@ -90,14 +90,13 @@ def plan_of(subject: Subject) -> Plan:
         )
     least, ways = _condition(one)
     differences: set[str] = set()
-    found: dict[object, list[Subject]] = {}
+    found: dict[_Key, list[Subject]] = {}
     for place, member in enumerate(subject.members):
         for leaf in _leaves(one, place, member, differences):
             for key, bound in _alike(one, place, leaf):
                 found.setdefault(key, []).append(replace(leaf, bounds=(bound,)))
     sources = tuple(
-        Source(*key[:-1], tuple(_joined(members)), key[-1])  # type: ignore[index]
-        for key, members in found.items()
+        Source(**key._asdict(), members=tuple(_joined(members))) for key, members in found.items()
     )
     made = Plan(one, one.type, one.timespan, least, ways, sources, tuple(sorted(differences)))
     if one.type == "event_count" and least > 1 and made.lasting:
@@ -143,7 +142,7 @@ def _leaves(
         yield from _leaves(one, inner, below, differences)
 
 
-def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[object, Bound]]:
+def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[_Key, Bound]]:
     """The ways in which a rule's rows are read, each with its part of a bound."""
     rule = leaf.rule
     assert isinstance(rule, Rule)
@@ -167,7 +166,7 @@ def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[object
             columns = () if moments else tuple(sorted({c for q in queries for c in _columns(q)}))
             # Which rule it was matters to the temporal types only.
             mine = place if one.type.startswith("temporal") else 0
-            key = (mine, moments, time, group, values, label, columns)
+            key = _Key(mine, moments, time, group, values, label, columns)
             yield key, Bound(tuple(queries), bound.fields)
 
 
@@ -184,6 +183,18 @@ def _joined(members: Sequence[Subject]) -> Iterator[Subject]:
         bounds.setdefault(member.rule.id, []).extend(member.bounds)
     for rule, member in first.items():
         yield replace(member, bounds=tuple(bounds[rule]))
+
+
+class _Key(NamedTuple):
+    """What rows that are read alike have in common, as in `Source`."""
+
+    place: int
+    moments: bool
+    time: str
+    group: tuple[Place, ...]
+    values: tuple[Place, ...]
+    label: str
+    columns: tuple[str, ...]
 
 
 class _Query(NamedTuple):

@@ -18,7 +18,7 @@ from ..searching.layout import Layout, Query, logged_names
 from .signins import SIGN_INS
 
 # When it happened, and when Elasticsearch took it in (an ingest pipeline of every integration).
-_TIMES: Mapping[str, Any] = {
+_TIMES: dict[str, Any] = {
     "@timestamp": {"type": "date"},
     "event": {"properties": {"ingested": {"type": "date"}}},
 }

@@ -109,7 +109,8 @@ def signin_document(record: Record) -> dict[str, Any]:
     inner.pop("location", None)
     if "user_agent" in inner:
         _put(found, "user_agent.original", inner.pop("user_agent"))
-    return _without_nothing(found) | _stamp(record, "azure.signinlogs")
+    whole: dict[str, Any] = _without_nothing(found) | _stamp(record, "azure.signinlogs")
+    return whole
 
 
 def _diagnostic(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +210,7 @@ def _put(inside: dict[str, Any], path: str, value: Any) -> None:
         inside[last] = value if not isinstance(value, dict) else {**inside.get(last, {}), **value}
 
 
-def _move(source: Mapping[str, Any], path: str, target: dict[str, Any], new: str) -> None:
+def _move(source: dict[str, Any], path: str, target: dict[str, Any], new: str) -> None:
     value = _get(source, path)
     if value is not None:
         *way, last = path.split(".")

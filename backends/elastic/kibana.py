@@ -42,7 +42,7 @@ _INTERVAL, _FROM = "5m", "now-10m"
 
 def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, Any]:
     """The rule as Kibana has it, switched off: what runs is the user's choice."""
-    source = _SIGN_INS.get(rule.product)
+    source = _SIGN_INS.get(rule.product or "")
     integration = source.package if source else integration_of(layout)
     return told(rule, integration) | {
         "type": "query",
@@ -145,7 +145,7 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
         body, rule = dict(artefact.body), packing.rules[artefact.rule]
         if isinstance(packing.organisation, Organisation) and isinstance(rule, Rule):
             found = approvals_of(rule, packing.organisation)
-            source = _SIGN_INS.get(rule.product)
+            source = _SIGN_INS.get(rule.product or "")
             host = source.account if source else _HOSTS[artefact.profile]
             open_ended = [one for one in found if one.start is None]
             body["filters"] = [

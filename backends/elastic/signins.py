@@ -83,7 +83,9 @@ _GOOGLE = {
 def _properties(fields: Mapping[str, Kept]) -> dict[str, Any]:
     """The mapping as the package's fields have it; Fleet gives keywords `ignore_above`."""
     keyword = {"type": "keyword", "ignore_above": 1024}
-    found = {one.name: {"type": one.type} for one in fields.values() if one.type != "keyword"}
+    found: dict[str, dict[str, Any]] = {
+        one.name: {"type": one.type} for one in fields.values() if one.type != "keyword"
+    }
     found |= {one.name: keyword for one in fields.values() if one.type == "keyword"}
     # The packages have a constant_keyword, which answers a term query the same way.
     return dict(sorted(found.items())) | {"data_stream.dataset": {"type": "keyword"}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from molehunt.detectors.matching.plan import asks_removed, compile_plan
@@ -13,7 +13,7 @@ from molehunt.detectors.records import Record
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.detectors.tying import record_of
-from molehunt.rule import Rule
+from molehunt.rule import Rule, RuleSet
 from molehunt.schema import tables
 from molehunt.taxonomy import Taxonomy
 
@@ -22,12 +22,14 @@ from molehunt.taxonomy import Taxonomy
 class Corpus:
     """`matched` has for each rule the places in `records` of those it matches.
 
+    `groups` has for each correlation the groups in which it holds (`read_groups`).
     Only rows that the pack collected, or that a log of a fixed shape holds, can be expected of a
     compiled rule; rows of other schedules are there too, and must not be found.
     """
 
     records: tuple[Record, ...]
     matched: Mapping[str, frozenset[int]]
+    groups: Mapping[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
 
 
 def read_corpus(
@@ -56,6 +58,32 @@ def read_corpus(
                             matched[rule.id].add(len(records))
                 records.append(record_of(row, bound.binding, bound.tie))
     return Corpus(tuple(records), {rule: frozenset(found) for rule, found in matched.items()})
+
+
+def read_groups(
+    scenarios: Iterable[Scenario],
+    ruleset: RuleSet,
+    manifest: Mapping[str, Any],
+    taxonomy: Taxonomy,
+) -> dict[str, frozenset[tuple[str, ...]]]:
+    """For each correlation the groups in which it holds over all recordings as one log, their
+    values case folded. Over the same rows as `read_corpus`."""
+    from molehunt.detectors.correlating.correlator import Correlator
+    from molehunt.detectors.values import fold
+
+    binder = Binder([("pack", pack_schedule(manifest))], tables())
+    plan = compile_plan(ruleset.rules, taxonomy, binder, scan="")
+    plan.tells = False
+    found: dict[str, set[tuple[str, ...]]] = {one.id: set() for one in ruleset.correlations}
+    with Correlator(ruleset) as correlator:
+        for scenario in scenarios:
+            for log in scenario.kinds:
+                for match in plan.matches(blocks(scenario.path(log), _ignore), _ignore):
+                    if match.record.binding.how in ("pack", "source"):
+                        correlator.add(match)
+        for one in correlator.results():
+            found[one.correlation.id].add(tuple(map(fold, one.group)))
+    return {rule: frozenset(groups) for rule, groups in found.items()}
 
 
 def _ignore(_: object) -> None:

@@ -90,7 +90,8 @@ class Artefact:
     """A compiled rule or correlation.
 
     `query` is what the engine runs, `body` the object that the product imports; both are JSON-able.
-    `language` names what `query` is written in (`query_dsl`, `esql`, `sql`, `kql`, ...).
+    `language` names what `query` is written in (`query_dsl`, `esql`, `sql`, `kql`, ...). The
+    query of a correlation is `{"query": text, "group": [columns of its answer]}`.
     `differences` are codes of `backends/reviewed.yml`: ways in which the store is known to answer
     otherwise than the rule.
     """
@@ -123,10 +124,12 @@ Compiled: TypeAlias = Artefact | Refusal
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an engine said to one artefact: the places (in the list that was loaded) of the records
-    that it found, or an error. `accepted` means that it only parsed the query."""
+    that it found, of a correlation the groups (values of `group-by`, case folded), or an error.
+    `accepted` means that it only parsed the query."""
 
     rule: str
     found: frozenset[int] | None = None
+    groups: frozenset[tuple[str, ...]] | None = None
     accepted: bool = False
     error: str = ""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
 
 from molehunt.problems import Problem, Severity
 
@@ -12,6 +14,7 @@ from .model import Answer, Artefact, Engine, Evidence, Profile
 from .support import Support, digest
 
 SHOWN = 3
+Group: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class Verdict:
     """What one engine says of one artefact.
 
     `evidence` is what it is worth. `missed` are places of records that the rule matches and the
-    query did not find, `extra` the others way round; both empty if they agree.
+    query did not find, `extra` the others way round; both empty if they agree. Of a correlation
+    there are groups instead.
     """
 
     artefact: Artefact
@@ -29,11 +33,14 @@ class Verdict:
     extra: tuple[int, ...] = ()
     error: str = ""
     positives: int = 0
+    missed_groups: tuple[Group, ...] = ()
+    extra_groups: tuple[Group, ...] = ()
 
     @property
     def disagrees(self) -> bool:
         """Whether query and rule differ on a record, or the engine would not run it."""
-        return bool(self.missed or self.extra or self.error)
+        groups = self.missed_groups or self.extra_groups
+        return bool(self.missed or self.extra or groups or self.error)
 
 
 def prove(
@@ -44,21 +51,27 @@ def prove(
     with engine.open(profile) as session:
         session.load(corpus.records)
         return [
-            judge(by_rule[answer.rule], engine, answer, corpus.matched)
+            judge(by_rule[answer.rule], engine, answer, corpus.matched, corpus.groups)
             for answer in session.ask(artefacts)
         ]
 
 
 def judge(
-    artefact: Artefact, engine: Engine, answer: Answer, matched: Mapping[str, frozenset[int]]
+    artefact: Artefact,
+    engine: Engine,
+    answer: Answer,
+    matched: Mapping[str, frozenset[int]],
+    groups: Mapping[str, frozenset[Group]] = MappingProxyType({}),
 ) -> Verdict:
     """The verdict on one answer.
 
     Agreement is worth what the engine is only if something was to be found; else it has shown no
-    more than that it accepts the query. So it is for correlations, whose records are not known.
+    more than that it accepts the query. Of correlations the groups are compared.
     """
     if answer.error:
         return Verdict(artefact, engine.name, Evidence.NONE, error=answer.error)
+    if answer.groups is not None:
+        return _judge_groups(artefact, engine, answer.groups, groups.get(artefact.rule))
     if answer.found is None:
         known = min(engine.evidence, Evidence.PARSER) if answer.accepted else Evidence.NONE
         return Verdict(artefact, engine.name, known)
@@ -69,6 +82,23 @@ def judge(
     extra = tuple(sorted(answer.found - expected))
     if missed or extra:
         return Verdict(artefact, engine.name, Evidence.NONE, missed, extra)
+    known = engine.evidence if expected else min(engine.evidence, Evidence.PARSER)
+    return Verdict(artefact, engine.name, known, positives=len(expected))
+
+
+def _judge_groups(
+    artefact: Artefact,
+    engine: Engine,
+    found: frozenset[Group],
+    expected: frozenset[Group] | None,
+) -> Verdict:
+    if expected is None:
+        return Verdict(artefact, engine.name, min(engine.evidence, Evidence.PARSER))
+    missed, extra = tuple(sorted(expected - found)), tuple(sorted(found - expected))
+    if missed or extra:
+        return Verdict(
+            artefact, engine.name, Evidence.NONE, missed_groups=missed, extra_groups=extra
+        )
     known = engine.evidence if expected else min(engine.evidence, Evidence.PARSER)
     return Verdict(artefact, engine.name, known, positives=len(expected))
 
@@ -101,6 +131,14 @@ def disagreements(verdicts: Iterable[Verdict], corpus: Corpus) -> Iterator[Probl
         if verdict.error:
             what = f"{name} does not run the query: {verdict.error}"
             yield Problem(what, artefact.title, rule=artefact.rule)
+        for groups, text in (
+            (verdict.missed_groups, "does not find a group in which the correlation holds"),
+            (verdict.extra_groups, "finds a group in which the correlation does not hold"),
+        ):
+            for group in groups[:SHOWN]:
+                more = f" ({len(groups) - SHOWN} more)" if len(groups) > SHOWN else ""
+                what = f"{name} {text}: {', '.join(group)}{more}"
+                yield Problem(what, artefact.title, rule=artefact.rule)
         for places, text in (
             (verdict.missed, "does not find a record that the rule matches"),
             (verdict.extra, "finds a record that the rule does not match"),

@@ -19,11 +19,16 @@ def targets() -> Sequence[Target]:
 
 
 def _compile(subject: Subject, profile: Profile) -> Compiled:
+    from molehunt.correlation import Correlation
+
     from ..searching.compiling import compiled
+    from .correlations import correlation
     from .kibana import rule_body
     from .layouts import LAYOUTS
 
     layout = next(one for one in LAYOUTS if one.profile.name == profile.name)
+    if isinstance(subject.rule, Correlation):
+        return correlation(subject, layout)
     return compiled(subject, layout, "elastic", rule_body)
 
 

@@ -15,6 +15,7 @@ from ..model import Profile
 from ..searching.layout import Layout
 from ..searching.server import Distribution, missing, running
 from ..searching.session import SearchSession, ServerError
+from .modules import ESQL
 
 URL = "MOLEHUNT_ELASTICSEARCH_URL"
 DISTRIBUTION = Distribution(
@@ -27,7 +28,8 @@ DISTRIBUTION = Distribution(
     heap="1g",
     java=17,
     java_variable="ES_JAVA_HOME",
-    settings=("xpack.security.enabled: false",),
+    settings=("xpack.security.enabled: false", "xpack.license.self_generated.type: basic"),
+    added=ESQL,
 )
 
 
@@ -71,7 +73,7 @@ class _Sender:
         from elasticsearch import Elasticsearch
 
         key = os.environ.get("MOLEHUNT_ELASTICSEARCH_API_KEY")
-        self._client = Elasticsearch(address, api_key=key, request_timeout=120)
+        self._client = Elasticsearch(address, api_key=key, request_timeout=900)
 
     def __call__(self, method: str, path: str, lines: Sequence[Any]) -> Any:
         from elasticsearch import ApiError, TransportError

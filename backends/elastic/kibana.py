@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from molehunt.correlation import Correlation
 from molehunt.data import techniques
 from molehunt.detectors.findings.organisation import EVERY_HOST, Approval, Organisation
 from molehunt.detectors.report.attack import FRAMEWORK, tactic
@@ -41,24 +42,35 @@ _INTERVAL, _FROM = "5m", "now-10m"
 
 def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, Any]:
     """The rule as Kibana has it, switched off: what runs is the user's choice."""
-    severity, score = _SEVERITY[rule.level]
-    profile = layout.profile
     source = _SIGN_INS.get(rule.product or "")
-    package = "osquery_manager" if profile.name == "osquery_manager" else "osquery"
-    body: dict[str, Any] = {
-        "rule_id": rule.id,
-        "name": rule.title,
-        "description": rule.description.strip() or rule.title,
+    integration = source.package if source else integration_of(layout)
+    return told(rule, integration) | {
         "type": "query",
         "language": "kuery",
         "query": "",
         "filters": [_filter(query, f"molehunt {rule.id}")],
-        "index": profile.index.split(","),
+        "index": layout.profile.index.split(","),
+        "interval": _INTERVAL,
+        "from": _FROM,
+        "setup": _INTEGRATION.format(source.package) if source else needs(rule),
+    }
+
+
+def integration_of(layout: Layout) -> str:
+    """The name of the integration that keeps osquery's rows."""
+    return "osquery_manager" if layout.profile.name == "osquery_manager" else "osquery"
+
+
+def told(rule: Rule | Correlation, integration: str) -> dict[str, Any]:
+    """What Kibana's rules of any type say of a rule."""
+    severity, score = _SEVERITY[rule.level]
+    body: dict[str, Any] = {
+        "rule_id": rule.id,
+        "name": rule.title,
+        "description": rule.description.strip() or rule.title,
         "severity": severity,
         "risk_score": score,
         "enabled": False,
-        "interval": _INTERVAL,
-        "from": _FROM,
         "to": "now",
         "timestamp_override": "event.ingested",
         "max_signals": 100,
@@ -70,10 +82,8 @@ def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str,
         "false_positives": list(rule.false_positives),
         "references": list(rule.references),
         "note": guide(rule),
-        "setup": _INTEGRATION.format(source.package) if source else needs(rule),
-        "related_integrations": [
-            {"package": source.package if source else package, "version": ">=1.0.0"}
-        ],
+        "setup": needs(rule),
+        "related_integrations": [{"package": integration, "version": ">=1.0.0"}],
         "exceptions_list": [],
     }
     if rule.meta.context_only or rule.silent or rule.level is Level.INFORMATIONAL:
@@ -87,17 +97,17 @@ def _filter(query: Mapping[str, Any], alias: str) -> dict[str, Any]:
     return {"$state": {"store": "appState"}, "meta": meta, "query": dict(query)}
 
 
-def _authors(rule: Rule) -> list[str]:
+def _authors(rule: Rule | Correlation) -> list[str]:
     return [part.strip() for part in str(rule.raw.get("author", "")).split(",") if part.strip()]
 
 
-def _plain_tags(rule: Rule) -> list[str]:
+def _plain_tags(rule: Rule | Correlation) -> list[str]:
     found = [f"Level: {rule.level}"]
     found += [f"Subject: {rule.meta.subject}"] if rule.meta.subject else []
     return found + [f"OS: {name}" for name in sorted(rule.meta.platforms)]
 
 
-def threats(rule: Rule) -> Iterator[dict[str, Any]]:
+def threats(rule: Rule | Correlation) -> Iterator[dict[str, Any]]:
     """ATT&CK as Kibana has it: each tactic of the rule with those of its techniques that belong to
     it, sub-techniques below their technique."""
     slugs = [tag.removeprefix("attack.") for tag in rule.tags if tag.startswith("attack.")]

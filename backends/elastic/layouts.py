@@ -17,6 +17,11 @@ from ..searching.documents import as_texts, iso, result_document, strings_as_key
 from ..searching.layout import Layout, Query, logged_names
 from .signins import SIGN_INS
 
+# When it happened, and when Elasticsearch took it in (an ingest pipeline of every integration).
+_TIMES: dict[str, Any] = {
+    "@timestamp": {"type": "date"},
+    "event": {"properties": {"ingested": {"type": "date"}}},
+}
 # What every keyword of Elastic's integrations has.
 LIMIT = 1024
 PACK = "molehunt"
@@ -78,8 +83,10 @@ def _manager_template() -> Mapping[str, Any]:
         "template": {
             "mappings": {
                 "dynamic_templates": [strings_as_keyword(LIMIT)],
-                "properties": {
+                "properties": _TIMES
+                | {
                     "action_id": {"type": "keyword"},
+                    "host": {"properties": {"hostname": keyword}},
                     "schedule_id": {"type": "keyword"},
                     "osquery": {"properties": dict(sorted(found.items()))},
                 },
@@ -96,7 +103,7 @@ def _manager_document(record: Record) -> Mapping[str, Any]:
     return {
         "@timestamp": iso(record),
         "action_id": record.query,
-        "event": {"module": "osquery_manager"},
+        "event": {"module": "osquery_manager", "ingested": iso(record)},
         "host": {"hostname": record.host},
         "osquery": as_texts(record.values),
         "osquery_meta": meta,
@@ -119,7 +126,8 @@ def _filebeat_template() -> Mapping[str, Any]:
         "template": {
             "mappings": {
                 "dynamic_templates": [strings_as_keyword(LIMIT)],
-                "properties": {
+                "properties": _TIMES
+                | {
                     "osquery": {
                         "properties": {
                             "result": {"properties": result | {"unix_time": {"type": "long"}}}
@@ -129,6 +137,10 @@ def _filebeat_template() -> Mapping[str, Any]:
             }
         },
     }
+
+
+def _filebeat_document(record: Record) -> Mapping[str, Any]:
+    return result_document(record) | {"event": {"ingested": iso(record)}}
 
 
 LAYOUTS = (
@@ -147,7 +159,8 @@ LAYOUTS = (
         _filebeat_named,
         _filebeat_acted,
         _filebeat_template,
-        result_document,
+        _filebeat_document,
         signins=SIGN_INS,
+        dynamic=True,
     ),
 )

@@ -54,7 +54,7 @@ class Layout:
     `document(record)` a row as it is sent there. `names_ignored` says whether the
     store tells of a text above the limit that it is there (`_ignored`, which Elasticsearch has and
     OpenSearch has not for keywords). `signins` has the sign-in logs that are known there, by the
-    name of the source.
+    name of the source. `dynamic` says that a column is mapped only when a first row has it.
     """
 
     profile: Profile
@@ -65,6 +65,7 @@ class Layout:
     document: Callable[[Record], Mapping[str, Any]]
     names_ignored: bool = True
     signins: Mapping[str, SignIns] = field(default_factory=dict)
+    dynamic: bool = False
 
     def kept(self, record: Record) -> Mapping[str, Any] | None:
         """A record as it is sent there; None for a log that the store does not keep."""
@@ -77,8 +78,20 @@ class Layout:
         """The mapping of everything that is kept."""
         found: dict[str, Any] = dict(self.template()["template"]["mappings"]["properties"])
         for one in self.signins.values():
-            found |= one.properties
+            found = _joined(found, one.properties)
         return found
+
+
+def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two mappings as one; objects that are in both have the fields of both."""
+    found = dict(one)
+    for name, value in other.items():
+        mine = found.get(name, {}).get("properties")
+        if mine is not None and "properties" in value:
+            found[name] = {"properties": _joined(mine, value["properties"])}
+        else:
+            found[name] = value
+    return found
 
 
 def logged_names(profile: Profile, names: Sequence[str]) -> list[str]:

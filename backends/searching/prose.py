@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from molehunt.correlation import Correlation
 from molehunt.data import read_bytes
 from molehunt.lock import LOCK, parse_lock
 from molehunt.rule import Rule
 
 
-def guide(rule: Rule) -> str:
+def guide(rule: Rule | Correlation) -> str:
     """The investigation guide: what to do, what it does not see, how to try it."""
     parts = [
         _section("Next steps", rule.meta.next_steps),
@@ -21,7 +22,7 @@ def guide(rule: Rule) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def needs(rule: Rule) -> str:
+def needs(rule: Rule | Correlation) -> str:
     """What must be collected for the rule."""
     tables = ", ".join(f"`{table}`" for table in rule.meta.tables)
     lines = ["osquery with molehunt's pack (`backends/osquery/molehunt.conf`)."]
@@ -45,6 +46,6 @@ def _locked() -> dict[str, int]:
     return {rule: entry.version for rule, entry in entries.items()}
 
 
-def version(rule: Rule) -> int:
+def version(rule: Rule | Correlation) -> int:
     """The version of a shipped rule by the rule lock; 1 of any other."""
     return _locked().get(rule.id, 1)

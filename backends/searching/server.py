@@ -14,7 +14,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,29 @@ class NoServer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Jar:
+    """A file of a module: Maven coordinates `group:artifact:version` and its SHA-256."""
+
+    named: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module that the distribution does not have. `jars` has the module's own first, whose
+    descriptor is taken; `extends` is the module whose classes it sees."""
+
+    name: str
+    extends: str
+    jars: tuple[Jar, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """What to run. `group` and `artifact` are Maven coordinates of a zip with this SHA-256.
 
-    `modules` are those that are kept (all if empty): fewer start faster. `java` is the oldest
-    version of a JDK that runs it.
+    `modules` are those that are kept (all if empty): fewer start faster. `added` are modules that
+    are fetched by themselves. `java` is the oldest version of a JDK that runs it.
     """
 
     name: str
@@ -46,6 +65,7 @@ class Distribution:
     java_variable: str
     modules: frozenset[str] = frozenset()
     settings: tuple[str, ...] = ()
+    added: tuple[Module, ...] = ()
 
 
 def cache() -> Path:
@@ -56,7 +76,7 @@ def cache() -> Path:
 
 def missing(wanted: Distribution) -> str:
     """What is needed to run it here; "" if nothing."""
-    if shutil.which("mvn") is None and not _zip(wanted).exists():
+    if shutil.which("mvn") is None and not all(path.exists() for path in _files(wanted)):
         return f"Maven (mvn), to fetch {wanted.name} {wanted.version}"
     if _java(wanted) is None:
         return f"a JDK {wanted.java} or newer, or its folder in {wanted.java_variable}"
@@ -90,23 +110,86 @@ def _zip(wanted: Distribution) -> Path:
     return folder / f"{wanted.artifact}-{wanted.version}.zip"
 
 
+def _files(wanted: Distribution) -> list[Path]:
+    """The zip and the jars, as they lie in the cache."""
+    jars = {jar.named for module in wanted.added for jar in module.jars}
+    return [_zip(wanted), *map(_jar, sorted(jars))]
+
+
+def _jar(named: str) -> Path:
+    group, artifact, version = named.split(":")
+    folder = cache() / "m2" / Path(*group.split("."), artifact, version)
+    return folder / f"{artifact}-{version}.jar"
+
+
 def fetched(wanted: Distribution) -> Path:
     """The zip, from the cache or through Maven, its checksum verified. Raises `NoServer`."""
     place = _zip(wanted)
     if not place.exists():
         named = f"{wanted.group}:{wanted.artifact}:{wanted.version}:zip"
-        command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={cache() / 'm2'}"]
-        command += [f"{_PLUGIN}:get", "-Dtransitive=false", f"-Dartifact={named}"]
-        told = subprocess.run(  # noqa: S603 - the coordinates stand in the project
-            command, capture_output=True, text=True, check=False
-        )
-        if told.returncode:
-            raise NoServer(f"Maven could not fetch {named}: {told.stdout[-500:]}")
+        _maven(named, f"{_PLUGIN}:get", "-Dtransitive=false", f"-Dartifact={named}")
+    _check(place, wanted.sha256)
+    return place
+
+
+def _jars(wanted: Distribution) -> None:
+    """Have the jars of added modules in the cache, their checksums verified."""
+    jars = {jar.named: jar for module in wanted.added for jar in module.jars}
+    absent = [one for one in jars.values() if not _jar(one.named).exists()]
+    if absent:
+        with tempfile.TemporaryDirectory() as folder:
+            project = Path(folder, "pom.xml")
+            project.write_text(_project(absent))
+            copied = f"-DoutputDirectory={folder}/jars"
+            _maven(absent[0].named, "-f", str(project), f"{_PLUGIN}:copy-dependencies", copied)
+    for one in jars.values():
+        _check(_jar(one.named), one.sha256)
+
+
+def _project(jars: Sequence[Jar]) -> str:
+    """A Maven project that depends on these jars and on nothing that they depend on."""
+    every = "<exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion>"
+    none = f"<exclusions>{every}</exclusions>"
+    found = []
+    for jar in jars:
+        parts = zip(("groupId", "artifactId", "version"), jar.named.split(":"), strict=True)
+        inside = "".join(f"<{tag}>{text}</{tag}>" for tag, text in parts)
+        found.append(f"<dependency>{inside}{none}</dependency>")
+    own = "<groupId>molehunt</groupId><artifactId>proof</artifactId><version>1</version>"
+    model = "<modelVersion>4.0.0</modelVersion>"
+    return f"<project>{model}{own}<dependencies>{''.join(found)}</dependencies></project>"
+
+
+def _maven(named: str, *arguments: str) -> None:
+    command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={cache() / 'm2'}", *arguments]
+    told = subprocess.run(  # noqa: S603 - the coordinates stand in the project
+        command, capture_output=True, text=True, check=False
+    )
+    if told.returncode:
+        raise NoServer(f"Maven could not fetch {named}: {told.stdout[-500:]}")
+
+
+def _check(place: Path, sha256: str) -> None:
     with place.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != wanted.sha256:
+    if found != sha256:
         raise NoServer(f"{place} is not what it should be (SHA-256 {found}); delete it")
-    return place
+
+
+def _add_modules(wanted: Distribution, home: Path) -> None:
+    """Put added modules beside the distribution's own."""
+    _jars(wanted)
+    for module in wanted.added:
+        folder = home / "modules" / module.name
+        folder.mkdir()
+        for jar in module.jars:
+            shutil.copy(_jar(jar.named), folder)
+        inside = f"META-INF/es-plugins/{module.name}/plugin-descriptor.properties"
+        with zipfile.ZipFile(_jar(module.jars[0].named)) as own:
+            lines = own.read(inside).decode().splitlines()
+        kept = [one for one in lines if "=" in one and not one.startswith(("#", "extended."))]
+        text = "\n".join([*kept, f"extended.plugins={module.extends}"]) + "\n"
+        Path(folder, "plugin-descriptor.properties").write_text(text)
 
 
 @contextmanager
@@ -152,6 +235,7 @@ def _unpacked(wanted: Distribution, folder: Path) -> Path:
         for module in (home / "modules").iterdir():
             if module.name not in wanted.modules:
                 shutil.rmtree(module)
+    _add_modules(wanted, home)
     (folder / "tmp").mkdir()
     return home
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from molehunt.detectors.records import Record
+from molehunt.detectors.values import fold
 
 from ..model import Answer, Artefact
 from .layout import Layout
@@ -61,7 +62,27 @@ class SearchSession:
         self.count = len(records)
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
-        """Run each query for the ids it finds."""
+        """Run each query for the ids, or of a correlation the groups, that it finds."""
+        asked = list(artefacts)
+        searches = (one for one in asked if one.language == "query_dsl")
+        answers = iter(self._searched(searches))
+        for one in asked:
+            yield next(answers) if one.language == "query_dsl" else self._grouped(one)
+
+    def _grouped(self, artefact: Artefact) -> Answer:
+        """Run the ES|QL of a correlation, on this index instead of the store's."""
+        _, _, rest = artefact.query["query"].partition(" METADATA ")
+        body = {"query": f"FROM {INDEX} METADATA {rest}\n| LIMIT {_HITS}"}
+        try:
+            told = self.send("POST", "/_query", (body,))
+        except ServerError as error:
+            return Answer(artefact.rule, error=str(error)[:500])
+        names = [column["name"] for column in told["columns"]]
+        places = [names.index(name) for name in artefact.query["group"]]
+        rows = ([fold(str(row[place])) for place in places] for row in told["values"])
+        return Answer(artefact.rule, groups=frozenset(map(tuple, rows)))
+
+    def _searched(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         waiting = iter(artefacts)
         while part := list(islice(waiting, _SEARCHES)):
             lines: list[Any] = []

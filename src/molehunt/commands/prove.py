@@ -6,12 +6,13 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
 from molehunt.backends import support
 from molehunt.backends.compiling import compile_all
-from molehunt.backends.corpus import Corpus, read_corpus
+from molehunt.backends.corpus import Corpus, read_corpus, read_groups
 from molehunt.backends.model import Artefact, Compiled, Evidence, Profile, Refusal, Target
 from molehunt.backends.proving import Verdict, best, disagreements, not_had, prove, weakened
 from molehunt.backends.registry import targets
@@ -42,6 +43,8 @@ def run(options: Namespace) -> Exit:
     manifest = load_yaml("pack.yml")
     made = subjects(ruleset, manifest, taxonomy())
     corpus = read_corpus(scenarios, ruleset.rules, manifest, taxonomy())
+    groups = read_groups(scenarios, ruleset, manifest, taxonomy())
+    corpus = replace(corpus, groups=groups)
     print(f"{len(corpus.records)} recorded rows", file=sys.stderr)
     reviewed, found = load_reviewed()
     problems += found

@@ -1,0 +1,1 @@
+"""Correlations as plans that a target can write in its own language."""

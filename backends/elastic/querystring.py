@@ -1,0 +1,94 @@
+"""Query DSL as text for `QSTR` in ES|QL: the same query in the syntax of Lucene's query parser.
+
+`QSTR("...")` takes what a `query_string` query takes. Letters in either case become classes of
+both, as in `case_insensitive`, which folds ASCII letters only. In this parser `+a +b` are both,
+`a b` any, and `+*:* -a` all rows without a match, those that lack the field among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..searching.ranges import literal, of, written
+
+Query = Mapping[str, Any]
+
+
+def querystring(query: Query) -> str:
+    """The text of a query. Raises ValueError for a kind of query that is not known here."""
+    ((kind, inside),) = query.items()
+    if kind == "bool":
+        return _bool(inside)
+    if kind == "exists":
+        return f"_exists_:{inside['field']}"
+    ((field, wanted),) = inside.items()
+    if kind == "terms":
+        return _any([f"{field}:{_quoted(value)}" for value in wanted])
+    value = wanted["value"] if isinstance(wanted, Mapping) else wanted
+    folds = isinstance(wanted, Mapping) and wanted.get("case_insensitive", False)
+    if kind == "term":
+        if folds and _has_case(value):
+            return f"{field}:{_regex(_letters(value))}"
+        return f"{field}:{_quoted(value)}"
+    if kind == "wildcard":
+        return f"{field}:{_regex(_wildcard(value, folds))}"
+    if kind == "regexp":
+        return f"{field}:{_regex(value)}"
+    raise ValueError(f"no text for the query {kind}")
+
+
+def _bool(inside: Mapping[str, Any]) -> str:
+    parts = [f"+{querystring(one)}" for one in inside.get("filter", ())]
+    if inside.get("should"):
+        parts.append("+" * bool(parts) + _any([querystring(one) for one in inside["should"]]))
+    if inside.get("must_not"):
+        parts = parts or ["+*:*"]
+        parts += [f"-{querystring(one)}" for one in inside["must_not"]]
+    return f"({' '.join(parts)})"
+
+
+def _any(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"({' '.join(parts)})"
+
+
+def _quoted(value: Any) -> str:
+    if not isinstance(value, str):
+        return str(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _has_case(text: str) -> bool:
+    return any(c.isascii() and c.isalpha() for c in text)
+
+
+def _letters(text: str) -> str:
+    return "".join(
+        f"[{c.lower()}{c.upper()}]" if c.isascii() and c.isalpha() else written(of(c)) for c in text
+    )
+
+
+def _wildcard(pattern: str, folds: bool) -> str:
+    found, characters = [], iter(pattern)
+    for c in characters:
+        if c == "*":
+            found.append(".*")
+        elif c == "?":
+            found.append(".")
+        else:
+            plain = next(characters) if c == "\\" else c
+            found.append(_letters(plain) if folds else literal(plain))
+    return "".join(found)
+
+
+def _regex(pattern: str) -> str:
+    """Between slashes, its own slashes escaped. The parser reads on at a backslash before the last
+    slash, so that an empty group stands between."""
+    found, characters = [], iter(pattern)
+    for c in characters:
+        if c == "\\":
+            found.append(c + next(characters))
+        else:
+            found.append("\\/" if c == "/" else c)
+    text = "".join(found)
+    return f"/{text}()/" if text.endswith("\\\\") else f"/{text}/"

@@ -20,8 +20,6 @@ from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.detectors.tying import record_of
 from molehunt.rule import Rule
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 
@@ -32,7 +30,7 @@ NAMES = {
 }
 # Letters whose case the emulators fold in ways of their own; targets declare or spell them out.
 TRAPS = frozenset("K\u212aİıſßΣςσéÉ")
-RULES = load_rules([builtin_rules_path()])
+RULES = kit.shipped()
 
 
 def made(seed: int, rules: int = 8, rows: int = 40) -> tuple[tuple[Rule, ...], Corpus]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -18,6 +19,7 @@ from molehunt.detectors.schedule.config import load_schedule
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.problems import Problem
 from molehunt.rule import Rule, RuleSet
+from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
@@ -32,6 +34,12 @@ detection:
 level: medium
 {more}
 """
+
+
+@cache
+def shipped() -> RuleSet:
+    """The shipped rules, read once in each process; nobody may change what they hold."""
+    return load_rules([builtin_rules_path()])
 
 
 def ruleset(*documents: str) -> RuleSet:

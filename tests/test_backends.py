@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import kit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,11 +30,9 @@ from molehunt.backends.support import Support, digest, evidence_of, locked, pars
 from molehunt.backends.support import render as render_lock
 from molehunt.data import load_yaml
 from molehunt.detectors.proof.manifest import load_scenarios
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.taxonomy import taxonomy
 
-RULES = load_rules([builtin_rules_path()])
+RULES = kit.shipped()
 MANIFEST = load_yaml("pack.yml")
 PLAIN = Profile("plain", "logs", "{}", "name", ("pack_molehunt_{}",), "action", "host")
 

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import html5lib
+import kit
 import pytest
 from kit import ruleset
 
@@ -19,8 +20,6 @@ from molehunt.commands.coverage import render
 from molehunt.data import load_yaml, techniques
 from molehunt.detectors.proof.coverage import coverage
 from molehunt.detectors.report.rulebook import write_rulebook
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,7 +83,7 @@ def test_a_broken_catalogue_is_told() -> None:
 
 def test_shipped_rules_name_only_behaviours_that_exist() -> None:
     """And those that name none are listed as such, not lost."""
-    found = coverage(load_rules([builtin_rules_path()]), behaviours(), [], [])
+    found = coverage(kit.shipped(), behaviours(), [], [])
     assert found.unknown == ()
     for one in found.covering:
         placed = any(one in cell.rules for cell in found.cells.values())
@@ -155,7 +154,7 @@ def test_every_rule_has_its_card_and_every_link_a_target(
     page = written("html", capsys)
     tree = html5lib.parse(page, namespaceHTMLElements=False)
     text = " ".join("".join(tree.itertext()).split())
-    rules = load_rules([builtin_rules_path()]).both
+    rules = kit.shipped().both
     cards = [node for node in tree.iter("article") if "card" in node.get("class", "")]
     assert len(cards) == len(rules)
     for rule in rules:
@@ -194,7 +193,7 @@ def test_no_rule_writes_markup(text: str) -> None:
 
 def test_formats_are_the_same_bytes_each_time() -> None:
     """No time, no order of sets."""
-    found = coverage(load_rules([builtin_rules_path()]), behaviours(), [], [])
+    found = coverage(kit.shipped(), behaviours(), [], [])
     for kind in ("table", "markdown", "html", "json", "navigator"):
         assert render(kind, found) == render(kind, found)
 

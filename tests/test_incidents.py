@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import kit
 import pytest
 import yaml
 
@@ -13,7 +14,6 @@ from molehunt.cli import main
 from molehunt.joins import load_joins
 from molehunt.levels import Level
 from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 
 RECORDINGS = Path(__file__).with_name("recordings")
 PAGE = Path(__file__).parents[1] / "docs" / "incidents.md"
@@ -56,7 +56,7 @@ def test_each_incident_and_twin_is_on_the_page() -> None:
 
 def test_what_an_incident_is_said_to_tell_is_in_its_manifest() -> None:
     """Each title in the table is one of a rule, correlation or join that fires there."""
-    rules = load_rules([builtin_rules_path()])
+    rules = kit.shipped()
     joins, _ = load_joins([builtin_rules_path()], rules.rules)
     ids = {one.title: one.id for one in (*rules.both, *joins)}
     for name, row in INCIDENTS.items():

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import kit
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -23,10 +24,9 @@ from molehunt.joins import Join, Travel, check_join, load_joins
 from molehunt.levels import Level
 from molehunt.lock import check_lock, update_lock
 from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 
 RULES = builtin_rules_path()
-JOINS, _ = load_joins([RULES], load_rules([RULES]).rules)
+JOINS, _ = load_joins([RULES], kit.shipped().rules)
 JOIN = next(one for one in JOINS if one.subject == "hosts-in-one-place")
 DAY = 86400
 START = 20500 * DAY + 3600
@@ -177,7 +177,7 @@ def test_the_shipped_joins_keep_to_their_schema(join: Join) -> None:
 
 def test_the_lock_sees_a_changed_join() -> None:
     """A changed number of days is another meaning; another text is none."""
-    ruleset = replace(load_rules([RULES]), rules=(), correlations=())
+    ruleset = replace(kit.shipped(), rules=(), correlations=())
     lines = update_lock([], ruleset, [JOIN])
     assert lines[0].endswith(" joins/hosts_in_one_place.yml")
     assert check_lock(lines, ruleset, [replace(JOIN, title="Other", description="Other")]) == []
@@ -273,6 +273,6 @@ def test_a_broken_join_is_told(tmp_path: Path, change: tuple[str, str], said: st
     folder = tmp_path / "joins"
     folder.mkdir()
     (folder / "one.yml").write_text(text.replace(*change, 1), encoding="utf-8")
-    joins, problems = load_joins([str(tmp_path)], load_rules([RULES]).rules)
+    joins, problems = load_joins([str(tmp_path)], kit.shipped().rules)
     assert not joins
     assert said in " ".join(map(str, problems))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kit
 import pytest
 
 from molehunt.backends.osquery.emulator import Emulator
@@ -17,8 +18,6 @@ from molehunt.backends.subjects import subjects
 from molehunt.cli import main
 from molehunt.data import load_yaml
 from molehunt.problems import Problem, UsageError
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.taxonomy import taxonomy
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sock
 if sys.platform != "win32":
     from thrift_server import Handler, serving
 
-RULES = load_rules([builtin_rules_path()])
+RULES = kit.shipped()
 SUBJECTS = subjects(RULES, load_yaml("pack.yml"), taxonomy())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import kit
 import pytest
 import yaml
 from hypothesis import given
@@ -16,8 +17,6 @@ from molehunt.detectors.proof.loose import loosened
 from molehunt.detectors.proof.mutants import conditions_of, mutants
 from molehunt.detectors.proof.phrase import Join, Name, Negation, Phrase, Several, parse, written
 from molehunt.levels import Level
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 
 ID = "00000000-0000-4000-8000-000000000001"
 RULE = """\
@@ -283,7 +282,7 @@ def test_no_survivor_of_a_high_or_critical_rule_lacks_a_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of any of them."""
-    rules = load_rules([builtin_rules_path()]).rules
+    rules = kit.shipped().rules
     high = [rule.id for rule in rules if rule.level >= Level.HIGH]
     found = unexplained(capsys, *high)
     for level in ("critical", "high"):

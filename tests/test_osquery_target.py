@@ -44,12 +44,10 @@ from molehunt.detectors.records import Record
 from molehunt.detectors.tying import record_of
 from molehunt.normalise import parse_ip
 from molehunt.rule import Rule
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 
-RULES = load_rules([builtin_rules_path()])
+RULES = kit.shipped()
 MANIFEST = load_yaml("pack.yml")
 MADE = subjects(RULES, MANIFEST, taxonomy())
 COMPILED = compile_all(TARGET, PROFILE, MADE)

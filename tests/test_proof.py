@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kit
 import pytest
 import yaml
 
 from molehunt.backends.osquery.pack import make_pack, render_pack
 from molehunt.data import load_yaml
 from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import check_taxonomy, taxonomy
 
@@ -35,7 +35,7 @@ def test_every_shipped_rule_is_proven() -> None:
     done = molehunt("test", "--recordings", str(RECORDINGS))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "FAILED" not in done.stdout
-    count = len(load_rules([builtin_rules_path()]).rules)
+    count = len(kit.shipped().rules)
     assert f"{count} of {count} rules proven" in done.stdout
 
 
@@ -144,7 +144,7 @@ def test_the_taxonomy_agrees_with_the_osquery_schema() -> None:
 
 def test_the_shipped_pack_is_what_the_rules_need() -> None:
     """The committed pack is current, every query is sound, and every rule is fed."""
-    rules = load_rules([builtin_rules_path()]).rules
+    rules = kit.shipped().rules
     pack, problems = make_pack(load_yaml("pack.yml"), rules, tables())
     assert [str(problem) for problem in problems] == []
     shipped = ROOT / "backends" / "osquery" / "molehunt.conf"

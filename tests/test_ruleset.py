@@ -172,7 +172,7 @@ def test_odd_data_never_raises(data: dict[str, Any]) -> None:
 
 def test_the_rules_in_the_package_load_without_a_word() -> None:
     """All shipped rules, and at least twenty of them."""
-    loaded = load_rules([builtin_rules_path()])
+    loaded = kit.shipped()
     assert [str(problem) for problem in loaded.problems] == []
     assert len(loaded.rules) >= 20
 
@@ -182,7 +182,7 @@ def test_every_shipped_rule_says_what_a_human_needs() -> None:
     from molehunt.data import techniques
     from molehunt.schema import tables
 
-    for rule in load_rules([builtin_rules_path()]).rules:
+    for rule in kit.shipped().rules:
         where = rule.path
         meta = rule.meta
         assert meta.subject and meta.next_steps and meta.validate, where
@@ -200,7 +200,7 @@ def test_every_shipped_rule_says_what_a_human_needs() -> None:
 
 def test_every_shipped_rule_and_correlation_names_a_behaviour() -> None:
     """At least one, so that docs/coverage.md leaves none out."""
-    loaded = load_rules([builtin_rules_path()])
+    loaded = kit.shipped()
     assert loaded.correlations
     every = [*loaded.rules, *loaded.correlations]
     assert [rule.path for rule in every if not rule.meta.behaviours] == []

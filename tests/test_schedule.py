@@ -15,8 +15,6 @@ from molehunt.detectors.records import Binding
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.config import load_schedule
 from molehunt.detectors.schedule.sql import SqlProblem, shape_of
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 
@@ -216,7 +214,7 @@ def test_the_lab_configurations_bind_the_lab_logs() -> None:
     query = binder.bind("pack_itw_listening_ports", frozenset(["path", "socket_path", "port"]))
     assert query.provenance["path"] == ("p", "processes", "path")
     assert query.provenance["socket_path"] == ("lp", "listening_ports", "path")
-    rules = {rule.title: rule for rule in load_rules([builtin_rules_path()]).rules}
+    rules = {rule.title: rule for rule in kit.shipped().rules}
     vnc = rules["Remote Access Tool - X11vnc Execution"]
     fields = resolve(vnc, binder.bind("pack_itw_processes", frozenset(["path", "pid"])), taxonomy())
     assert fields is not None

@@ -28,11 +28,9 @@ from molehunt.detectors.findings.organisation import Approval, Organisation
 from molehunt.detectors.values import as_number, fold
 from molehunt.normalise import parse_ip
 from molehunt.rule import Rule, RuleSet
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.taxonomy import taxonomy
 
-RULES = load_rules([builtin_rules_path()])
+RULES = kit.shipped()
 TEXTS = st.text("abkKsS_\u212a\u017féÉ0 9.-\n/", max_size=8)
 ATOMS = st.sampled_from(
     [

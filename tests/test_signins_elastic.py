@@ -19,11 +19,9 @@ from molehunt.backends.registry import target
 from molehunt.backends.subjects import subjects
 from molehunt.data import load_yaml
 from molehunt.detectors.records import Record
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 from molehunt.taxonomy import taxonomy
 
-RULES = load_rules([builtin_rules_path()])
+RULES = kit.shipped()
 SIGN_IN_RULES = {rule.id for rule in RULES.rules if rule.product in ("okta", "azure", "gcp")}
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import html5lib
+import kit
 import pytest
 
 from molehunt.cli import main
 from molehunt.exits import Exit
-from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -39,7 +38,7 @@ def test_every_page_and_rule_is_there(site: Path) -> None:
         assert (site / f"{page.stem}.html").is_file()
         assert f'href="{page.stem}.html"' in index, f"{page.name} is not in docs/site/index.md"
     found = "".join(path.read_text(encoding="utf-8") for path in (site / "rules").glob("*.html"))
-    for rule in load_rules([builtin_rules_path()]).both:
+    for rule in kit.shipped().both:
         assert f'id="rule-{rule.id}"' in found, rule.title
 
 

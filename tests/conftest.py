@@ -23,14 +23,19 @@ settings.load_profile("ci" if IN_CI else "local")
 
 @pytest.fixture(scope="session")
 def _kept_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped rules as `molehunt` keeps them after a first run, made once for each process."""
+    """The shipped rules as `molehunt` keeps them after a first run, and what its engine works out
+    from them, made once for each process."""
+    from molehunt.cli import main
     from molehunt.rulecache import cached_sources
     from molehunt.rulefiles import builtin_rules_path
 
     place = tmp_path_factory.mktemp("kept")
+    log = tmp_path_factory.mktemp("empty") / "empty.log"
+    log.touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOLEHUNT_CACHE", str(place))
         cached_sources([builtin_rules_path()])
+        main(["hunt", str(log), "--quiet"])
     return place
 
 

@@ -161,11 +161,12 @@ def _looked(seen: Observed, rule: str, spot: Spot) -> str:
 def lacking(proof: RuleProof) -> Iterator[Problem]:
     """What a rule or correlation has no recording of."""
     rule = proof.rule
-    line = rule.lines.get(("title",))
-    if not sum(proof.positives.values()):
-        yield Problem("no recording on which it must fire", rule.path, line, rule.id)
+    missing = ["no recording on which it must fire"] if not sum(proof.positives.values()) else []
     if not sum(proof.near_misses.values()):
-        yield Problem("no recorded near miss", rule.path, line, rule.id)
+        missing.append("no recorded near miss")
+    for what in missing:
+        # Lines are found by reading the file again: only where there is something to tell.
+        yield Problem(what, rule.path, rule.lines.get(("title",)), rule.id)
     if proof.best == "invented" and rule.status != "experimental":
         what = f"proven on invented rows only, so its status is experimental, not {rule.status}"
         yield Problem(what, rule.path, rule.lines.get(("status",)), rule.id)

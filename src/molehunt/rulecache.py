@@ -99,18 +99,25 @@ def ruleset_key(paths: Sequence[str]) -> str:
 def cached_rules(paths: Sequence[str]) -> tuple[RuleSet, str]:
     """The rules of files and folders, without their sources (`raw`, `lines`), and their key."""
     key = ruleset_key(paths)
+    found = _recalled(key)
+    return (_made(paths, key) if found is None else found), key
+
+
+def _recalled(key: str) -> RuleSet | None:
     found = recall(key)
     if found is not None:
-        try:
-            return _restored(found), key
-        except (TypeError, ValueError, KeyError, IndexError):
-            pass  # damaged in a way that its own digest does not show: made anew
+        with suppress(TypeError, ValueError, KeyError, IndexError):
+            return _restored(found)
+    return None  # or damaged in a way that its own digest does not show: made anew
+
+
+def _made(paths: Sequence[str], key: str) -> RuleSet:
     from .ruleset import load_rules
 
     ruleset = load_rules(paths)
     with suppress(TypeError, ValueError):  # a number of thousands of digits, say
         keep(key, _plain(ruleset))
-    return ruleset, key
+    return ruleset
 
 
 def cached_sources(paths: Sequence[str]) -> RuleSet:
@@ -120,12 +127,10 @@ def cached_sources(paths: Sequence[str]) -> RuleSet:
 
 def sources_and_key(paths: Sequence[str]) -> tuple[RuleSet, str]:
     """`cached_sources` with the key of the rule set."""
-    ruleset, key = cached_rules(paths)
-    raws = recall(f"{key}-raw")
-    if raws is None or len(raws) != len(ruleset.both):
-        from .ruleset import load_rules
-
-        ruleset = load_rules(paths)
+    key = ruleset_key(paths)
+    ruleset, raws = _recalled(key), recall(f"{key}-raw")
+    if ruleset is None or raws is None or len(raws) != len(ruleset.both):
+        ruleset = _made(paths, key)
         with suppress(TypeError, ValueError):
             keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
         return ruleset, key

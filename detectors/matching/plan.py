@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -281,6 +282,14 @@ class FastPlan(_Reading):
         self._router: Router | None = None
         self._clauses = clauses or (lambda: clauses_of(self.rules, taxonomy, binder))
         self._choice: Choice | None = None
+
+    def again(self, inputs: Inputs) -> FastPlan:
+        """The same for other logs, as if new, with other inputs. What was worked out for the rows
+        of a query serves on: there is one plan at a time, and inputs of the same names."""
+        fresh = copy(self)
+        fresh.counts, fresh.traps, fresh.inputs = Counts(), Traps(), inputs
+        fresh._next = Locator("", 0, 0, 0)
+        return fresh
 
     @property
     def skips(self) -> bool:

@@ -19,10 +19,25 @@ from ..findings.model import Finding
 from ..findings.organisation import Organisation
 from ..hunting.merge import Merger
 from ..hunting.work import Hunter, Problems, Span
-from ..matching.plan import compile_plan
 from ..reading.parts import Part
 from ..schedule.binding import Binder
 from .manifest import Scenario
+from .plans import Plans
+
+
+class Heights:
+    """The rules as findings are made of them, with the plans that scenarios share. Where samples
+    mean nothing together there are no correlations and joins, and no rule is silent for a join."""
+
+    def __init__(self, ruleset: RuleSet, taxonomy: Taxonomy, joins: Sequence[Join]) -> None:
+        together = silenced(ruleset, joins)
+        alone = silenced(replace(ruleset, correlations=()), ())
+        self._together = together, joins, Plans(together.rules, taxonomy)
+        self._alone = alone, (), Plans(alone.rules, taxonomy)
+
+    def of(self, scenario: Scenario) -> tuple[RuleSet, Sequence[Join], Plans]:
+        """The rules, joins and plans for a scenario."""
+        return self._together if scenario.correlate else self._alone
 
 
 def findings_of(
@@ -35,11 +50,20 @@ def findings_of(
     inputs: Inputs = NO_INPUTS,
 ) -> tuple[Finding, ...]:
     """What a hunt through the scenario's logs finds, highest level first."""
-    if not scenario.correlate:
-        ruleset, joins = replace(ruleset, correlations=()), ()
-    ruleset = silenced(ruleset, joins)
-    plan = compile_plan(ruleset.rules, taxonomy, binder, scan="")
-    plan.inputs = inputs
+    rules = Heights(ruleset, taxonomy, joins)
+    return findings_with(rules, scenario, binder, organisation, inputs)
+
+
+def findings_with(
+    rules: Heights,
+    scenario: Scenario,
+    binder: Binder,
+    organisation: Organisation | None,
+    inputs: Inputs = NO_INPUTS,
+) -> tuple[Finding, ...]:
+    """The same with rules that more scenarios share."""
+    ruleset, joins, plans = rules.of(scenario)
+    plan = plans.plan(scenario, binder, inputs)
     # Broken lines were told when the rules were proven.
     merger = Merger(ruleset, Problems(), organisation, joins)
     hunter = Hunter(plan, ruleset, organisation, Span(), joins)

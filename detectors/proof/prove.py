@@ -16,11 +16,12 @@ from molehunt.taxonomy import Taxonomy
 
 from ..enriching.inputs import NO_INPUTS, Inputs
 from ..matching.evaluate import View, belongs, evaluate
-from ..matching.plan import asks_removed, compile_plan
+from ..matching.plan import FastPlan, asks_removed
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder
 from ..tying import record_of
 from .manifest import KINDS, Expectation, Scenario, Spot
+from .plans import Plans
 
 Fired = dict[str, set[Spot]]
 
@@ -57,8 +58,11 @@ def observe(
     inputs: Inputs = NO_INPUTS,
 ) -> Observed:
     """Run the rules over one scenario. Broken log lines are problems there like anywhere."""
-    plan = compile_plan(rules, taxonomy, binder, scan="")
-    plan.inputs = inputs
+    return observe_with(Plans(rules, taxonomy).plan(scenario, binder, inputs), scenario)
+
+
+def observe_with(plan: FastPlan, scenario: Scenario) -> Observed:
+    """The same with a plan over the rules."""
     fired: Fired = {}
     considered: Fired = {}
     problems: list[Problem] = []

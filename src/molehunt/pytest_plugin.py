@@ -24,6 +24,7 @@ import pytest
 if TYPE_CHECKING:
     from molehunt.correlation import Correlation
     from molehunt.detectors.proof.manifest import Scenario
+    from molehunt.detectors.proof.plans import Plans
     from molehunt.detectors.proof.prove import Observed
     from molehunt.joins import Join
     from molehunt.problems import Problem
@@ -101,6 +102,14 @@ class _Proving:
         return load_rules(self._paths or [builtin_rules_path()])
 
     @cached_property
+    def plans(self) -> Plans:
+        """The engine over the rules, shared by the recordings."""
+        from molehunt.detectors.proof.plans import Plans
+        from molehunt.taxonomy import taxonomy
+
+        return Plans(self.ruleset.rules, taxonomy())
+
+    @cached_property
     def known(self) -> dict[str, Rule | Correlation | Join]:
         from molehunt.joins import load_joins
         from molehunt.rulefiles import builtin_rules_path
@@ -117,13 +126,12 @@ class _Proving:
 
     def observed(self, manifest: Path, scenario: Scenario) -> Observed:
         from molehunt.commands.common import inputs_of, make_binder
-        from molehunt.detectors.proof.prove import observe
-        from molehunt.taxonomy import taxonomy
+        from molehunt.detectors.proof.prove import observe_with
 
         if manifest not in self._observed:
             binder = make_binder(scenario.config, [])
             inputs = inputs_of(scenario, [])
-            seen = observe(scenario, self.ruleset.rules, taxonomy(), binder, inputs)
+            seen = observe_with(self.plans.plan(scenario, binder, inputs), scenario)
             self._observed[manifest] = (scenario, seen)
         return self._observed[manifest][1]
 

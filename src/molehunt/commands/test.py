@@ -8,9 +8,10 @@ from argparse import Namespace
 
 from molehunt.detectors.proof.cases import Case, cases
 from molehunt.detectors.proof.correlate import Correlations, correlate, prove_correlations
-from molehunt.detectors.proof.height import findings_of, too_high
+from molehunt.detectors.proof.height import Heights, findings_with, too_high
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
-from molehunt.detectors.proof.prove import Observed, RuleProof, observe, prove
+from molehunt.detectors.proof.plans import Plans
+from molehunt.detectors.proof.prove import Observed, RuleProof, observe_with, prove
 from molehunt.detectors.report.proofs import (
     happened_yaml,
     manifest_yaml,
@@ -22,7 +23,7 @@ from molehunt.detectors.report.proofs import (
 from ..exits import Exit
 from ..joins import Join, load_joins
 from ..problems import Problem, Severity, UsageError
-from ..rule import Rule, RuleSet
+from ..rule import RuleSet
 from ..taxonomy import taxonomy
 from .common import (
     choose_all,
@@ -52,9 +53,10 @@ def run(options: Namespace) -> Exit:
     chosen, correlations = choose_all(ruleset, joins, options.only)
     if options.show:
         return _show_scenario(options.show, scenarios, ruleset, joins)
-    observed = [(scenario, _observe(scenario, rules, problems)) for scenario in scenarios]
+    plans, heights = Plans(rules, taxonomy()), Heights(ruleset, taxonomy(), joins)
+    observed = [(scenario, _observe(scenario, plans, problems)) for scenario in scenarios]
     for scenario in scenarios:
-        problems += _too_high(scenario, ruleset, joins)
+        problems += _too_high(scenario, heights)
     known = {one.id: one for one in (*ruleset.both, *joins)}
     proofs, others = prove(chosen, observed, known)
     if options.format != "table":
@@ -80,12 +82,12 @@ def _written(kind: str, proofs: list[RuleProof], listed: list[Case]) -> str:
     return json.dumps(proofs_json(proofs, listed), indent=2) + "\n"
 
 
-def _observe(scenario: Scenario, rules: list[Rule], problems: list[Problem]) -> Observed:
+def _observe(scenario: Scenario, plans: Plans, problems: list[Problem]) -> Observed:
     found: list[Problem] = []
     binder = make_binder(scenario.config, found)
     # A warning about the recording's own configuration is no defect of a rule.
     problems += [problem for problem in found if problem.severity is Severity.ERROR]
-    return observe(scenario, rules, taxonomy(), binder, inputs_of(scenario, problems))
+    return observe_with(plans.plan(scenario, binder, inputs_of(scenario, problems)), scenario)
 
 
 def _correlate(
@@ -98,13 +100,13 @@ def _correlate(
     return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
 
 
-def _too_high(scenario: Scenario, ruleset: RuleSet, joins: list[Join]) -> list[Problem]:
+def _too_high(scenario: Scenario, heights: Heights) -> list[Problem]:
     if scenario.at_most is None:
         return []
     # What is wrong with its inputs was told, or will be, where rules and correlations are proven.
     organisation, binder = organisation_of(scenario, []), make_binder(scenario.config, [])
     inputs = inputs_of(scenario, [])
-    found = findings_of(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
+    found = findings_with(heights, scenario, binder, organisation, inputs)
     return list(too_high(scenario, found))
 
 
@@ -114,7 +116,7 @@ def _show_scenario(
     for scenario in scenarios:
         if name in (scenario.name, scenario.folder):
             problems: list[Problem] = []
-            seen = _observe(scenario, list(ruleset.rules), problems)
+            seen = _observe(scenario, Plans(ruleset.rules, taxonomy()), problems)
             together = _correlate(scenario, ruleset, joins, problems)
             for line in manifest_yaml(seen.fired, ruleset.rules):
                 print(line)

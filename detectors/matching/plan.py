@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -283,13 +282,11 @@ class FastPlan(_Reading):
         self._clauses = clauses or (lambda: clauses_of(self.rules, taxonomy, binder))
         self._choice: Choice | None = None
 
-    def again(self, inputs: Inputs) -> FastPlan:
-        """The same for other logs, as if new, with other inputs. What was worked out for the rows
-        of a query serves on: there is one plan at a time, and inputs of the same names."""
-        fresh = copy(self)
-        fresh.counts, fresh.traps, fresh.inputs = Counts(), Traps(), inputs
-        fresh._next = Locator("", 0, 0, 0)
-        return fresh
+    def restart(self, inputs: Inputs) -> None:
+        """Begin with other logs, as if new, and with inputs of the same names. What was worked out
+        for the rows of a query serves on."""
+        self.counts, self.traps, self.inputs = Counts(), Traps(), inputs
+        self._next = Locator("", 0, 0, 0)
 
     @property
     def skips(self) -> bool:

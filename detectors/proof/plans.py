@@ -31,4 +31,5 @@ class Plans:
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = compile_plan(self.rules, self.taxonomy, binder, scan="")
-        return found.again(inputs)
+        found.restart(inputs)
+        return found

@@ -14,6 +14,7 @@ from .texts import Glob, covers
 
 _ANY = int(Wild.ANY)
 _GRAM = 4
+_NONE: dict[Glob, set[int]] = {}
 
 
 def check(rules: Sequence[Summary]) -> Iterator[Finding]:
@@ -119,7 +120,8 @@ class _Index:
     def __init__(self, rules: Sequence[Summary]) -> None:
         self._rules = rules
         self._whole: dict[tuple[object, ...], set[int]] = defaultdict(set)
-        self._grams: dict[tuple[object, ...], dict[Glob, set[int]]] = defaultdict(dict)
+        # By log source and field, then by the first letters of the longest text.
+        self._grams: dict[tuple[object, ...], dict[str, dict[Glob, set[int]]]] = {}
         for number, rule in enumerate(rules):
             for clause in rule.clauses or ():
                 if clause:
@@ -135,8 +137,9 @@ class _Index:
             if len(literal) < _GRAM or _ANY not in glob:
                 self._whole[(rule.source, field, glob)].add(number)
             else:
-                grams = self._grams[(rule.source, field, literal[:_GRAM])]
-                grams.setdefault(_glob(glob), set()).add(number)
+                grams = self._grams.setdefault((rule.source, field), {})
+                globs_of = grams.setdefault(literal[:_GRAM], {})
+                globs_of.setdefault(_glob(glob), set()).add(number)
 
     def candidates(self, rule: Summary) -> list[Summary]:
         """The rules of which some text covers one of the rule's first clause."""
@@ -147,11 +150,11 @@ class _Index:
                 continue
             glob = globs[0]
             found |= self._whole.get((rule.source, field, glob), set())
+            grams = self._grams.get((rule.source, field))
             for part in glob:
-                if isinstance(part, str):
+                if isinstance(part, str) and grams is not None:
                     for at in range(len(part) - _GRAM + 1):
-                        key = (rule.source, field, part[at : at + _GRAM])
-                        for wide, numbers in self._grams.get(key, {}).items():
+                        for wide, numbers in grams.get(part[at : at + _GRAM], _NONE).items():
                             if covers(wide, _glob(glob)):
                                 found |= numbers
         return [self._rules[number] for number in sorted(found)]

@@ -22,7 +22,10 @@ from .suppress import Suppression
 if TYPE_CHECKING:
     from .run import Record
 
-_DATA = ("taxonomy.yml", "pack.yml", "rule.schema.json", "data/osquery_schema.json")
+_DATA = (
+    *("taxonomy.yml", "pack.yml", "rule.schema.json"),
+    *("data/osquery_schema.json", "data/attack_v18.1.json"),
+)
 Contents = dict[str, tuple[str, bytes]]
 
 

@@ -186,8 +186,9 @@ def _placeholders(subject: Subject, item: Item, node: Any, text: str) -> Iterato
 
 
 def _hives(subject: Subject, node: Any, text: str) -> Iterator[Finding]:
-    if found := re.search(r"HKEY_[A-Z_]+", text):
-        message = f"{found[0]} is logged in short; this never matches"
+    # Further on in a path it is a key that has this name.
+    if found := re.match(r"[*\\]*(HKEY_[A-Z_]+)", text):
+        message = f"{found[1]} is logged in short; this never matches"
         hint = "write HKLM, HKU or HKCR; for a user's own keys use `contains` without the hive"
         yield subject.finding("MH120", node, message, hint)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from uuid import UUID
 
 from ..conditions import Wild
+from ..data import read_bytes
 from .model import Finding
 from .summary import PlainClause, PlainLeaf, Summary
 from .texts import Glob, covers
@@ -55,10 +56,17 @@ def _references(rules: Sequence[Summary]) -> Iterator[Finding]:
                     message = f"the filter's log source is not that of '{target.title}'"
                     hint = "a filter with another log source is not applied"
                     yield Finding("MH010", message, rule.path, place, rule.id, hint)
-            else:
+            elif _key(reference) not in _shipped():
                 message = f"no rule has the id or name '{reference}'"
                 hint = "name the folder with that rule too, or mend the reference"
                 yield Finding("MH009", message, rule.path, place, rule.id, hint)
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    """The ids of the rules inside the package: what `molehunt tune` writes names them."""
+    lines = read_bytes("rules.lock").decode("ascii", "replace").splitlines()
+    return frozenset(line.partition(" ")[0] for line in lines)
 
 
 def _differs(rule: Summary, target: Summary) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _DATA = (
     *("taxonomy.yml", "pack.yml", "rule.schema.json"),
-    *("data/osquery_schema.json", "data/attack_v18.1.json"),
+    *("data/osquery_schema.json", "data/attack_v18.1.json", "rules.lock"),
 )
 Contents = dict[str, tuple[str, bytes]]
 

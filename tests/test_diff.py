@@ -176,7 +176,7 @@ def test_wrong_revision(
     """What is no revision is wrong usage, and never an option of git's."""
     with_dashes = ["diff", "--", revision] if revision.startswith("-") else ["diff", revision]
     assert main(with_dashes) == Exit.USAGE
-    assert "git rev-parse" in capsys.readouterr().err
+    assert f"no revision '{revision}' in" in capsys.readouterr().err
     assert not (repository / "x").exists()
 
 
@@ -221,3 +221,21 @@ def test_fired() -> None:
     lost, gained = fired_changes({"r": frozenset((a, b))}, {"r": frozenset((b, c))}, {"r": "T"})
     assert (lost.gained, lost.places) == (False, (a,))
     assert (gained.gained, gained.places) == (True, (c,))
+
+
+def test_a_lock_that_is_not_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Outside of a repository of rules the command says what to do, and names no Makefile."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["lock"]) == Exit.USAGE
+    assert "no such lock file: rules/rules.lock; --update makes one" in capsys.readouterr().err
+    assert main(["lock", "--update"]) == Exit.USAGE
+    assert "--file: rules/rules.lock: No such file or directory" in capsys.readouterr().err
+
+
+def test_what_is_not_locked_says_how(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The hint is a command that every user has."""
+    (repository / "empty.lock").write_text("", encoding="utf-8")
+    assert main(["lock", "--rules", "rules", "--file", "empty.lock"]) == Exit.BAD_INPUT
+    assert "`molehunt lock --update` writes it anew" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from jsonschema import Draft4Validator
 
 from molehunt.backends.support import locked
 from molehunt.cli import main
@@ -29,7 +30,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def write(name: str, text: str) -> Path:
     """A rule file in the folder `rules`."""
     place = Path("rules", name)
-    place.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, encoding="utf-8")
     return place
 
@@ -228,6 +229,41 @@ def test_sarif(capsys: pytest.CaptureFixture[str]) -> None:
         if "endLine" in region:
             start = (region["startLine"], region["startColumn"])
             assert (region["endLine"], region["endColumn"]) >= start
+
+
+SARIF_SCHEMA = Path(__file__).parent / "formats" / "sarif-schema-2.1.0.json"
+
+
+def sarif_problems(text: str) -> list[str]:
+    """What breaks the official schema (OASIS Standard, errata 01), addresses and formats too."""
+    schema = json.loads(SARIF_SCHEMA.read_text(encoding="utf-8"))
+    checker = Draft4Validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER)
+    return [f"{one.json_path}: {one.message}" for one in checker.iter_errors(json.loads(text))]
+
+
+def test_sarif_keeps_its_official_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the failing example of every check, of odd names and of nothing found."""
+    for name, check in checks().items():
+        for file, text in check.failing.files.items():
+            write(f"{name} é#%/{file}", text)
+    everything = run(capsys, "rules", "--format", "sarif", "--level", "hint", "--validators")[1]
+    assert sarif_problems(everything) == []
+    found = {one["ruleId"] for one in json.loads(everything)["runs"][0]["results"]}
+    assert len(found) > 60
+    assert sarif_problems(run(capsys, "rules", "--format", "sarif", "--select", "MH903")[1]) == []
+
+
+def test_sarif_of_the_shipped_rules_keeps_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """Real output on real rules."""
+    assert sarif_problems(run(capsys, "--format", "sarif", "--level", "hint")[1]) == []
+
+
+def test_the_sarif_schema_is_one_that_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    """A check that cannot fail would prove nothing."""
+    write("dns_query_windows_tool.yml", RULE)
+    log = json.loads(run(capsys, "rules", "--format", "sarif")[1])
+    del log["runs"][0]["tool"]
+    assert sarif_problems(json.dumps(log)) == ["$.runs[0]: 'tool' is a required property"]
 
 
 def test_github(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,14 +12,14 @@ import pytest
 
 from molehunt.data import techniques
 from molehunt.detectors.matching.necessary import rule_clauses
-from molehunt.linting.attack import CROSSWALK_19
+from molehunt.linting.attack import CROSSWALK_19, REVOKED_19
 from molehunt.linting.catalogue import Example, checks
 from molehunt.linting.cost import _surely
-from molehunt.linting.run import Linted, lint
+from molehunt.linting.run import Linted, analyse, lint
 from molehunt.linting.subject import Subject
 from molehunt.linting.validators import validated
 from molehunt.rulefiles import builtin_rules_path, rule_files
-from molehunt.ruleset import load_documents
+from molehunt.ruleset import load_documents, load_rules
 from molehunt.taxonomy import taxonomy
 from molehunt.yamlfile import read_text
 
@@ -91,10 +91,52 @@ def test_fixes_are_said(tmp_path: Path) -> None:
 def test_the_crosswalk_leads_from_new_ids_to_pinned_ones() -> None:
     """ATT&CK 19's ids are not in v18.1; what they were is, and the page names each pair."""
     page = (Path(__file__).parents[1] / "docs" / "lint.md").read_text(encoding="utf-8")
+    for old, new in REVOKED_19.items():
+        assert new in CROSSWALK_19
+        assert old in page
+        assert new in page
     for new, old in CROSSWALK_19.items():
         assert new not in techniques()
         assert not techniques()[old].get("revoked")
-        assert new in page and old in page
+        assert not techniques()[old].get("deprecated")
+        assert new in page
+        assert old in page
+
+
+def test_the_crosswalk_has_all_that_v19_revoked_and_our_rules_use() -> None:
+    """Seventeen techniques (the notes of v19): all of T1562, two ways to clear logs, T1656, T1672.
+    What our rules name of these has its v19 id."""
+    assert len(REVOKED_19) == 17
+    moved = re.compile(r"T1562(\.\d{3})?|T1070\.00[12]|T1656|T1672")
+    assert {one for one in techniques() if moved.fullmatch(one)} == set(REVOKED_19)
+    ruleset = load_rules([builtin_rules_path()])
+    used = {technique for rule in ruleset.both for technique in rule.techniques}
+    assert "T1656" in used
+    assert {one for one in used if moved.fullmatch(one)} <= set(REVOKED_19)
+
+
+def test_what_v19_added_is_no_mistake() -> None:
+    """All new techniques of v19, by id: newer than what is known here, not unknown to ATT&CK."""
+    text = CHECKS["MH421"].failing.files["example_rule_file.yml"]
+    for name in ("T1027.018", "T1682", "T1683", "T1683.001", "T1683.002", "T1684", "T1687"):
+        source = text.replace("attack.t1685", f"attack.{name.lower()}")
+        (one,) = [
+            one
+            for one in analyse(source.encode(), "rule.yml", "rule.yml").findings
+            if one.check.startswith("MH42")
+        ]
+        assert (one.check, one.message.split()[0]) == ("MH421", name)
+
+
+def test_a_hive_is_one_at_the_beginning_only() -> None:
+    r"""`\Overwrite_Keys\HKEY_LOCAL_MACHINE\` is a key that some program named so."""
+    check = CHECKS["MH120"]
+    (text,) = check.failing.files.values()
+    inside = re.sub(r"'(HKEY_)", r"'\\SOFTWARE\\Tool\\Saved\\\1", text, count=1)
+    assert inside != text
+    for source, expected in ((text, True), (inside, False)):
+        found = analyse(source.encode(), "rule.yml", "rule.yml").findings
+        assert any(one.check == "MH120" for one in found) == expected
 
 
 def test_the_page_is_current() -> None:

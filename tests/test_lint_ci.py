@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from molehunt.cli import build_parser
-from molehunt.data import SAFE_LOADER
+from molehunt.cli import build_parser, main
+from molehunt.data import SAFE_LOADER, read_bytes
 from molehunt.linting.catalogue import checks
 
 ROOT = Path(__file__).parents[1]
@@ -100,3 +100,30 @@ def test_action_hands_every_input_over() -> None:
     handed = set(step["env"].values())
     wanted = set(action["inputs"]) - {"python-version"}
     assert handed == {"${{ inputs." + name + " }}" for name in wanted}
+
+
+def test_the_hook_lets_a_correlation_alone_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A changed correlation comes without its rules, which did not change."""
+    files = checks()["MH009"].passing.files
+    (name,) = [name for name, text in files.items() if "correlation:" in text]
+    place = tmp_path / name
+    place.write_text(files[name], encoding="utf-8")
+    hooks = load(".pre-commit-hooks.yaml")
+    assert isinstance(hooks, list)
+    assert main(["lint", "--no-cache", str(place)]) == 1
+    for hook in hooks:
+        _, *arguments = shlex.split(hook["entry"])
+        assert main([*arguments, "--no-cache", str(place)]) == 0
+    assert "MH009" in capsys.readouterr().out
+
+
+def test_a_filter_of_a_shipped_rule_names_a_rule(tmp_path: Path) -> None:
+    """`molehunt tune` writes such filters into the user's own folder."""
+    text = checks()["MH009"].failing.files["tool_started_often.yml"]
+    shipped = read_bytes("rules.lock").decode().split(" ", 1)[0]
+    place = tmp_path / "own_rule_file.yml"
+    for reference, expected in (("tool_startd", 1), (shipped, 0)):
+        place.write_text(text.replace("tool_startd", reference), encoding="utf-8")
+        assert main(["lint", "--no-cache", "--select", "MH009", str(place)]) == expected

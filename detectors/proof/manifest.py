@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from molehunt.data import SAFE_LOADER
 from molehunt.levels import Level
 from molehunt.problems import Problem
+from molehunt.yamlfile import plain_values
 
 # From strongest to weakest: what stands behind the rows of a recording.
 KINDS = ("real", "published", "ordered", "invented")
@@ -104,7 +104,7 @@ def load_scenario(path: str) -> tuple[Scenario | None, list[Problem]]:
     problems: list[Problem] = []
     try:
         with open(path, encoding="utf-8") as stream:
-            data = yaml.load(stream, SAFE_LOADER)  # noqa: S506 - one of the safe loaders
+            data = plain_values(stream.read())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         return None, [Problem(f"cannot be read: {error}", path)]
     if not isinstance(data, dict):

@@ -57,13 +57,14 @@ def recall(key: str) -> Any:
         return None
 
 
-def keep(key: str, value: Any) -> None:
-    """Keep a JSON value under a key. That it cannot be kept is no error."""
+def keep(key: str, value: Any, named: bool = False) -> None:
+    """Keep a JSON value under a key; with `named` it may hold named tuples, which come back as
+    lists. That it cannot be kept is no error."""
     place = folder()
     if place is None:
         return
     try:
-        body = orjson.dumps(value)
+        body = orjson.dumps(value, _listed if named else None)
     except TypeError:  # half a surrogate pair, say
         return
     with suppress(OSError):
@@ -76,6 +77,12 @@ def keep(key: str, value: Any) -> None:
             os.unlink(name)
             raise
         _forget(place)
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError(type(value).__name__)
 
 
 def _forget(place: Path) -> None:

@@ -19,6 +19,7 @@ from .rule import Rule, RuleSet
 from .rulefiles import JOINS
 
 LOCK = "rules.lock"
+HINT = "`molehunt lock --update` writes it anew"
 Lockable = Rule | Correlation | Join
 
 
@@ -82,7 +83,7 @@ def parse_lock(lines: Sequence[str]) -> tuple[dict[str, Entry], list[Problem]]:
     for number, line in enumerate(lines, 1):
         parts = line.split(" ", 3)
         if len(parts) != 4 or not parts[1].isdigit():
-            problems.append(Problem("not a lock line", LOCK, number, hint="run make lock"))
+            problems.append(Problem("not a lock line", LOCK, number, hint=HINT))
         elif parts[0] in entries:
             problems.append(Problem("a rule id twice", LOCK, number, parts[0]))
         else:
@@ -128,19 +129,18 @@ def check_lock(lines: Sequence[str], ruleset: RuleSet, joins: Sequence[Join] = (
 def _differences(
     lines: list[str], entries: dict[str, Entry], rules: Sequence[Lockable]
 ) -> Iterator[Problem]:
-    hint = "run make lock"
     for rule in rules:
         entry = entries.get(rule.id)
         if entry is None:
-            yield Problem("rule is not in the lock", rule.path, rule=rule.id, hint=hint)
+            yield Problem("rule is not in the lock", rule.path, rule=rule.id, hint=HINT)
         elif entry.meaning != meaning_of(rule):
             what = "rule changed its meaning since it was locked"
-            yield Problem(what, rule.path, rule=rule.id, hint=hint)
+            yield Problem(what, rule.path, rule=rule.id, hint=HINT)
         elif entry.name != _name(rule):
-            yield Problem(f"rule was locked as {entry.name}", rule.path, rule=rule.id, hint=hint)
+            yield Problem(f"rule was locked as {entry.name}", rule.path, rule=rule.id, hint=HINT)
     known = {rule.id for rule in rules}
     for gone in sorted(set(entries) - known):
         what = f"locked rule is gone: {entries[gone].name}"
         yield Problem(what, LOCK, rule=gone, hint="deprecate a rule instead of deleting it")
     if lines != sorted(lines):
-        yield Problem("lines are not sorted", LOCK, hint=hint)
+        yield Problem("lines are not sorted", LOCK, hint=HINT)

@@ -27,20 +27,28 @@ def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[
     for path in paths:
         if os.path.isdir(path):
             catalogue = Path(path, f"{_CATALOGUE}.schema.json").is_file()
-            found = sorted(
-                file
-                for file in Path(path).rglob("*.y*ml")
-                if file.suffix in (".yml", ".yaml")
-                and file.name not in _NOT_RULES
-                and file.parent.name != JOINS
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-                and not (catalogue and file.relative_to(path).parts[0] == _CATALOGUE)
-            )
+            found = sorted(_below(path, catalogue))
             if not found:
                 problems.append(Problem("no rule files in this folder", path))
-            for file in found:
-                yield str(file), file.relative_to(path).as_posix(), False
+            for parts in found:
+                yield str(Path(path, *parts)), "/".join(parts), False
         elif os.path.exists(path):
             yield path, os.path.basename(path), True
         else:
             problems.append(Problem("no such file or folder", path))
+
+
+def _below(path: str, catalogue: bool) -> Iterator[tuple[str, ...]]:
+    """The rule files of a folder, each as the steps to it. Hidden folders and files are none."""
+    for place, folders, names in os.walk(path):
+        steps = Path(place).relative_to(path).parts
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not (catalogue and not steps and name == _CATALOGUE)
+        ]
+        if steps[-1:] == (JOINS,) or (not steps and Path(path).name == JOINS):
+            continue
+        for name in names:
+            if name.endswith((".yml", ".yaml")) and name[0] != "." and name not in _NOT_RULES:
+                yield (*steps, name)

@@ -161,6 +161,19 @@ def _value(loader: Any, node: Any) -> Any:
     return loader.construct_object(node, deep=True)
 
 
+def plain_values(content: bytes | str) -> Any:
+    """The one document of a YAML text that is trusted, as `yaml.load` makes it.
+
+    Raises yaml.YAMLError for what is no YAML.
+    """
+    loader = SAFE_LOADER(content)
+    node = loader.get_single_node()
+    try:
+        return None if node is None else _value(loader, node)
+    except (TypeError, RecursionError):  # odd keys, aliases in a circle
+        return loader.construct_document(node)
+
+
 class _Lines(Mapping[KeyPath, int]):
     """Line numbers, found when the first is asked for: most rules have nothing to complain of."""
 

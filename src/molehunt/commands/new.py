@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import sys
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,8 +45,14 @@ def _source(word: str) -> Source:
     if found:
         return found[0]
     near = sorted(one.query for one in known if word in (one.table, one.query.rpartition("_")[0]))
-    hint = f"did you mean {', '.join(near)}?" if near else "rules/pack.yml has them all"
+    if not near:
+        near = difflib.get_close_matches(word, [one.query for one in known], 3, 0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else _all(one.query for one in known)
     raise UsageError(f"the pack has no query '{word}'; {hint}")
+
+
+def _all(names: Iterable[str]) -> str:
+    return "it has " + ", ".join(sorted(names))
 
 
 def _tell(made: Draft, options: Namespace) -> Exit:

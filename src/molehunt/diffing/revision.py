@@ -19,7 +19,12 @@ def extract(revision: str, paths: Sequence[str], into: Path) -> list[str]:
     """
     top = Path(_git(["rev-parse", "--show-toplevel"], Path.cwd()).decode().strip())
     # A revision that begins with a dash would be read as an option.
-    commit = _git(["rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}"], top)
+    asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    try:
+        commit = _git(asked, top)
+    except UsageError:
+        hint = "a shallow clone may not have it: `git fetch` it first"
+        raise UsageError(f"no revision '{revision}' in {top}; {hint}") from None
     found = []
     for path in paths:
         try:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from uuid import UUID
 
 from ..conditions import Wild
+from ..data import read_bytes
 from .model import Finding
 from .summary import PlainClause, PlainLeaf, Summary
 from .texts import Glob, covers
 
 _ANY = int(Wild.ANY)
 _GRAM = 4
+_NONE: dict[Glob, set[int]] = {}
 
 
 def check(rules: Sequence[Summary]) -> Iterator[Finding]:
@@ -54,10 +56,17 @@ def _references(rules: Sequence[Summary]) -> Iterator[Finding]:
                     message = f"the filter's log source is not that of '{target.title}'"
                     hint = "a filter with another log source is not applied"
                     yield Finding("MH010", message, rule.path, place, rule.id, hint)
-            else:
+            elif _key(reference) not in _shipped():
                 message = f"no rule has the id or name '{reference}'"
                 hint = "name the folder with that rule too, or mend the reference"
                 yield Finding("MH009", message, rule.path, place, rule.id, hint)
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    """The ids of the rules inside the package: what `molehunt tune` writes names them."""
+    lines = read_bytes("rules.lock").decode("ascii", "replace").splitlines()
+    return frozenset(line.partition(" ")[0] for line in lines)
 
 
 def _differs(rule: Summary, target: Summary) -> bool:
@@ -119,7 +128,8 @@ class _Index:
     def __init__(self, rules: Sequence[Summary]) -> None:
         self._rules = rules
         self._whole: dict[tuple[object, ...], set[int]] = defaultdict(set)
-        self._grams: dict[tuple[object, ...], dict[Glob, set[int]]] = defaultdict(dict)
+        # By log source and field, then by the first letters of the longest text.
+        self._grams: dict[tuple[object, ...], dict[str, dict[Glob, set[int]]]] = {}
         for number, rule in enumerate(rules):
             for clause in rule.clauses or ():
                 if clause:
@@ -135,8 +145,9 @@ class _Index:
             if len(literal) < _GRAM or _ANY not in glob:
                 self._whole[(rule.source, field, glob)].add(number)
             else:
-                grams = self._grams[(rule.source, field, literal[:_GRAM])]
-                grams.setdefault(_glob(glob), set()).add(number)
+                grams = self._grams.setdefault((rule.source, field), {})
+                globs_of = grams.setdefault(literal[:_GRAM], {})
+                globs_of.setdefault(_glob(glob), set()).add(number)
 
     def candidates(self, rule: Summary) -> list[Summary]:
         """The rules of which some text covers one of the rule's first clause."""
@@ -147,11 +158,11 @@ class _Index:
                 continue
             glob = globs[0]
             found |= self._whole.get((rule.source, field, glob), set())
+            grams = self._grams.get((rule.source, field))
             for part in glob:
-                if isinstance(part, str):
+                if isinstance(part, str) and grams is not None:
                     for at in range(len(part) - _GRAM + 1):
-                        key = (rule.source, field, part[at : at + _GRAM])
-                        for wide, numbers in self._grams.get(key, {}).items():
+                        for wide, numbers in grams.get(part[at : at + _GRAM], _NONE).items():
                             if covers(wide, _glob(glob)):
                                 found |= numbers
         return [self._rules[number] for number in sorted(found)]

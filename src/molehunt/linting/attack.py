@@ -18,22 +18,36 @@ TACTICS = frozenset(
 )
 # v19 of 2026 splits defense-evasion in two.
 TACTICS_19 = {"stealth": "defense-evasion", "defense-impairment": "defense-evasion"}
-# Ids that v19 gave to techniques of v18.1, read off the rules that SigmaHQ moved:
-# https://github.com/SigmaHQ/sigma/tree/8eaafff1f2845a696050e05e72ba1140ee190698/rules
-# T1562 and T1562.006 went into T1685 too (https://attack.mitre.org/techniques/T1685/); the cloud's
-# logs and firewall are by their names (https://attack.mitre.org/techniques/T1685/002/, T1686/001/).
-CROSSWALK_19 = {
-    "T1684.001": "T1656",
-    "T1685": "T1562.001",
-    "T1685.001": "T1562.002",
-    "T1685.002": "T1562.008",
-    "T1685.004": "T1562.012",
-    "T1685.005": "T1070.001",
-    "T1685.006": "T1070.002",
-    "T1686": "T1562.004",
-    "T1686.001": "T1562.007",
-    "T1686.003": "T1562.004",
+# The seventeen techniques that v19 revoked, each with what took its place; v19 revoked and
+# deprecated no others (https://attack.mitre.org/resources/updates/updates-april-2026/, Techniques,
+# Enterprise, Revocations). The notes have names; the ids are those of the techniques' pages.
+REVOKED_19 = {
+    "T1070.001": "T1685.005",
+    "T1070.002": "T1685.006",
+    "T1562": "T1685",
+    "T1562.001": "T1685",
+    "T1562.002": "T1685.001",
+    "T1562.003": "T1690",
+    "T1562.004": "T1686",
+    "T1562.006": "T1685",
+    "T1562.007": "T1686.001",
+    "T1562.008": "T1685.002",
+    "T1562.009": "T1688",
+    "T1562.010": "T1689",
+    "T1562.011": "T1685.003",
+    "T1562.012": "T1685.004",
+    "T1562.013": "T1686.002",
+    "T1656": "T1684.001",
+    "T1672": "T1684.002",
 }
+# Ids of v19 and what they were in v18.1. Of three that became T1685 the one that kept its name is
+# told; T1686.003 (Windows Host Firewall) was part of T1562.004.
+CROSSWALK_19 = {
+    new: old for old, new in REVOKED_19.items() if old not in ("T1562", "T1562.006")
+} | {"T1686.003": "T1562.004"}
+# What v19 added below a technique of v18.1 (the same notes, New Techniques). Its other new ones are
+# known by their numbers.
+NEW_19 = frozenset(("T1027.018",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -79,7 +93,7 @@ def _unknown(subject: Subject, node: Any, name: str) -> Finding:
     if name in CROSSWALK_19:
         message = f"{name} is of ATT&CK 19; in {VERSION} it is {CROSSWALK_19[name]}"
         return subject.finding("MH421", node, message)
-    if name[1:5].isdigit() and int(name[1:5]) > _newest():
+    if name in NEW_19 or (name[1:5].isdigit() and int(name[1:5]) > _newest()):
         message = f"{name} is newer than ATT&CK {VERSION}, which is what is known here"
         return subject.finding("MH421", node, message)
     return subject.finding("MH420", node, f"ATT&CK {VERSION} has no technique {name}")

@@ -10,9 +10,14 @@ from .logic import Leaf, branches
 from .model import Finding
 from .subject import Subject
 
-# Fields of the row that no normaliser shortens: not those of the envelope, not the registry's.
-_LOGGED = re.compile(r"(?!TargetObject)[A-Z][A-Za-z]+")
-_LETTERS = re.compile(r"[g-mo-z_ /\\\\]{3}", re.IGNORECASE)
+# Fields of the row that no normaliser shortens: not those of the envelope, not the registry's, and
+# of osquery's columns (small letters) no addresses.
+_LOGGED = re.compile(r"(?!TargetObject)[A-Z][A-Za-z]+|(?!\w*(?:address|ip|key|path))[a-z][a-z_]*")
+# Three letters of which one stands in no number.
+_LETTERS = re.compile(
+    r"[g-mo-z_ /\\]{3}|[g-mo-z][a-z]{2}|[a-z][g-mo-z][a-z]|[a-z]{2}[g-mo-z]",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

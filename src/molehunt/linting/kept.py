@@ -22,7 +22,10 @@ from .suppress import Suppression
 if TYPE_CHECKING:
     from .run import Record
 
-_DATA = ("taxonomy.yml", "pack.yml", "rule.schema.json", "data/osquery_schema.json")
+_DATA = (
+    *("taxonomy.yml", "pack.yml", "rule.schema.json"),
+    *("data/osquery_schema.json", "data/attack_v18.1.json", "rules.lock"),
+)
 Contents = dict[str, tuple[str, bytes]]
 
 
@@ -49,6 +52,7 @@ class Kept:
         self._old: dict[str, Any] = {}
         self._new: dict[str, Any] = {"files": {}}
         self._changed = False
+        self._folders: dict[str, str] = {}
         if paths is not None:
             named = repr([str(Path(path).absolute()) for path in paths])
             self._key = f"lint-{sha256((tools() + named).encode()).hexdigest()}"
@@ -81,7 +85,7 @@ class Kept:
         changed = {path: contents[path] for path in contents if path not in found}
         for path, record in make(changed).items():
             found[path] = record
-            plain[path] = [digests[path], _plain(record)]
+            plain[path] = [digests[path], record]
         self._changed |= bool(changed) or kept.keys() != plain.keys()
         self._new["files"] = plain
         return {path: found[path] for path in contents}
@@ -97,9 +101,22 @@ class Kept:
             return list(map(_finding, old[1]))
         # Those that were kept still have lists for tuples, which most runs never look at.
         found = make([one._replace(clauses=_tuple(one.clauses)) for one in summaries])
-        self._new["together"] = [digest, _plain(found)]
+        self._new["together"] = [digest, found]
         self._changed = True
         return found
+
+    def knows(self, folder: str) -> bool:
+        """Whether the manifests of a folder are those of the last run."""
+        old = self._old.get("evidence")
+        return old is not None and bool(old[0] == self._manifests(folder))
+
+    def _manifests(self, folder: str) -> str:
+        if folder not in self._folders:
+            digest = sha256(folder.encode())
+            for path in sorted(Path(folder).rglob("manifest.yml")):
+                digest.update(str(path).encode() + path.read_bytes())
+            self._folders[folder] = digest.hexdigest()
+        return self._folders[folder]
 
     def evidence(
         self,
@@ -107,31 +124,20 @@ class Kept:
         make: Callable[[], tuple[dict[str, tuple[list[str], int]], list[Problem]]],
     ) -> tuple[dict[str, tuple[list[str], int]], list[Problem]]:
         """What the manifests of a folder say; made anew if one changed."""
-        digest = sha256(folder.encode())
-        for path in sorted(Path(folder).rglob("manifest.yml")):
-            digest.update(str(path).encode() + path.read_bytes())
         old = self._old.get("evidence")
-        if old is not None and old[0] == digest.hexdigest():
+        if old is not None and old[0] == self._manifests(folder):
             self._new["evidence"] = old
             return {rule: (kinds, misses) for rule, (kinds, misses) in old[1].items()}, []
         found, problems = make()
         if not problems:
-            self._new["evidence"] = [digest.hexdigest(), _plain(found)]
+            self._new["evidence"] = [self._manifests(folder), found]
             self._changed = True
         return found, problems
 
     def keep(self) -> None:
         """Keep it for the next run."""
         if self._key and self._changed:
-            keep(self._key, self._new)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+            keep(self._key, self._new, named=True)
 
 
 def _tuple(value: Any) -> Any:

@@ -33,6 +33,11 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
 # So many files are worth a second process.
 SHARE_FROM = 300
 _MADE = "# Made by `molehunt generate`"
+_BLOCK = b"\nmolehunt:"
+# Path to name and content.
+Contents = dict[str, tuple[str, bytes]]
+# By rule id the kinds of its records and the number of its near misses; what was wrong.
+Evidence = tuple[dict[str, tuple[list[str], int]], list[Problem]]
 
 
 class Record(NamedTuple):
@@ -123,7 +128,7 @@ def _lint(
     from .kept import Kept
 
     problems: list[Problem] = []
-    contents: dict[str, tuple[str, bytes]] = {}
+    contents: Contents = {}
     for path, name, _ in rule_files(paths, problems):
         try:
             with open(path, "rb") as stream:
@@ -135,14 +140,23 @@ def _lint(
         for problem in problems
     ]
     kept = Kept(paths if cached else None)
-    records = kept.records(contents, _analyse_all)
+    told: list[Evidence] = []
+
+    def make(changed: Contents) -> dict[str, Record]:
+        if recordings is None or kept.knows(recordings):
+            return _analyse_all(changed)
+        return _analyse_all(changed, recordings, told)
+
+    records = kept.records(contents, make)
     summaries = [one for record in records.values() for one in record.summaries]
     found += kept.together(summaries, lambda rules: list(across.check(rules)))
     notes = []
     if recordings is not None and any(one.ours for one in summaries):
         from . import proofs
 
-        evidence, wrong = kept.evidence(recordings, lambda: proofs.evidence(recordings))
+        evidence, wrong = kept.evidence(
+            recordings, lambda: told[0] if told else proofs.evidence(recordings)
+        )
         found += proofs.check(summaries, evidence)
         notes += [f"recordings: {problem}" for problem in wrong]
     elif any(one.ours for one in summaries):
@@ -176,8 +190,14 @@ def _result(
     return Linted(tuple(left), files, rules, suppressed, tuple(notes))
 
 
-def _analyse_all(contents: dict[str, tuple[str, bytes]]) -> dict[str, Record]:
-    """The records of files, made by several processes if there are many."""
+def _analyse_all(
+    contents: Contents, recordings: str | None = None, told: list[Evidence] | None = None
+) -> dict[str, Record]:
+    """The records of files, made by several processes if there are many.
+
+    One of them reads what the recordings say in the meantime and puts it into `told`, if a file
+    may have a rule that needs it.
+    """
     jobs = min(os.cpu_count() or 1, 4)
     if len(contents) < SHARE_FROM or jobs < 2:
         return _analyse_some(contents)
@@ -186,20 +206,28 @@ def _analyse_all(contents: dict[str, tuple[str, bytes]]) -> dict[str, Record]:
 
     if "fork" not in get_all_start_methods() or os.uname().sysname != "Linux":
         return _analyse_some(contents)
-    # What every process needs is read before they part.
-    _analyse_some(dict(list(contents.items())[:1]))
     names = list(contents)
-    size = max(1, len(names) // (jobs * 4))
+    ours = [name for name in names if _BLOCK in contents[name][1]]
+    # What every process needs is read before they part.
+    _analyse_some({name: contents[name] for name in (*names[:1], *ours[:1])})
+    size = max(1, len(names) // (jobs * 8))
     parts = [
         {name: contents[name] for name in names[at : at + size]}
         for at in range(0, len(names), size)
     ]
     found: dict[str, Record] = {}
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
+        besides = None
+        if recordings is not None and told is not None and ours:
+            from . import proofs
+
+            besides = pool.submit(proofs.evidence, recordings)
         for part in pool.map(_analyse_some, parts):
             found |= part
+        if besides is not None and told is not None:
+            told.append(besides.result())
     return found
 
 
-def _analyse_some(contents: dict[str, tuple[str, bytes]]) -> dict[str, Record]:
+def _analyse_some(contents: Contents) -> dict[str, Record]:
     return {path: analyse(content, path, name) for path, (name, content) in contents.items()}

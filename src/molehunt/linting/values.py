@@ -30,6 +30,8 @@ _PLACEHOLDER = re.compile(
     r"|\bCHANGE_?ME\b|\buser_managed\b|\byour[_-]?(?:domain|company|host)\b",
     re.IGNORECASE,
 )
+# One of these is in each of them.
+_UNFILLED = ("<", "todo", "fixme", "change", "user_managed", "your")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}", re.IGNORECASE)
 # Endings of files that would be read as domains.
 _FILES = re.compile(
@@ -62,15 +64,23 @@ def check(subject: Subject) -> Iterator[Finding]:
     """Every check of single values."""
     system = subject.logsource.get("product")
     for item in subject.items:
+        plain = item.plain
         for value, text in item.texts():
             node = value.node
-            if item.plain:
-                yield from _wildcards(subject, item, node, text)
-                yield from _paths(subject, item, node, text, system)
-                yield from _domains(subject, item, node, text)
-                yield from _addresses(subject, item, node, text)
-                yield from _hives(subject, item, node, text)
-            yield from _placeholders(subject, item, node, text)
+            if plain:
+                if "*" in text or "?" in text:
+                    yield from _wildcards(subject, item, node, text)
+                if item.field in PATHS or item.field in _FILE_NAMES:
+                    yield from _paths(subject, item, node, text, system)
+                elif item.field in _HOSTS:
+                    yield from _domains(subject, item, node, text)
+                elif item.field == "TargetObject":
+                    yield from _hives(subject, node, text)
+                if _PRIVATE.match(text):
+                    yield from _addresses(subject, item, node)
+            low = text.lower()
+            if any(word in low for word in _UNFILLED):
+                yield from _placeholders(subject, item, node, text)
         yield from _ports(subject, item)
         yield from _lists(subject, item)
     yield from _invisible(subject)
@@ -161,7 +171,7 @@ def _paths(
 
 
 def _domains(subject: Subject, item: Item, node: Any, text: str) -> Iterator[Finding]:
-    if item.field not in _HOSTS or "endswith" not in item.modifiers:
+    if "endswith" not in item.modifiers:
         return
     if _DOMAIN.fullmatch(text) and not _FILES.search(text):
         message = f"also matches other people's domains, such as evil-{text}"
@@ -175,15 +185,16 @@ def _placeholders(subject: Subject, item: Item, node: Any, text: str) -> Iterato
         yield subject.finding("MH105", node, message)
 
 
-def _hives(subject: Subject, item: Item, node: Any, text: str) -> Iterator[Finding]:
-    if item.field == "TargetObject" and (found := re.search(r"HKEY_[A-Z_]+", text)):
-        message = f"{found[0]} is logged in short; this never matches"
+def _hives(subject: Subject, node: Any, text: str) -> Iterator[Finding]:
+    # Further on in a path it is a key that has this name.
+    if found := re.match(r"[*\\]*(HKEY_[A-Z_]+)", text):
+        message = f"{found[1]} is logged in short; this never matches"
         hint = "write HKLM, HKU or HKCR; for a user's own keys use `contains` without the hive"
         yield subject.finding("MH120", node, message, hint)
 
 
-def _addresses(subject: Subject, item: Item, node: Any, text: str) -> Iterator[Finding]:
-    if "startswith" in item.modifiers and _PRIVATE.match(text):
+def _addresses(subject: Subject, item: Item, node: Any) -> Iterator[Finding]:
+    if "startswith" in item.modifiers:
         message = "an address range compared as text"
         hint = "use `cidr`, which also reads IPv4-mapped IPv6 addresses"
         yield subject.finding("MH113", node, message, hint)

@@ -26,23 +26,23 @@ from molehunt.rule import Rule
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject
 from ..sentinel.kqltext import FALSE, TRUE, any_of, literal
 from ..sentinel.kqlwhere import Read, Unsayable, Where
-from .readings import REGISTRY, UNIX_EVENTS, Reading, reading
+from .readings import DEVICE_REPORT, REGISTRY, UNIX_EVENTS, WHOLE_PATH, Reading, reading
 
 LONGEST = 10_000
-"""Characters of a query of ours. Advanced hunting takes more; the YAML is also read by Sentinel."""
+"""Characters in the query of an analytics rule (Microsoft Sentinel service limits)."""
 
 
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
-    """A rule as one query; `body` has what a custom detection adds to it."""
+    """A rule as one query; `body` has what a custom `detection` and a rule of `analytics` add."""
     rule = subject.rule
     try:
         query, differences = query_of(subject)
     except Unsayable as why:
         return Refusal(rule.id, rule.title, "defender", profile.name, why.code, why.reason)
-    from .packaging import detection
+    from .packaging import analytics_rule, detection
 
     assert isinstance(rule, Rule)
-    body = detection(rule, query)
+    body = {"detection": detection(rule, query), "analytics": analytics_rule(rule, query)}
     return Artefact(
         rule.id, rule.title, "defender", profile.name, "kql", query, body, differences
     )  # fmt: skip
@@ -67,6 +67,8 @@ def query_of(subject: Subject) -> tuple[str, tuple[str, ...]]:
         raise Unsayable("several_ways", "it reads its systems in ways that are not one query")
     ((lines, systems),) = made.items()
     query = lines.replace(GUARD, _guard(systems))
+    if "DeviceInfo" in query:
+        differences.add(DEVICE_REPORT)
     if len(query) > LONGEST - 100:
         raise Unsayable("too_long", f"a query may have {LONGEST} characters")
     return query, tuple(sorted(differences))
@@ -134,6 +136,8 @@ def _lines(rule: Rule, bound: Bound, found: Reading) -> tuple[str, set[str]]:
         _check_hives(rule.conditions, bound)
     differences = set(found.differences)
     differences |= {found.where_asked[p.name] for p in places if p.name in found.where_asked}
+    if any("FolderPath" in found.columns.get(place.name, "") for place in places):
+        differences.add(WHOLE_PATH)
     read: dict[str, str] = {}
     where = Where(_defenders(bound.fields), lambda place: _value(place, found, read))
     test = any_of([where.condition(one) for one in rule.conditions])
@@ -178,7 +182,7 @@ def _value(place: Place, found: Reading, read: dict[str, str]) -> Read | None:
 
 
 def _check_hives(conditions: tuple[Condition, ...], bound: Bound) -> None:
-    """A user's hive is spelt otherwise there, so that no key may be asked for from its beginning."""
+    """A user's hive is spelt otherwise there: no key may be asked for from its beginning."""
     for name, value in (pair for one in conditions for pair in _pairs(one)):
         if bound.fields.places[name].name not in ("path", "key"):
             continue

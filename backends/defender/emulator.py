@@ -22,6 +22,7 @@ from .readings import ENUM
 from .tables import TABLES
 
 Event = dict[str, Any]
+_TYPES = {"long": "BIGINT", "int": "INTEGER", "datetime": "TIMESTAMP"}
 
 
 class Session:
@@ -44,12 +45,12 @@ class Session:
         for event in devices.values():
             rows["DeviceInfo"].append([-1, *(event.get(name) for name in TABLES["DeviceInfo"])])
         for table, columns in TABLES.items():
-            kinds = {"long": "BIGINT", "int": "INTEGER", "datetime": "TIMESTAMP"}
-            typed = ", ".join(f'"{name}" {kinds.get(k, "VARCHAR")}' for name, k in columns.items())
+            typed = ", ".join(f'"{n}" {_TYPES.get(k, "VARCHAR")}' for n, k in columns.items())
             self._connection.execute(f"CREATE TABLE {table} (Place BIGINT, {typed})")
             if rows[table]:
-                marks = ", ".join("?" * (len(columns) + 1))
-                self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows[table])  # noqa: S608
+                lists = ", ".join(["unnest(?)"] * (len(columns) + 1))
+                by_column = list(map(list, zip(*rows[table], strict=True)))
+                self._connection.execute(f"INSERT INTO {table} SELECT {lists}", by_column)
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """What each query finds.

@@ -1,96 +1,116 @@
-"""Custom detections as Microsoft Graph takes them, and hunting queries for repositories.
+"""Custom detections as Microsoft Graph takes them, analytics rules as Sentinel imports them.
 
-Forms: https://learn.microsoft.com/graph/api/security-detectionrule-post-detectionrules, and the
-queries with the connector `MicrosoftThreatProtection` in
-https://github.com/Azure/Azure-Sentinel/tree/master/Hunting%20Queries/Microsoft%20365%20Defender.
+Forms: https://learn.microsoft.com/graph/api/security-rulesroot-post-detectionrules (the resource as
+it is since October 2026, without `isEnabled`, `category`, `impactedAssets` and `mitreTechniques`);
+https://learn.microsoft.com/azure/sentinel/ci-cd-custom-content, for the tables that the connector
+of Microsoft Defender XDR streams into a workspace.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from molehunt.data import techniques
 from molehunt.levels import Level
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
+from ..rendering import pretty
 from ..searching.prose import guide
-from ..sentinel.packaging import TACTICS, yaml_text
+from ..sentinel.packaging import SEVERITY, TACTICS, yaml_text
+from .tables import TABLES
 
-_SEVERITY = {
-    Level.CRITICAL: "high",
-    Level.HIGH: "high",
-    Level.MEDIUM: "medium",
-    Level.LOW: "low",
-    Level.INFORMATIONAL: "informational",
+_HOST = {
+    "entityType": "Host",
+    "fieldMappings": [{"identifier": "FullName", "columnName": "DeviceName"}],
 }
 
 
 def detection(rule: Rule, query: str) -> dict[str, Any]:
     """The body of `POST /security/rules/detectionRules`, switched off: what runs is the user's
-    choice. Rows keep `Timestamp`, `DeviceId` and `ReportId`, which a custom detection needs."""
-    tactics = _tactics(rule)
+    choice. The query keeps all columns, so `Timestamp`, `DeviceId` and `ReportId`, which a custom
+    detection needs, are there."""
     return {
+        "id": f"molehunt-{rule.id}",
         "displayName": f"{rule.title} [molehunt {rule.id[:8]}]",
-        "isEnabled": False,
+        "description": " ".join(rule.description.split()),
+        "status": "disabled",
         "queryCondition": {"queryText": query + "\n"},
-        "schedule": {"period": "1H"},
+        "schedule": {"frequency": "PT1H"},
         "detectionAction": {
             "alertTemplate": {
                 "title": rule.title,
                 "description": " ".join(rule.description.split()),
-                "severity": _SEVERITY[rule.level],
-                "category": tactics[0] if tactics else "SuspiciousActivity",
+                "severity": SEVERITY[rule.level].lower(),
                 "recommendedActions": guide(rule),
-                "mitreTechniques": sorted(set(rule.techniques)),
-                "impactedAssets": [
-                    {
-                        "@odata.type": "#microsoft.graph.security.impactedDeviceAsset",
-                        "identifier": "deviceId",
-                    }
-                ],
-            },
-            "organizationalScope": None,
-            "responseActions": [],
+                "entityMappings": {
+                    "hosts": [{"deviceIdColumn": "DeviceId", "nameColumn": "DeviceName"}]
+                },
+                "tactics": list(_attack(rule)),
+            }
         },
     }
 
 
-def _tactics(rule: Rule) -> list[str]:
-    """In the order of the rule's tags."""
-    words = (tag.removeprefix("attack.") for tag in rule.tags if tag.startswith("attack."))
-    return list(dict.fromkeys(TACTICS[word] for word in words if word in TACTICS))
+def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
+    """What Sentinel imports, but for the version. Each run takes what came in since the one before,
+    as in `sentinel.packaging.analytics_rule`."""
+    table, _, rest = query.partition("\n")
+    read = sorted(name for name in TABLES if name in query)
+    return {
+        "id": rule.id,
+        "name": rule.title,
+        "description": " ".join(rule.description.split())[:5000],
+        "severity": SEVERITY[rule.level],
+        "status": "Available",
+        "requiredDataConnectors": [{"connectorId": "MicrosoftThreatProtection", "dataTypes": read}],
+        "queryFrequency": "PT1H",
+        "queryPeriod": "P1D",
+        "triggerOperator": "gt",
+        "triggerThreshold": 0,
+        "tactics": sorted({one["tactic"] for one in _attack(rule)}),
+        "relevantTechniques": sorted(set(rule.techniques)),
+        "query": f"{table}\n| where ingestion_time() > ago(1h)\n{rest}\n",
+        "entityMappings": [_HOST],
+        "incidentConfiguration": {"createIncident": alerts(rule)},
+        "eventGroupingSettings": {"aggregationKind": "SingleAlert"},
+        "suppressionEnabled": False,
+        "suppressionDuration": "PT5H",
+        "kind": "Scheduled",
+    }
 
 
-def _alone(rule: Rule) -> bool:
-    """Whether the rule may alert by itself."""
-    quiet = rule.silent or rule.meta.context_only
-    return not quiet and rule.level > Level.INFORMATIONAL
+def alerts(rule: Rule) -> bool:
+    """Whether the rule may alert by itself: at least medium, and no mere support of others."""
+    return rule.level > Level.LOW and not (rule.silent or rule.meta.context_only)
+
+
+def _attack(rule: Rule) -> Iterator[dict[str, Any]]:
+    """The tactics in the order of the rule's tags, each with its techniques of the rule."""
+    slugs = (tag.removeprefix("attack.") for tag in rule.tags if tag.startswith("attack."))
+    for slug in dict.fromkeys(one for one in slugs if one in TACTICS):
+        under: dict[str, list[str]] = {}
+        for number in rule.techniques:
+            if slug in techniques().get(number, {}).get("tactics", ()):
+                parent = number.partition(".")[0]
+                under.setdefault(parent, []).extend([number] if number != parent else [])
+        found = [
+            {"technique": parent} | ({"subTechniques": below} if below else {})
+            for parent, below in under.items()
+        ]
+        yield {"tactic": TACTICS[slug], "techniques": found}
 
 
 def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, bytes]:
-    """A hunting query for each rule, and a custom detection for each that may alert by itself."""
+    """An analytics rule for each rule, and a custom detection for each that may alert by itself."""
     files = {}
     for artefact in artefacts:
         rule = packing.rules[artefact.rule]
         assert isinstance(rule, Rule)
         stem = f"{rule.name.rpartition('/')[2].removesuffix('.yml')}_{artefact.rule[:8]}"
-        table = artefact.query.partition("\n")[0]
-        hunting = {
-            "id": rule.id,
-            "name": rule.title,
-            "description": " ".join(rule.description.split()),
-            "requiredDataConnectors": [
-                {"connectorId": "MicrosoftThreatProtection", "dataTypes": [table]}
-            ],
-            "tactics": sorted(_tactics(rule)),
-            "relevantTechniques": sorted(set(rule.techniques)),
-            "query": artefact.query + "\n",
-            "version": packing.version,
-        }
-        files[f"HuntingQueries/{stem}.yaml"] = yaml_text(hunting)
-        if _alone(rule):
-            body = json.dumps(artefact.body, indent=1, sort_keys=True, ensure_ascii=False)
-            files[f"CustomDetections/{stem}.json"] = f"{body}\n".encode()
+        analytics = {**artefact.body["analytics"], "version": packing.version}
+        files[f"AnalyticsRules/{stem}.yaml"] = yaml_text(analytics)
+        if alerts(rule):
+            files[f"CustomDetections/{stem}.json"] = pretty(artefact.body["detection"])
     return files

@@ -19,10 +19,10 @@ class Parser:
         """Nothing is run."""
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
-        """Whether the parser has nothing against the query."""
+        """Whether the parser has nothing against the query of the custom detection."""
         listed = list(artefacts)
-        told = check([one.query for one in listed], TABLES)
-        for one, errors in zip(listed, told, strict=True):
+        hunted = [one.body["detection"]["queryCondition"]["queryText"] for one in listed]
+        for one, errors in zip(listed, check(hunted, TABLES), strict=True):
             yield Answer(one.rule, accepted=not errors, error="; ".join(errors[:3]))
 
 

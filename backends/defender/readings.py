@@ -5,7 +5,9 @@ Tables and columns: Microsoft's reference of the advanced hunting schema
 has `ClassName`, `DeviceId` (the device instance id), `DeviceDescription` and `VendorIds` in
 `AdditionalFields`, as Microsoft's own queries on device control read them
 (https://learn.microsoft.com/defender-endpoint/device-control-report); `DnsQueryResponse` has
-`DnsQueryString`. A column that is not here has no equal.
+`DnsQueryString`. `FolderPath` is read as the whole path, as other converters do
+(https://github.com/AttackIQ/pySigma-backend-microsoft365defender): its name and the reference say
+folder, its values have the file's name. A column that is not here has no equal.
 """
 
 from __future__ import annotations
@@ -18,12 +20,10 @@ from molehunt.conditions import And, Condition, FieldIs, Keyword, Not, Or, Text,
 # Codes of reviewed.yml.
 EVENT_NOT_STATE, SENSOR_SELECTS = "event_not_state", "sensor_selects"
 INITIATING_PROCESS, UNIX_EVENTS = "initiating_process", "unix_events"
+DEVICE_REPORT, WHOLE_PATH = "device_report", "whole_path"
 
 ENUM = "HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Enum\\"
 """The branch of the registry with a key for each device instance."""
-
-
-_SEPARATORS = ('"\\\\"', '"/"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +44,17 @@ class Reading:
     where_asked: Mapping[str, str] = field(default_factory=dict)
 
 
-def _whole(folder: str, file: str) -> str:
-    """The path with the file's name. The reference calls the column a folder, and Microsoft's
-    queries read the whole path in it: both are understood."""
-    there = " or ".join(
-        [f"isempty({file})"] + [f"{folder} endswith strcat({one}, {file})" for one in _SEPARATORS]
-    )
-    back, slash = _SEPARATORS
-    between = f'iff({folder} startswith "/", {slash}, {back})'
-    return f"iff({there}, {folder}, strcat({folder}, {between}, {file}))"
-
-
 def _additional(name: str) -> str:
     return f'tostring(parse_json(tostring(AdditionalFields))["{name}"])'
 
 
-_INITIATING = _whole("InitiatingProcessFolderPath", "InitiatingProcessFileName")
+_INITIATING = "InitiatingProcessFolderPath"
 
 PROCESSES = Reading(
     "DeviceProcessEvents",
     ("ProcessCreated",),
     {
-        "path": _whole("FolderPath", "FileName"),
+        "path": "FolderPath",
         "cmdline": "ProcessCommandLine",
         "pid": "tostring(ProcessId)",
         "ppid": "tostring(InitiatingProcessId)",
@@ -107,7 +96,7 @@ NAMES = Reading(
 FILES = Reading(
     "DeviceFileEvents",
     ("FileCreated", "FileModified", "FileRenamed"),
-    {"path": _whole("FolderPath", "FileName")},
+    {"path": "FolderPath"},
     True,
     differences=(SENSOR_SELECTS,),
 )

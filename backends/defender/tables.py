@@ -59,3 +59,15 @@ TABLES: dict[str, dict[str, str]] = {
         "RegistryValueData": "string",
     },
 }
+
+STREAMED = {
+    table: {
+        "TimeGenerated": "datetime",
+        **{n: "dynamic" if n == "AdditionalFields" else kind for n, kind in columns.items()},
+    }
+    for table, columns in TABLES.items()
+}
+"""The same as the connector of Microsoft Defender XDR streams them into Sentinel's workspace.
+
+Source: https://learn.microsoft.com/azure/azure-monitor/reference/tables/deviceevents and so on.
+"""

@@ -26,7 +26,16 @@ from molehunt.rule import Rule
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject
 from ..sentinel.kqltext import FALSE, TRUE, any_of, literal
 from ..sentinel.kqlwhere import Read, Unsayable, Where
-from .readings import DEVICE_REPORT, REGISTRY, UNIX_EVENTS, WHOLE_PATH, Reading, reading
+from .readings import (
+    DEVICE_KEYS,
+    DEVICE_REPORT,
+    REGISTRY,
+    UNIX_EVENTS,
+    WHOLE_PATH,
+    Reading,
+    reading,
+    words,
+)
 
 LONGEST = 10_000
 """Characters in the query of an analytics rule (Microsoft Sentinel service limits)."""
@@ -134,6 +143,8 @@ def _lines(rule: Rule, bound: Bound, found: Reading) -> tuple[str, set[str]]:
         raise Unsayable("envelope", "Defender logs events and no differences of osquery's rows")
     if found is REGISTRY:
         _check_hives(rule.conditions, bound)
+    if found is DEVICE_KEYS and any(map(_about_monitors, rule.conditions)):
+        raise Unsayable("no_column", "a monitor is known by its EDID, which no event has")
     differences = set(found.differences)
     differences |= {found.where_asked[p.name] for p in places if p.name in found.where_asked}
     if any("FolderPath" in found.columns.get(place.name, "") for place in places):
@@ -192,6 +203,12 @@ def _check_hives(conditions: tuple[Condition, ...], bound: Bound) -> None:
 
 
 _HIVE = re.compile(r"(?i)hk(ey_|lm|u|cu|cr|cc)")
+
+
+def _about_monitors(node: Condition) -> bool:
+    """The pack reads the key `Device Parameters` below a monitor, and no other device's."""
+    texts = [words(value) for _, value in _pairs(node)]
+    return any("enum\\display" in one or "device parameters" in one for one in texts)
 
 
 def _plain(value: object) -> str:

@@ -130,6 +130,8 @@ def _driver(row: Mapping[str, str]) -> Iterator[tuple[str, Event]]:
 
 def _registry(row: Mapping[str, str]) -> Iterator[tuple[str, Event]]:
     key = row.get("key", "")
+    if key.lower().startswith(f"{ENUM}DISPLAY\\".lower()):
+        return  # what the pack reads of a monitor is its EDID
     if key.lower().startswith(ENUM.lower()):
         yield "DeviceEvents", _connected({"DeviceId": key[len(ENUM) :]})
         return

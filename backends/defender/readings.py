@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from molehunt.conditions import And, Condition, FieldIs, Keyword, Not, Or, Text, flat
+from molehunt.conditions import And, Condition, FieldIs, Keyword, Not, Or, Text, Wanted, flat
 
 # Codes of reviewed.yml.
 EVENT_NOT_STATE, SENSOR_SELECTS = "event_not_state", "sensor_selects"
@@ -160,12 +160,13 @@ def _about_devices(node: Condition) -> bool:
         case Not():
             return _about_devices(node.arg)
         case FieldIs():
-            return any("\\enum\\" in _plain(value).lower() for value in flat(node.value))
+            return any("\\enum\\" in words(value) for value in flat(node.value))
         case Keyword():
             return False
 
 
-def _plain(value: object) -> str:
+def words(value: Wanted) -> str:
+    """The letters of a wanted text or expression in lower case, without what is wild in it."""
     if isinstance(value, Text):
-        return "".join(part for part in value.parts if isinstance(part, str))
-    return str(getattr(value, "pattern", "")).replace("\\\\", "\\")
+        return "".join(part for part in value.parts if isinstance(part, str)).lower()
+    return str(getattr(value, "pattern", "")).replace("\\\\", "\\").lower()

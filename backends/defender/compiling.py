@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from molehunt.conditions import (
@@ -15,6 +15,7 @@ from molehunt.conditions import (
     Reference,
     Regex,
     Text,
+    Wanted,
     Wild,
     fields_of,
     flat,
@@ -192,7 +193,7 @@ def _value(place: Place, found: Reading, read: dict[str, str]) -> Read | None:
     return Read(name)
 
 
-def _check_hives(conditions: tuple[Condition, ...], bound: Bound) -> None:
+def _check_hives(conditions: Sequence[Condition], bound: Bound) -> None:
     """A user's hive is spelt otherwise there: no key may be asked for from its beginning."""
     for name, value in (pair for one in conditions for pair in _pairs(one)):
         if bound.fields.places[name].name not in ("path", "key"):
@@ -216,7 +217,7 @@ def _plain(value: object) -> str:
     return "*".join(part for part in parts if isinstance(part, str))
 
 
-def _pairs(node: Condition) -> Iterator[tuple[str, object]]:
+def _pairs(node: Condition) -> Iterator[tuple[str, Wanted]]:
     match node:
         case And() | Or():
             for child in node.args:

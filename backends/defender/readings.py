@@ -12,7 +12,7 @@ folder, its values have the file's name. A column that is not here has no equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from molehunt.conditions import And, Condition, FieldIs, Keyword, Not, Or, Text, Wanted, flat
@@ -142,7 +142,7 @@ READINGS = {
 """By osquery's table. What no table here has, Defender has no equal of."""
 
 
-def reading(table: str, conditions: tuple[Condition, ...]) -> Reading | None:
+def reading(table: str, conditions: Sequence[Condition]) -> Reading | None:
     """What a rule on an osquery table reads in Defender.
 
     The keys of devices in the registry are never written by a program, and Defender tells of them

@@ -70,17 +70,22 @@ class Session:
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """What each query finds."""
-        import duckdb
-        import duckdb_kql
+        return found_by(self._connection, artefacts)
 
-        for one in artefacts:
-            try:
-                found = duckdb_kql.execute(self._connection, f"{one.query}\n| project Place")
-                places = frozenset(int(row[0]) for row in found.fetchall())
-            except (duckdb.Error, duckdb_kql.KqlError) as error:
-                yield Answer(one.rule, error=f"{type(error).__name__}: {str(error)[:300]}")
-            else:
-                yield Answer(one.rule, places)
+
+def found_by(connection: Any, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
+    """What each query finds in the tables of a connection, whose rows have a `Place`."""
+    import duckdb
+    import duckdb_kql
+
+    for one in artefacts:
+        try:
+            found = duckdb_kql.execute(connection, f"{one.query}\n| project Place")
+            places = frozenset(int(row[0]) for row in found.fetchall())
+        except (duckdb.Error, duckdb_kql.KqlError) as error:
+            yield Answer(one.rule, error=f"{type(error).__name__}: {str(error)[:300]}")
+        else:
+            yield Answer(one.rule, places)
 
 
 def _row(place: int, record: Record) -> list[Any]:

@@ -118,7 +118,7 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
     for artefact in artefacts:
         stem = packing.rules[artefact.rule].name.rpartition("/")[2].removesuffix(".yml")
         body = {**artefact.body, "version": packing.version}
-        files[f"AnalyticsRules/{stem}_{artefact.rule[:8]}.yaml"] = _yaml(body)
+        files[f"AnalyticsRules/{stem}_{artefact.rule[:8]}.yaml"] = yaml_text(body)
     if any(artefact.query.startswith("Osquery_CL") for artefact in artefacts):
         table = {
             "properties": {
@@ -134,7 +134,8 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
     return files
 
 
-def _yaml(body: Mapping[str, Any]) -> bytes:
+def yaml_text(body: Mapping[str, Any]) -> bytes:
+    """A document of YAML that can be read, its keys as they come."""
     import yaml
 
     dumped: bytes = yaml.dump(

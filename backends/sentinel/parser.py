@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess  # nosec: fixed programs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -28,15 +28,6 @@ TABLES = {
         "TimeGenerated": "datetime",
         **dict.fromkeys(sorted(SIGNIN_TEXT | SIGNIN_LISTS), "string"),
         **dict.fromkeys(sorted(SIGNIN_OBJECTS), "dynamic"),
-    },
-    "DeviceEvents": {
-        "Timestamp": "datetime",
-        "TimeGenerated": "datetime",
-        "DeviceId": "string",
-        "DeviceName": "string",
-        "ActionType": "string",
-        "AdditionalFields": "dynamic",
-        "ReportId": "long",
     },
 }
 
@@ -86,9 +77,12 @@ class Parser:
             yield Answer(one.rule, accepted=not errors, error="; ".join(errors[:3]))
 
 
-def check(queries: Sequence[str]) -> list[list[str]]:
-    """The errors of each query. Raises RuntimeError if the parser does not start."""
-    with_tables = json.dumps({"tables": TABLES, "queries": list(queries)})
+def check(
+    queries: Sequence[str], tables: Mapping[str, Mapping[str, str]] = TABLES
+) -> list[list[str]]:
+    """The errors of each query over tables with typed columns. Raises RuntimeError if the parser
+    does not start."""
+    with_tables = json.dumps({"tables": tables, "queries": list(queries)})
     node = which("node")
     assert node is not None
     done = subprocess.run(  # noqa: S603

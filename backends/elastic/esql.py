@@ -35,6 +35,8 @@ INGESTED = "event.ingested"
 # A state that nothing has ended; times are milliseconds of 16 digits, which sort as text too.
 _OPEN = "9999999999999"
 _GAP = 7 * 86_400_000
+# A score is a float, which has so many bits.
+_BITS = 24
 _STATES = {"max_determinized_states": 100_000}
 
 
@@ -58,14 +60,17 @@ class _Writer:
         self.differences: set[str] = {LETTER_CASE, LOOK_BACK, APPROVALS}
         # Columns of the row that groups and values need, under short names.
         self.read: dict[str, str] = {}
+        # What is told of a row by its score, each with its bit.
+        self.flags: dict[str, int] = {}
         self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]
         self.by = ", ".join(self.groups)
         self.counts = plan.kind == "event_count" and plan.least > 1
 
     def lines(self) -> Iterator[str]:
         """The commands, in order."""
-        yield f"FROM {self.profile.index} METADATA _id"
-        yield from self.rows()
+        rows = list(self.rows())
+        yield f"FROM {self.profile.index} METADATA _id{', _score' * bool(self.flags)}"
+        yield from rows
         yield from self.events()
         if self.plan.lasting:
             yield from self.spans()
@@ -89,13 +94,20 @@ class _Writer:
     def rows(self) -> Iterator[str]:
         queries = [self.condition(source) for source in self.plan.sources]
         marks = {f"m{n}": text for n, text in enumerate(queries)} if len(queries) > 1 else {}
+        states = {}
         if self.plan.lasting:
-            marks |= {
+            states = {
                 "removed": querystring(dict(self.layout.acted("removed"))),
                 "snapshot": querystring(dict(self.layout.acted("snapshot"))),
                 "present": f"{self.profile.counter}:0",
             }
-        union = queries[0] if len(queries) == 1 else f"({' '.join(queries)})"
+        # A mark in `STATS` is asked of each page of rows anew, which takes far longer.
+        told = marks | states if len(marks) + len(states) <= _BITS else states
+        self.flags = {name: 1 << place for place, name in enumerate(told)}
+        union = " ".join(self.scored(f"m{n}", text) for n, text in enumerate(queries))
+        if states:
+            more = " ".join(self.scored(name, text) for name, text in states.items())
+            union = f"+({union}) {more}"
         yield f"| WHERE {_qstr(union)}"
         by = ["_id", "logged = TO_LONG(@timestamp)", f"came = TO_LONG({INGESTED})"]
         for source in self.plan.sources:
@@ -109,8 +121,19 @@ class _Writer:
             by.append(f"happened = TO_LONG(1000 * TO_DOUBLE({text}))")
         if self.plan.lasting:
             by.append(f"row = {self.row()}")
-        stats = ", ".join(f"{name} = COUNT(*) WHERE {_qstr(text)}" for name, text in marks.items())
-        yield f"| STATS {stats or 'm0 = COUNT(*)'} BY {', '.join(by)}"
+        asked = {} if marks.keys() <= self.flags.keys() else marks
+        stats = ", ".join(f"{name} = COUNT(*) WHERE {_qstr(text)}" for name, text in asked.items())
+        if self.flags:
+            by.append("score = TO_INTEGER(_score)")
+        yield f"| STATS {stats or 'found = COUNT(*)'} BY {', '.join(by)}"
+        if self.flags:
+            bits = (f"{name} = (score / {bit}) % 2" for name, bit in self.flags.items())
+            yield f"| EVAL {', '.join(bits)}"
+
+    def scored(self, name: str, text: str) -> str:
+        """A condition that adds its bit to the score of a row, and nothing else to it."""
+        bit = self.flags.get(name)
+        return text if bit is None else f"(+({text})^0 +*:*^{bit})"
 
     def condition(self, source: Source) -> str:
         """What the members ask, rows that went away included: they say how long a state lasted."""

@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
@@ -23,8 +22,9 @@ from molehunt.schema import tables
 
 from ..correlating.plan import Plan, Source
 from ..model import Profile
-from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, any_of, query_of
+from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, query_of
 from ..searching.layout import Layout
+from .factoring import factored
 from .querystring import querystring
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
@@ -144,7 +144,7 @@ class _Writer:
             query, differences = query_of(asked, self.layout)
             self.differences |= set(differences)
             found.append(query)
-        return querystring(_factored(found))
+        return querystring(factored(found))
 
     def row(self) -> str:
         """What is the same for the same row on the same host. Columns that the pack's queries name
@@ -371,30 +371,3 @@ def _escaped(text: str) -> str:
     for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
         text = text.replace(plain, written)
     return f'"{text}"'
-
-
-def _factored(queries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Any of the queries; what those over the same rows have in common stands once."""
-    by: dict[str, tuple[Any, list[Any]]] = {}
-    for query in queries:
-        for one in _alternatives(query):
-            inside = one.get("bool", {})
-            parts = inside.get("filter", [one]) if set(inside) == {"filter"} else [one]
-            first = json.dumps(parts[0], sort_keys=True)
-            rest = parts[1:]
-            whole = rest[0] if len(rest) == 1 else {"bool": {"filter": rest}} if rest else True
-            by.setdefault(first, (parts[0], []))[1].append(whole)
-    made = []
-    for first_part, rest in by.values():
-        inner = any_of(rest)
-        made.append(first_part if inner is True else {"bool": {"filter": [first_part, inner]}})
-    found = any_of(made)
-    assert isinstance(found, dict)
-    return found
-
-
-def _alternatives(query: dict[str, Any]) -> list[dict[str, Any]]:
-    inside = query.get("bool", {})
-    if set(inside) - {"minimum_should_match"} == {"should"}:
-        return list(inside["should"])
-    return [query]

@@ -25,6 +25,7 @@ from ..model import Profile
 from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, query_of
 from ..searching.layout import Layout
 from .factoring import factored
+from .marks import BITS, marks_of, scored
 from .querystring import querystring
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
@@ -35,8 +36,6 @@ INGESTED = "event.ingested"
 # A state that nothing has ended; times are milliseconds of 16 digits, which sort as text too.
 _OPEN = "9999999999999"
 _GAP = 7 * 86_400_000
-# A score is a float, which has so many bits.
-_BITS = 24
 _STATES = {"max_determinized_states": 100_000}
 
 
@@ -92,22 +91,20 @@ class _Writer:
     # The rows of the log that any member matches, each with the sources that it belongs to.
 
     def rows(self) -> Iterator[str]:
-        queries = [self.condition(source) for source in self.plan.sources]
-        marks = {f"m{n}": text for n, text in enumerate(queries)} if len(queries) > 1 else {}
-        states = {}
+        marks = marks_of(self.plan.sources, self.condition, self.named)
+        more = dict(marks.kinds)
         if self.plan.lasting:
-            states = {
+            more |= {
                 "removed": querystring(dict(self.layout.acted("removed"))),
                 "snapshot": querystring(dict(self.layout.acted("snapshot"))),
                 "present": f"{self.profile.counter}:0",
             }
-        # A mark in `STATS` is asked of each page of rows anew, which takes far longer.
-        told = marks | states if len(marks) + len(states) <= _BITS else states
-        self.flags = {name: 1 << place for place, name in enumerate(told)}
-        union = " ".join(self.scored(f"m{n}", text) for n, text in enumerate(queries))
-        if states:
-            more = " ".join(self.scored(name, text) for name, text in states.items())
-            union = f"+({union}) {more}"
+        told = more | (dict(marks.families) if len(marks.families) > 1 else {})
+        self.flags = {name: 1 << place for place, name in enumerate(list(told)[:BITS])}
+        union = " ".join(self.scored(name, text) for name, text in marks.families.items())
+        extra = [self.scored(name, text) for name, text in more.items() if name in self.flags]
+        if extra:
+            union = f"+({union}) {' '.join(extra)}"
         yield f"| WHERE {_qstr(union)}"
         by = ["_id", "logged = TO_LONG(@timestamp)", f"came = TO_LONG({INGESTED})"]
         for source in self.plan.sources:
@@ -121,7 +118,7 @@ class _Writer:
             by.append(f"happened = TO_LONG(1000 * TO_DOUBLE({text}))")
         if self.plan.lasting:
             by.append(f"row = {self.row()}")
-        asked = {} if marks.keys() <= self.flags.keys() else marks
+        asked = {name: text for name, text in told.items() if name not in self.flags}
         stats = ", ".join(f"{name} = COUNT(*) WHERE {_qstr(text)}" for name, text in asked.items())
         if self.flags:
             by.append("score = TO_INTEGER(_score)")
@@ -129,21 +126,28 @@ class _Writer:
         if self.flags:
             bits = (f"{name} = (score / {bit}) % 2" for name, bit in self.flags.items())
             yield f"| EVAL {', '.join(bits)}"
+        made = [f"m{n} = {' * '.join(needs)}" for n, needs in enumerate(marks.sources) if needs]
+        if made:
+            yield f"| EVAL {', '.join(made)}"
+
+    def named(self, names: Sequence[str]) -> str:
+        """Rows of these queries of the pack."""
+        return querystring(dict(self.layout.named(names)))
 
     def scored(self, name: str, text: str) -> str:
-        """A condition that adds its bit to the score of a row, and nothing else to it."""
-        bit = self.flags.get(name)
-        return text if bit is None else f"(+({text})^0 +*:*^{bit})"
+        """A query that tells in the score of a row that it found it, if there is a bit for it."""
+        return scored(text, self.flags[name]) if name in self.flags else f"({text})^0"
 
-    def condition(self, source: Source) -> str:
+    def condition(self, sources: Iterable[Source]) -> str:
         """What the members ask, rows that went away included: they say how long a state lasted."""
         found = []
-        for member in source.members:
-            assert isinstance(member.rule, Rule)
-            asked = member if source.moments else replace(member, removed=True)
-            query, differences = query_of(asked, self.layout)
-            self.differences |= set(differences)
-            found.append(query)
+        for source in sources:
+            for member in source.members:
+                assert isinstance(member.rule, Rule)
+                asked = member if source.moments else replace(member, removed=True)
+                query, differences = query_of(asked, self.layout)
+                self.differences |= set(differences)
+                found.append(query)
         return querystring(factored(found))
 
     def row(self) -> str:

@@ -22,21 +22,37 @@ _Parts = frozenset[str]
 
 
 def factored(queries: Iterable[Query]) -> dict[str, Any]:
-    """Any of the queries."""
-    return _any(_without_narrower({_parts(one) for query in queries for one in _ways(query)}))
+    """Any of the queries, each of which asks first for the names of its rows."""
+    heads: dict[_Parts, list[dict[str, Any]]] = {}
+    for query in queries:
+        for way in _ways(query):
+            first, *rest = _filters(way)
+            heads.setdefault(frozenset(map(_text, rest)), []).extend(_ways(first))
+    # What is asked of rows of several names is asked once.
+    ways = {rest | {_text(_simpler(_should(found)))} for rest, found in heads.items()}
+    return _any(_without_narrower(ways))
 
 
-def _ways(query: Query) -> list[Query]:
+def _ways(query: Query) -> list[Any]:
     inside = query.get("bool", {})
     return (
         list(inside["should"]) if set(inside) - {"minimum_should_match"} == {"should"} else [query]
     )
 
 
-def _parts(query: Query) -> _Parts:
+def _filters(query: Query) -> list[Any]:
     inside = query.get("bool", {})
-    parts = inside["filter"] if set(inside) == {"filter"} else [query]
-    return frozenset(json.dumps(part, sort_keys=True) for part in parts)
+    return list(inside["filter"]) if set(inside) == {"filter"} else [query]
+
+
+def _text(query: Query) -> str:
+    return json.dumps(query, sort_keys=True)
+
+
+def _cost(part: str) -> int:
+    """Of what is asked, by its letters: words cost next to nothing."""
+    patterns = ('"wildcard"', '"regexp"', '"case_insensitive"')
+    return len(part) if any(word in part for word in patterns) else 1
 
 
 def _without_narrower(ways: set[_Parts]) -> list[_Parts]:
@@ -79,8 +95,7 @@ def _should(queries: list[dict[str, Any]]) -> dict[str, Any]:
 def _all(queries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     flat: list[dict[str, Any]] = []
     for query in queries:
-        inside = query.get("bool", {})
-        flat += inside["filter"] if set(inside) == {"filter"} else [query]
+        flat += _filters(query)
     flat = [_simpler(query) for query in flat]
     return flat[0] if len(flat) == 1 else {"bool": {"filter": flat}}
 

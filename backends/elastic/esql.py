@@ -25,7 +25,7 @@ from ..model import Profile
 from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, query_of
 from ..searching.layout import Layout
 from .factoring import factored
-from .marks import BITS, marks_of, scored
+from .marks import BITS, FIRST, marks_of, scored
 from .querystring import querystring
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
@@ -100,7 +100,7 @@ class _Writer:
                 "present": f"{self.profile.counter}:0",
             }
         told = more | (dict(marks.families) if len(marks.families) > 1 else {})
-        self.flags = {name: 1 << place for place, name in enumerate(list(told)[:BITS])}
+        self.flags = {name: FIRST << place for place, name in enumerate(list(told)[:BITS])}
         union = " ".join(self.scored(name, text) for name, text in marks.families.items())
         extra = [self.scored(name, text) for name, text in more.items() if name in self.flags]
         if extra:

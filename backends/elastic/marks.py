@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from ..correlating.plan import Source
 
-BITS = 24
-"""A score is a float, which has so many binary digits."""
+FIRST, BITS = 16, 20
+"""The first bit and how many there are. A score is a float, which has 24 binary digits. The lowest
+four stay free: a filter that comes with a request adds to the score, unless it stands in a `filter`
+clause, where Kibana's rules have it."""
 
 Family = Sequence[Source]
 

@@ -311,7 +311,7 @@ def test_a_filter_with_the_request(server: Running, given: dict[str, Any]) -> No
     lines = [state("/a", 0), state("/c", 1), state("/a", 0, cmdline="h"), NAMED]
     server.session.load(search_random.judge(loaded.rules, lines).records)
     _, _, rest = one.query["query"].partition(" METADATA ")
-    body = {"query": f"FROM {INDEX} METADATA {rest}", "filter": given}
+    body = {"query": f"FROM {INDEX} METADATA {rest}\n| LIMIT 10", "filter": given}
     answer = server.session.send("POST", "/_query", (body,))
     place = [column["name"] for column in answer["columns"]].index("cmdline")
     assert [row[place] for row in answer["values"]] == ["g"]

@@ -136,7 +136,9 @@ def _gathered(queries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             texts.setdefault((field, shape), []).append(middle)
         elif query not in rest:
             rest.append(query)
-    joined = [{"terms": {field: sorted(set(values))}} for field, values in sorted(words.items())]
+    joined: list[dict[str, Any]] = [
+        {"terms": {field: sorted(set(values))}} for field, values in sorted(words.items())
+    ]
     for (field, shape), middles in sorted(texts.items()):
         before, after = shape.split("|")
         for middle in _short(sorted(set(middles)), MAX_LENGTH - len(shape) - 2):

@@ -1,9 +1,10 @@
 """A plan of a correlation as one ES|QL query, with the windows of docs/correlations.md as they are.
 
-The members' conditions are the query DSL of their own artefacts, as text in `QSTR`, which says of a
-row what the search says. There are no functions over neighbouring rows in ES|QL; the values of a
-group are collected (`VALUES`) and expanded twice (`MV_EXPAND`), so that each window meets each
-thing in its group. That is done only in groups that hold enough at all.
+The members' conditions are the query DSL of their own artefacts, factored, as text in one `QSTR`,
+which says of a row what the search says; its score tells which of them found the row (`marks.py`).
+There are no functions over neighbouring rows in ES|QL; the values of a group are collected
+(`VALUES`) and expanded twice (`MV_EXPAND`), so that each window meets each thing in its group. That
+is done only in groups that hold enough at all.
 
 Needs Elasticsearch 8.19 or 9.1: `QSTR` in `STATS ... WHERE`.
 https://www.elastic.co/docs/reference/query-languages/esql

@@ -17,6 +17,7 @@ import search_random
 
 from molehunt.backends.model import Artefact, Profile, Target
 from molehunt.backends.registry import target
+from molehunt.backends.searching.session import INDEX
 from molehunt.backends.subjects import subjects
 from molehunt.correlation import Correlation
 from molehunt.data import load_yaml
@@ -297,6 +298,43 @@ def test_what_kibana_gets(server: Running) -> None:
         [Artefact(**kept(one) | {"query": one.query | {"query": one.body["query"]}})]
     )
     assert old.groups == frozenset()
+
+
+TIMES = {"range": {"@timestamp": {"gte": "1970-01-01T00:00:00Z"}}}
+
+
+@pytest.mark.parametrize("given", [{"bool": {"filter": [TIMES]}}, {"bool": {"must": [TIMES] * 3}}])
+def test_a_filter_with_the_request(server: Running, given: dict[str, Any]) -> None:
+    """The score tells which rules found a row; what comes with the request does not change it."""
+    loaded = kit.ruleset(*ck.rules("processes"), ck.correlation(TOGETHER))
+    (one,) = artefacts(server, loaded)
+    lines = [state("/a", 0), state("/c", 1), state("/a", 0, cmdline="h"), NAMED]
+    server.session.load(search_random.judge(loaded.rules, lines).records)
+    _, _, rest = one.query["query"].partition(" METADATA ")
+    body = {"query": f"FROM {INDEX} METADATA {rest}\n| LIMIT 10", "filter": given}
+    answer = server.session.send("POST", "/_query", (body,))
+    place = [column["name"] for column in answer["columns"]].index("cmdline")
+    assert [row[place] for row in answer["values"]] == ["g"]
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def test_more_rules_than_a_score_has_bits(server: Running) -> None:
+    """What has no bit is asked for in the counts."""
+    docs = []
+    for n, letter in enumerate(LETTERS):
+        said = {"name": f"r{letter}", "service": "processes", "field": "path"}
+        text = ck.RULE.format(number=1, values=f"/{letter}", **said)
+        docs.append(text.replace("8000-000000000001", f"8000-{n:012}"))
+    names = [f"r{letter}" for letter in LETTERS]
+    wanted = TOGETHER | {"rules": names, "condition": {"gte": 3}}
+    loaded = kit.ruleset(*docs, ck.correlation(wanted))
+    assert "COUNT(*) WHERE QSTR" in artefacts(server, loaded)[0].query["query"]
+    lines = [state(f"/{letter}", n) for n, letter in enumerate("ayz")]
+    lines += [state(f"/{letter}", n, cmdline="h") for n, letter in enumerate("bz")]
+    (found,) = groups(server, loaded, lines)
+    assert found == {("g",)}
 
 
 def kept(one: Artefact) -> dict[str, Any]:

@@ -6,7 +6,7 @@ writes the same in the language of a store (docs/compile.md, "Correlations").
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, floor
@@ -96,7 +96,8 @@ def plan_of(subject: Subject) -> Plan:
             for key, bound in _alike(one, place, leaf):
                 found.setdefault(key, []).append(replace(leaf, bounds=(bound,)))
     sources = tuple(
-        Source(**key._asdict(), members=tuple(_joined(members))) for key, members in found.items()
+        Source(**key._asdict(), members=tuple(_joined(members)), columns=_columns_of(key, members))
+        for key, members in found.items()
     )
     made = Plan(one, one.type, one.timespan, least, ways, sources, tuple(sorted(differences)))
     if one.type == "event_count" and least > 1 and made.lasting:
@@ -163,15 +164,22 @@ def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[_Key, 
             kind = (known.evented or asks_removed(rule), known.time)
             parts.setdefault(kind, []).append(query)
         for (moments, time), queries in parts.items():
-            columns = () if moments else tuple(sorted({c for q in queries for c in _columns(q)}))
             # Which rule it was matters to the temporal types only.
             mine = place if one.type.startswith("temporal") else 0
-            key = _Key(mine, moments, time, group, values, label, columns)
+            key = _Key(mine, moments, time, group, values, label)
             yield key, Bound(tuple(queries), bound.fields)
 
 
 def _place(bound: Bound, name: str) -> Place:
     return bound.fields.places.get(name) or Place("absent", "")
+
+
+def _columns_of(key: _Key, members: Iterable[Subject]) -> tuple[str, ...]:
+    """All columns by which states are told apart; moments need none."""
+    if key.moments:
+        return ()
+    queries = {query for one in members for bound in one.bounds for query in bound.queries}
+    return tuple(sorted({column for query in queries for column in _columns(query)}))
 
 
 def _joined(members: Sequence[Subject]) -> Iterator[Subject]:
@@ -194,7 +202,6 @@ class _Key(NamedTuple):
     group: tuple[Place, ...]
     values: tuple[Place, ...]
     label: str
-    columns: tuple[str, ...]
 
 
 class _Query(NamedTuple):

@@ -1,9 +1,10 @@
 """A plan of a correlation as one ES|QL query, with the windows of docs/correlations.md as they are.
 
-The members' conditions are the query DSL of their own artefacts, as text in `QSTR`, which says of a
-row what the search says. There are no functions over neighbouring rows in ES|QL; the values of a
-group are collected (`VALUES`) and expanded twice (`MV_EXPAND`), so that each window meets each
-thing in its group. That is done only in groups that hold enough at all.
+The members' conditions are the query DSL of their own artefacts, factored, as text in one `QSTR`,
+which says of a row what the search says; its score tells which of them found the row (`marks.py`).
+There are no functions over neighbouring rows in ES|QL; the values of a group are collected
+(`VALUES`) and expanded twice (`MV_EXPAND`), so that each window meets each thing in its group. That
+is done only in groups that hold enough at all.
 
 Needs Elasticsearch 8.19 or 9.1: `QSTR` in `STATS ... WHERE`.
 https://www.elastic.co/docs/reference/query-languages/esql
@@ -15,7 +16,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
@@ -23,8 +23,10 @@ from molehunt.schema import tables
 
 from ..correlating.plan import Plan, Source
 from ..model import Profile
-from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, any_of, query_of
+from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, query_of
 from ..searching.layout import Layout
+from .factoring import factored
+from .marks import BITS, FIRST, marks_of, scored
 from .querystring import querystring
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
@@ -58,14 +60,17 @@ class _Writer:
         self.differences: set[str] = {LETTER_CASE, LOOK_BACK, APPROVALS}
         # Columns of the row that groups and values need, under short names.
         self.read: dict[str, str] = {}
+        # What is told of a row by its score, each with its bit.
+        self.flags: dict[str, int] = {}
         self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]
         self.by = ", ".join(self.groups)
         self.counts = plan.kind == "event_count" and plan.least > 1
 
     def lines(self) -> Iterator[str]:
         """The commands, in order."""
-        yield f"FROM {self.profile.index} METADATA _id"
-        yield from self.rows()
+        rows = list(self.rows())
+        yield f"FROM {self.profile.index} METADATA _id{', _score' * bool(self.flags)}"
+        yield from rows
         yield from self.events()
         if self.plan.lasting:
             yield from self.spans()
@@ -87,15 +92,20 @@ class _Writer:
     # The rows of the log that any member matches, each with the sources that it belongs to.
 
     def rows(self) -> Iterator[str]:
-        queries = [self.condition(source) for source in self.plan.sources]
-        marks = {f"m{n}": text for n, text in enumerate(queries)} if len(queries) > 1 else {}
+        marks = marks_of(self.plan.sources, self.condition, self.named)
+        more = dict(marks.kinds)
         if self.plan.lasting:
-            marks |= {
+            more |= {
                 "removed": querystring(dict(self.layout.acted("removed"))),
                 "snapshot": querystring(dict(self.layout.acted("snapshot"))),
                 "present": f"{self.profile.counter}:0",
             }
-        union = queries[0] if len(queries) == 1 else f"({' '.join(queries)})"
+        told = more | (dict(marks.families) if len(marks.families) > 1 else {})
+        self.flags = {name: FIRST << place for place, name in enumerate(list(told)[:BITS])}
+        union = " ".join(self.scored(name, text) for name, text in marks.families.items())
+        extra = [self.scored(name, text) for name, text in more.items() if name in self.flags]
+        if extra:
+            union = f"+({union}) {' '.join(extra)}"
         yield f"| WHERE {_qstr(union)}"
         by = ["_id", "logged = TO_LONG(@timestamp)", f"came = TO_LONG({INGESTED})"]
         for source in self.plan.sources:
@@ -109,19 +119,37 @@ class _Writer:
             by.append(f"happened = TO_LONG(1000 * TO_DOUBLE({text}))")
         if self.plan.lasting:
             by.append(f"row = {self.row()}")
-        stats = ", ".join(f"{name} = COUNT(*) WHERE {_qstr(text)}" for name, text in marks.items())
-        yield f"| STATS {stats or 'm0 = COUNT(*)'} BY {', '.join(by)}"
+        asked = {name: text for name, text in told.items() if name not in self.flags}
+        stats = ", ".join(f"{name} = COUNT(*) WHERE {_qstr(text)}" for name, text in asked.items())
+        if self.flags:
+            by.append("score = TO_INTEGER(_score)")
+        yield f"| STATS {stats or 'found = COUNT(*)'} BY {', '.join(by)}"
+        if self.flags:
+            bits = (f"{name} = (score / {bit}) % 2" for name, bit in self.flags.items())
+            yield f"| EVAL {', '.join(bits)}"
+        made = [f"m{n} = {' * '.join(needs)}" for n, needs in enumerate(marks.sources) if needs]
+        if made:
+            yield f"| EVAL {', '.join(made)}"
 
-    def condition(self, source: Source) -> str:
+    def named(self, names: Sequence[str]) -> str:
+        """Rows of these queries of the pack."""
+        return querystring(dict(self.layout.named(names)))
+
+    def scored(self, name: str, text: str) -> str:
+        """A query that tells in the score of a row that it found it, if there is a bit for it."""
+        return scored(text, self.flags[name]) if name in self.flags else f"({text})^0"
+
+    def condition(self, sources: Iterable[Source]) -> str:
         """What the members ask, rows that went away included: they say how long a state lasted."""
         found = []
-        for member in source.members:
-            assert isinstance(member.rule, Rule)
-            asked = member if source.moments else replace(member, removed=True)
-            query, differences = query_of(asked, self.layout)
-            self.differences |= set(differences)
-            found.append(query)
-        return querystring(_factored(found))
+        for source in sources:
+            for member in source.members:
+                assert isinstance(member.rule, Rule)
+                asked = member if source.moments else replace(member, removed=True)
+                query, differences = query_of(asked, self.layout)
+                self.differences |= set(differences)
+                found.append(query)
+        return querystring(factored(found))
 
     def row(self) -> str:
         """What is the same for the same row on the same host. Columns that the pack's queries name
@@ -348,30 +376,3 @@ def _escaped(text: str) -> str:
     for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
         text = text.replace(plain, written)
     return f'"{text}"'
-
-
-def _factored(queries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Any of the queries; what those over the same rows have in common stands once."""
-    by: dict[str, tuple[Any, list[Any]]] = {}
-    for query in queries:
-        for one in _alternatives(query):
-            inside = one.get("bool", {})
-            parts = inside.get("filter", [one]) if set(inside) == {"filter"} else [one]
-            first = json.dumps(parts[0], sort_keys=True)
-            rest = parts[1:]
-            whole = rest[0] if len(rest) == 1 else {"bool": {"filter": rest}} if rest else True
-            by.setdefault(first, (parts[0], []))[1].append(whole)
-    made = []
-    for first_part, rest in by.values():
-        inner = any_of(rest)
-        made.append(first_part if inner is True else {"bool": {"filter": [first_part, inner]}})
-    found = any_of(made)
-    assert isinstance(found, dict)
-    return found
-
-
-def _alternatives(query: dict[str, Any]) -> list[dict[str, Any]]:
-    inside = query.get("bool", {})
-    if set(inside) - {"minimum_should_match"} == {"should"}:
-        return list(inside["should"])
-    return [query]

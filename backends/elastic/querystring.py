@@ -38,6 +38,32 @@ def querystring(query: Query) -> str:
     raise ValueError(f"no text for the query {kind}")
 
 
+def plain_pattern(query: Query) -> tuple[str, str, str] | None:
+    """Of a text, or a pattern with stars at its ends only: the field, what stands before and after
+    as an expression (`.*|`), and the text as one. None for anything else."""
+    ((kind, inside),) = query.items()
+    if kind not in ("term", "wildcard"):
+        return None
+    ((field, wanted),) = inside.items()
+    if not isinstance(wanted, Mapping) or not isinstance(wanted["value"], str):
+        return None
+    folds, value = wanted.get("case_insensitive", False), wanted["value"]
+    if kind == "term":
+        return (field, "|", _letters(value)) if folds and _has_case(value) else None
+    middle = value.removeprefix("*")
+    before = ".*" * (middle != value)
+    # A star behind an even number of backslashes is one.
+    bare = middle.removesuffix("*")
+    slashes = len(bare) - len(bare.rstrip("\\"))
+    after = ""
+    if bare != middle and slashes % 2 == 0:
+        middle, after = bare, ".*"
+    text = _wildcard(middle, folds)
+    if not middle or "." in text.replace("\\.", ""):
+        return None
+    return field, f"{before}|{after}", text
+
+
 def _bool(inside: Mapping[str, Any]) -> str:
     parts = [f"+{querystring(one)}" for one in inside.get("filter", ())]
     if inside.get("should"):

@@ -9,24 +9,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
 
 from molehunt.detectors.records import Record
-from molehunt.detectors.values import as_text
+from molehunt.detectors.values import as_text, fold
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
 from .compiling import SIGNIN_LISTS, SIGNIN_OBJECTS, SIGNIN_TEXT
+from .kqlwindows import ARRIVED
 
-_TYPES = {"string": "VARCHAR", "long": "BIGINT", "dynamic": "JSON"}
+_TYPES = {"string": "VARCHAR", "long": "BIGINT", "dynamic": "JSON", "datetime": "TIMESTAMP"}
 _OSQUERY = {
     "Place": "long",
     "Name": "string",
     "Action": "string",
     "HostIdentifier": "string",
+    "UnixTime": "long",
     "Counter": "long",
     "Columns": "dynamic",
     "Decorations": "dynamic",
+    "TimeGenerated": "datetime",
+    "_ItemId": "string",
 }
 _SIGNIN = {
     "Place": "long",
@@ -75,24 +80,41 @@ class Session:
 
         for one in artefacts:
             try:
-                found = duckdb_kql.execute(self._connection, f"{one.query}\n| project Place")
-                places = frozenset(int(row[0]) for row in found.fetchall())
-            except (duckdb.Error, duckdb_kql.KqlError) as error:
+                yield self._grouped(one) if isinstance(one.query, dict) else self._found(one)
+            except (duckdb.Error, duckdb_kql.KqlError, RecursionError) as error:
                 yield Answer(one.rule, error=f"{type(error).__name__}: {str(error)[:300]}")
-            else:
-                yield Answer(one.rule, places)
+
+    def _found(self, one: Artefact) -> Answer:
+        found = self._run(f"{one.query}\n| project Place")
+        return Answer(one.rule, frozenset(int(row[0]) for row in found))
+
+    def _grouped(self, one: Artefact) -> Answer:
+        """When a row came in is not kept here; when it was logged stands for it."""
+        text = one.query["query"].replace(ARRIVED, "TimeGenerated")
+        found = self._run(f"{text}\n| project {', '.join(one.query['group'])}")
+        return Answer(one.rule, groups=frozenset(tuple(map(fold, row)) for row in found))
+
+    def _run(self, text: str) -> list[Any]:
+        import duckdb_kql
+
+        rows: list[Any] = duckdb_kql.execute(self._connection, text).fetchall()
+        return rows
 
 
 def _row(place: int, record: Record) -> list[Any]:
     columns = {name: _kept(value) for name, value in record.values.items()}
+    at = None if record.observed_at is None else int(record.observed_at)
     return [
         place,
         record.query,
         record.action,
         record.host,
+        at,
         record.counter,
         json.dumps(columns),
         json.dumps(dict(record.decorations)),
+        None if at is None else datetime.fromtimestamp(at, UTC).replace(tzinfo=None),
+        str(place),
     ]
 
 

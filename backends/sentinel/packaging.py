@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from molehunt.correlation import Correlation
 from molehunt.levels import Level
 from molehunt.rule import Rule
 
@@ -68,7 +69,6 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
     """
     table, _, rest = query.partition("\n")
     signin = table == "SigninLogs"
-    quiet = rule.silent or rule.meta.context_only or rule.level <= Level.LOW
     tail = "" if signin else "\n| extend HostName = HostIdentifier"
     entities = (
         [
@@ -78,12 +78,7 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
         if signin
         else [{"entityType": "Host", "fieldMappings": [_mapping("FullName", "HostName")]}]
     )
-    return {
-        "id": rule.id,
-        "name": rule.title,
-        "description": " ".join(rule.description.split())[:5000],
-        "severity": SEVERITY[rule.level],
-        "status": "Available",
+    return described(rule) | {
         "requiredDataConnectors": (
             [{"connectorId": "AzureActiveDirectory", "dataTypes": ["SigninLogs"]}] if signin else []
         ),
@@ -91,11 +86,8 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
         "queryPeriod": "P1D",
         "triggerOperator": "gt",
         "triggerThreshold": 0,
-        "tactics": _tactics(rule),
-        "relevantTechniques": sorted(set(rule.techniques)),
         "query": f"{table}\n| where ingestion_time() > ago(1h)\n{rest}{tail}\n",
         "entityMappings": entities,
-        "incidentConfiguration": {"createIncident": not quiet},
         "eventGroupingSettings": {"aggregationKind": "SingleAlert"},
         "suppressionEnabled": False,
         "suppressionDuration": "PT5H",
@@ -103,11 +95,26 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
     }
 
 
+def described(rule: Rule | Correlation) -> dict[str, Any]:
+    """What of an analytics rule tells of the rule itself, and whether it makes incidents."""
+    quiet = rule.silent or rule.meta.context_only or rule.level <= Level.LOW
+    return {
+        "id": rule.id,
+        "name": rule.title,
+        "description": " ".join(rule.description.split())[:5000],
+        "severity": SEVERITY[rule.level],
+        "status": "Available",
+        "tactics": _tactics(rule),
+        "relevantTechniques": sorted(set(rule.techniques)),
+        "incidentConfiguration": {"createIncident": not quiet},
+    }
+
+
 def _mapping(identifier: str, column: str) -> dict[str, str]:
     return {"identifier": identifier, "columnName": column}
 
 
-def _tactics(rule: Rule) -> list[str]:
+def _tactics(rule: Rule | Correlation) -> list[str]:
     words = (tag.removeprefix("attack.") for tag in rule.tags if tag.startswith("attack."))
     return sorted({TACTICS[word] for word in words if word in TACTICS})
 

@@ -56,29 +56,38 @@ def _documents(rng: Random, service: str, value: str, each: int) -> list[str]:
     return found
 
 
-def moments(seed: int, each: int = 8) -> Sample:
+def _many(rng: Random, names: Sequence[str]) -> Iterator[str]:
+    """For some groups of their own a few rows each: many small logs in one, since to start a query
+    takes longer than to run it. One name has no value."""
+    for number in range(24):
+        for _ in range(rng.randint(3, 10)):
+            name = rng.choice(names)
+            yield f"{name}{number}" if name else ""
+
+
+def moments(seed: int, each: int = 4) -> Sample:
     """Rows of an event table. Values are of `cwd`."""
     rng = Random(seed)
     rows = [
         {
             "path": rng.choice(("/a", "/b", "/ab", "/c", "/n")),
-            "cmdline": rng.choice(("g", "G", "h", "")),
+            "cmdline": group,
             "cwd": rng.choice(("v", "V", "w", "")),
             "pid": place,
             "time": ck.START + rng.randint(0, 16),
         }
-        for place in range(rng.randint(4, 14))
+        for place, group in enumerate(_many(rng, ("g", "g", "G", "")))
     ]
     loaded = kit.ruleset(*_documents(rng, "process_events", "cwd", each))
     return Sample(loaded, ck.lines(rows, EVENTS), lambda one: ck.occurred(one, rows))
 
 
-def lasting(seed: int, each: int = 8) -> Sample:
+def lasting(seed: int, each: int = 4) -> Sample:
     """Rows of a state table that come and go. Values are hosts."""
     rng = Random(seed)
     found: dict[Any, dict[str, Any]] = {}
-    for _ in range(rng.randint(4, 14)):
-        row = {"path": rng.choice(("/a", "/ab", "/b", "/c")), "cmdline": rng.choice(("g", "h", ""))}
+    for group in _many(rng, ("g", "g", "g", "")):
+        row = {"path": rng.choice(("/a", "/ab", "/b", "/c")), "cmdline": group}
         one = {
             "row": row,
             "host": rng.choice(("lab-01", "lab-02")),
@@ -110,22 +119,49 @@ def state(path: str, at: int, action: str = "added", **more: Any) -> bytes:
     return _line(one | more)
 
 
-def small() -> Iterator[tuple[str, list[bytes], bool]]:
-    """Types with logs, and whether the correlation of r1 and r3 within 10 seconds holds."""
-    weeks = [state("/a", 0, "snapshot"), state("/a", 7 * DAY + 1, "snapshot")]
-    seen = [state("/a", 0, "snapshot"), state("/a", 7 * DAY, "snapshot")]
-    gone = [state("/a", 0), state("/a", 20, "removed")]
-    yield "temporal", [state("/a", 0), state("/c", 100)], True
-    yield "temporal", [*gone, state("/c", 30)], True
-    yield "temporal", [*gone, state("/c", 31)], False
-    yield "temporal", [state("/a", 20, "removed"), state("/c", 25)], False
-    yield "temporal", [*seen, state("/c", 99)], True
-    yield "temporal", [*weeks, state("/c", 99), state("/c", 100, "removed")], False
-    yield "temporal_ordered", [state("/a", 0), state("/c", 1)], True
-    yield "temporal_ordered", [state("/a", 0), state("/c", 0)], False
-    yield "temporal_ordered", [state("/a", 0), state("/c", 1, counter=0)], False
-    yield "temporal_ordered", [state("/a", 0, counter=0), state("/c", 1)], True
-    yield "temporal_ordered", [state("/a", 0), state("/c", -1), state("/c", 2)], False
+Case = tuple[tuple[str, int, str, int], ...]
+_SEEN: Case = (("/a", 0, "snapshot", 1),)
+# What was logged, and whether r1 and r3 come together within 10 seconds.
+CASES: Mapping[str, Sequence[tuple[Case, bool]]] = {
+    "temporal": (
+        ((("/a", 0, "added", 1), ("/c", 100, "added", 1)), True),
+        ((("/a", 0, "added", 1), ("/a", 20, "removed", 1), ("/c", 30, "added", 1)), True),
+        ((("/a", 0, "added", 1), ("/a", 20, "removed", 1), ("/c", 31, "added", 1)), False),
+        ((("/a", 20, "removed", 1), ("/c", 25, "added", 1)), False),
+        ((*_SEEN, ("/a", 7 * DAY, "snapshot", 1), ("/c", 99, "added", 1)), True),
+        (
+            (
+                *_SEEN,
+                ("/a", 7 * DAY + 1, "snapshot", 1),
+                ("/c", 99, "added", 1),
+                ("/c", 100, "removed", 1),
+            ),
+            False,
+        ),
+    ),
+    "temporal_ordered": (
+        ((("/a", 0, "added", 1), ("/c", 1, "added", 1)), True),
+        ((("/a", 0, "added", 1), ("/c", 0, "added", 1)), False),
+        ((("/a", 0, "added", 1), ("/c", 1, "added", 0)), False),
+        ((("/a", 0, "added", 0), ("/c", 1, "added", 1)), True),
+        (
+            (("/a", 0, "added", 1), ("/c", -1, "added", 1), ("/c", 2, "added", 1)),
+            False,
+        ),
+    ),
+}
+
+
+def cases(kind: str) -> tuple[RuleSet, list[bytes], set[tuple[str, ...]]]:
+    """The cases of a type as one log, each in a group of its own, and the groups that hold."""
+    loaded = kit.ruleset(*ck.rules("processes"), ck.correlation(TOGETHER | {"type": kind}))
+    lines, groups = [], set()
+    for number, (sightings, found) in enumerate(CASES[kind]):
+        name = f"g{number}"
+        groups |= {(name,)} if found else set()
+        for path, at, action, counter in sightings:
+            lines.append(state(path, at, action, counter=counter, cmdline=name))
+    return loaded, lines, groups
 
 
 def engine_groups(loaded: RuleSet, lines: Sequence[bytes]) -> set[tuple[str, ...]]:

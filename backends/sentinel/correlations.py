@@ -16,7 +16,7 @@ from ..model import Artefact, Compiled, Profile, Refusal, Subject
 from .compiling import LONGEST
 from .kqlwhere import Unsayable
 from .kqlwindows import columns_of, windows_query
-from .packaging import described
+from .packaging import described, function_name
 
 _DAY = 86_400
 LONGEST_PERIOD = 14 * _DAY
@@ -39,9 +39,7 @@ def correlation(subject: Subject, profile: Profile) -> Compiled:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
     query = {"query": text, "group": columns_of(plan)}
     body = _analytics_rule(rule, plan, text)
-    return Artefact(
-        rule.id, rule.title, "sentinel", profile.name, "kql", query, body, differences
-    )  # fmt: skip
+    return Artefact(rule.id, rule.title, "sentinel", profile.name, "kql", query, body, differences)
 
 
 def _analytics_rule(rule: Correlation, plan: Plan, text: str) -> dict[str, Any]:
@@ -50,7 +48,7 @@ def _analytics_rule(rule: Correlation, plan: Plan, text: str) -> dict[str, Any]:
     tail = "\n| where newest > ago(1h)\n"
     whole = text + tail
     if len(whole) > LONGEST:
-        whole = alias(rule.id) + tail
+        whole = function_name(rule.id) + tail
     columns = columns_of(plan)
     host = "osquery.host" in rule.group_by
     entity = {
@@ -91,7 +89,3 @@ def _days(plan: Plan) -> int:
         return LONGEST_PERIOD // _DAY
     return -(-(plan.timespan + _LATE) // _DAY)
 
-
-def alias(rule: str) -> str:
-    """The name of the function that holds a correlation's query."""
-    return f"molehunt_{rule.replace('-', '_')}"

@@ -29,6 +29,7 @@ ARRIVED = "ingestion_time()"
 _OPEN = 9_999_999_999_999
 _GAP = 7 * 86_400_000
 _NOTHING = "long(null)"
+_TIMES = ("began", "ended")
 
 
 def windows_query(plan: Plan, profile: Profile) -> tuple[str, tuple[str, ...]]:
@@ -67,8 +68,8 @@ class _Writer:
             yield from self.windows()
             yield from self.held()
         yield f"| summarize began = min(w), ended = max(w), newest = max(seen) by {by}"
-        zero = "datetime(1970-01-01)"
-        yield f"| extend began = {zero} + 1ms * began, ended = {zero} + 1ms * ended"
+        times = (f"{name} = datetime(1970-01-01) + 1s * ({name} / 1000)" for name in _TIMES)
+        yield f"| extend {', '.join(times)}"
         named = zip(columns_of(plan), self.groups, strict=True)
         columns = ", ".join(f"{name} = {group}" for name, group in named)
         yield f"| project {columns}, began, ended, newest"

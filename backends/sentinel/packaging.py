@@ -126,7 +126,9 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
         stem = packing.rules[artefact.rule].name.rpartition("/")[2].removesuffix(".yml")
         body = {**artefact.body, "version": packing.version}
         files[f"AnalyticsRules/{stem}_{artefact.rule[:8]}.yaml"] = _yaml(body)
-    if any(artefact.query.startswith("Osquery_CL") for artefact in artefacts):
+        if isinstance(artefact.query, dict) and artefact.query["query"] not in body["query"]:
+            files[f"Functions/{function_name(artefact.rule)}.json"] = _function(artefact)
+    if any(isinstance(one.query, dict) or one.query.startswith("Osquery_CL") for one in artefacts):
         table = {
             "properties": {
                 "plan": "Analytics",
@@ -139,6 +141,38 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
         files["Osquery_CL/table.json"] = (json.dumps(table, indent=2) + "\n").encode()
         files["Osquery_CL/transform.kql"] = TRANSFORM.encode()
     return files
+
+
+def function_name(rule: str) -> str:
+    """The name of the workspace's function that holds a correlation's query."""
+    return f"molehunt_{rule.replace('-', '_')}"
+
+
+def _function(artefact: Artefact) -> bytes:
+    """An ARM template that puts a function into a workspace
+    (<https://learn.microsoft.com/azure/templates/microsoft.operationalinsights/workspaces/savedsearches>).
+    """
+    name = function_name(artefact.rule)
+    template = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"workspace": {"type": "string"}},
+        "resources": [
+            {
+                "type": "Microsoft.OperationalInsights/workspaces/savedSearches",
+                "apiVersion": "2020-08-01",
+                "name": f"[concat(parameters('workspace'), '/{name}')]",
+                "properties": {
+                    "category": "molehunt",
+                    "displayName": name,
+                    "functionAlias": name,
+                    "query": artefact.query["query"],
+                    "version": 2,
+                },
+            }
+        ],
+    }
+    return (json.dumps(template, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _yaml(body: Mapping[str, Any]) -> bytes:

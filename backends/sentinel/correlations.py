@@ -29,17 +29,20 @@ def correlation(subject: Subject, profile: Profile) -> Compiled:
     rule = subject.rule
     assert isinstance(rule, Correlation)
     try:
-        plan = plan_of(subject)
-        if plan.timespan > LONGEST_PERIOD - _LATE:
-            raise Unsayable(
-                "look_back", "an analytics rule sees 14 days; the correlation needs more"
-            )
+        plan = _planned(subject)
         text, differences = windows_query(plan, profile)
     except (Unplanned, Unsayable) as why:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
     query = {"query": text, "group": columns_of(plan)}
     body = _analytics_rule(rule, plan, text)
     return Artefact(rule.id, rule.title, "sentinel", profile.name, "kql", query, body, differences)
+
+
+def _planned(subject: Subject) -> Plan:
+    plan = plan_of(subject)
+    if plan.timespan > LONGEST_PERIOD - _LATE:
+        raise Unsayable("look_back", "an analytics rule sees 14 days; the correlation needs more")
+    return plan
 
 
 def _analytics_rule(rule: Correlation, plan: Plan, text: str) -> dict[str, Any]:
@@ -88,4 +91,3 @@ def _days(plan: Plan) -> int:
     if plan.lasting:
         return LONGEST_PERIOD // _DAY
     return -(-(plan.timespan + _LATE) // _DAY)
-

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+import backend_random
+import correlation_kit as ck
 import correlation_samples as samples
+import kit
 import pytest
 import search_random
+import yaml
 
-from molehunt.backends.model import Artefact, Compiled
+from molehunt.backends.model import Artefact, Compiled, Packing
 from molehunt.backends.sentinel.emulator import DUCKDB
+from molehunt.backends.sentinel.parser import check, missing
 from molehunt.backends.sentinel.target import PROFILE, SENTINEL
 from molehunt.backends.subjects import subjects
 from molehunt.correlation import Correlation
@@ -72,3 +78,51 @@ def test_states_and_orders(kind: str) -> None:
     loaded, lines, wanted = samples.cases(kind)
     assert samples.engine_groups(loaded, lines) == wanted
     assert groups(loaded, lines) == [wanted]
+
+
+def test_package() -> None:
+    """A short query stands in its rule, a long one in a function that the rule calls."""
+    made = [one for one in compiled(backend_random.RULES) if isinstance(one, Artefact)]
+    by_id = {one.id: one for one in backend_random.RULES.both}
+    files = SENTINEL.package(made, Packing(load_yaml("pack.yml"), by_id, "1.2.3"))
+    functions = {
+        resource["properties"]["functionAlias"]: resource["properties"]["query"]
+        for name, data in files.items()
+        if name.startswith("Functions/")
+        for resource in json.loads(data)["resources"]
+    }
+    assert 0 < len(functions) < len(made)
+    by_rule = {one.rule: one for one in made}
+    for name, data in files.items():
+        if not name.endswith(".yaml"):
+            continue
+        body = yaml.safe_load(data)
+        head, _, tail = body["query"].rpartition("\n| where ")
+        assert tail == "newest > ago(1h)\n"
+        assert functions.get(head, head) == by_rule[body["id"]].query["query"]
+        assert len(body["query"]) <= 10_000
+        assert int(body["queryPeriod"][1:-1]) <= 14
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"timespan": "14d"}, "look_back"),
+        ({"condition": {"lte": 1}}, "upper_bound"),
+        ({"type": "value_sum", "condition": {"field": "pid", "gte": 1}}, "numbers"),
+        ({"type": "event_count", "condition": {"gte": 2}}, "counted_states"),
+    ],
+)
+def test_what_is_refused(more: dict[str, Any], code: str) -> None:
+    """Typed, not approximated."""
+    section = samples.TOGETHER | more
+    (one,) = compiled(kit.ruleset(*ck.rules("processes"), ck.correlation(section)))
+    assert one.code == code  # type: ignore[union-attr]
+
+
+def test_parser() -> None:
+    """Microsoft's parser takes each type."""
+    if missing():
+        pytest.skip(f"NOT PROVEN on the Kusto parser: it needs {missing()}")
+    made = artefacts(samples.lasting(0).loaded)
+    assert check([one.query["query"] for one in made]) == [[]] * len(made)

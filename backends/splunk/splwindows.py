@@ -265,9 +265,7 @@ class _Writer:
         yield f"eventstats max(until) AS close BY {by} v part"
         yield 'eval d=if(fresh=1, mvappend("in", "out"), "in")'
         yield "mvexpand d limit=0"
-        yield (
-            'eval t=if(d="in", start, close), step=if(d="in", fresh, -1), late=if(d="in", 0, 1)'
-        )
+        yield ('eval t=if(d="in", start, close), step=if(d="in", fresh, -1), late=if(d="in", 0, 1)')
         # Both ends of a window belong to it: what goes out at a moment is still there.
         yield "sort 0 +num(t), +num(late)"
         yield f"streamstats sum(step) AS n BY {by}"

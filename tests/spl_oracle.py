@@ -213,7 +213,7 @@ def _eventstats(rows: list[Row], rest: str) -> list[Row]:
     for members in _grouped(rows, by).values():
         found = {made: _together(k, [one[name] for one in members]) for k, name, made in asked}
         for row in members:
-            row |= found
+            row.update(found)
     return rows
 
 
@@ -229,7 +229,7 @@ def _streamstats(rows: list[Row], rest: str) -> list[Row]:
             now = _together(kind, [known, row[name]])
             so_far[place, key] = now
             told[made] = known if before else now
-        row |= told
+        row.update(told)
     return rows
 
 

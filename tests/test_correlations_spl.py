@@ -1,4 +1,4 @@
-"""Correlations as SPL: run by a small interpreter beside the oracle, and the form of their stanzas."""
+"""Correlations as SPL: run by a small interpreter beside the oracle; the form of stanzas."""
 
 from __future__ import annotations
 

@@ -88,7 +88,8 @@ class Parser:
 
 def _text(one: Artefact) -> str:
     """The query as it is imported; that of a function as it stands in the function."""
-    return one.query["query"] if isinstance(one.query, dict) else one.body["query"]
+    text: str = one.query["query"] if isinstance(one.query, dict) else one.body["query"]
+    return text
 
 
 def check(queries: Sequence[str]) -> list[list[str]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from molehunt.correlation import Correlation
 from molehunt.detectors.matching.fields import Place
+from molehunt.rule import Rule
 
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject
 from .kqltext import FALSE, TRUE, all_of, any_of, literal
@@ -27,6 +27,7 @@ LONGEST = 10_000
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     """A rule as one query; `body` has what an analytics rule adds to it."""
     rule = subject.rule
+    assert isinstance(rule, Rule)
     try:
         differences: set[str] = set()
         query = _query(subject, profile, differences)
@@ -34,7 +35,6 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
     from .packaging import analytics_rule
 
-    assert not isinstance(rule, Correlation)
     body = analytics_rule(rule, query)
     return Artefact(
         rule.id, rule.title, "sentinel", profile.name, "kql",
@@ -43,12 +43,6 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
 
 
 def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
-    if isinstance(subject.rule, Correlation):
-        raise Unsayable(
-            "correlation",
-            "its windows are over states that last from added to removed, and a scheduled query"
-            " sees only the rows that were logged in its period",
-        )
     query = _single(subject, profile, differences)
     if len(query) > LONGEST - 100:
         raise Unsayable("too_long", f"a query may have {LONGEST} characters")
@@ -72,7 +66,7 @@ def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
     read: dict[str, str] = {}
 
     def reader(place: Place) -> Read | None:
-        return _row(place, profile, read)
+        return row_of(place, profile, read)
 
     grouped: dict[str, list[str]] = {}
     for bound in subject.bounds:
@@ -81,12 +75,12 @@ def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
         test = all_of([where.belongs(), test])
         if test != FALSE:
             differences |= where.differences
-            grouped.setdefault(test, []).extend(_names(bound, profile))
+            grouped.setdefault(test, []).extend(names_of(bound, profile))
     if not grouped:
         raise Unsayable("never", "no query of the pack has the columns that it needs")
     lines = [profile.index]
     everything = [name for names in grouped.values() for name in names]
-    lines.append(f"| where {_one_of(profile.query, everything)}")
+    lines.append(f"| where {one_of(profile.query, everything)}")
     if not subject.removed:
         lines.append(f'| where {profile.action} != "removed"')
     if read:
@@ -97,21 +91,23 @@ def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
         (test,) = grouped
         tests = test
     else:
-        tests = any_of([all_of([_one_of(profile.query, n), test]) for test, n in grouped.items()])
+        tests = any_of([all_of([one_of(profile.query, n), test]) for test, n in grouped.items()])
     if tests != TRUE:
         lines.append(f"| where {tests}")
     return "\n".join(lines)
 
 
-def _names(bound: Bound, profile: Profile) -> list[str]:
+def names_of(bound: Bound, profile: Profile) -> list[str]:
+    """The names under which the queries of a bound are logged."""
     return [pattern.format(name) for pattern in profile.names for name in bound.queries]
 
 
-def _one_of(column: str, names: list[str]) -> str:
+def one_of(column: str, names: list[str]) -> str:
+    """That a column is one of several names."""
     return f"{column} in ({', '.join(literal(name) for name in sorted(set(names)))})"
 
 
-def _row(place: Place, profile: Profile, read: dict[str, str]) -> Read | None:
+def row_of(place: Place, profile: Profile, read: dict[str, str]) -> Read | None:
     """A value of an osquery row, under a short name that `read` collects."""
     if place.kind == "absent":
         return None

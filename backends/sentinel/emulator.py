@@ -9,24 +9,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
 
 from molehunt.detectors.records import Record
-from molehunt.detectors.values import as_text
+from molehunt.detectors.values import as_text, fold
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
 from .compiling import SIGNIN_LISTS, SIGNIN_OBJECTS, SIGNIN_TEXT
+from .kqlwindows import ARRIVED
 
-_TYPES = {"string": "VARCHAR", "long": "BIGINT", "dynamic": "JSON"}
+_TYPES = {"string": "VARCHAR", "long": "BIGINT", "dynamic": "JSON", "datetime": "TIMESTAMP"}
 _OSQUERY = {
     "Place": "long",
     "Name": "string",
     "Action": "string",
     "HostIdentifier": "string",
+    "UnixTime": "long",
     "Counter": "long",
     "Columns": "dynamic",
     "Decorations": "dynamic",
+    "TimeGenerated": "datetime",
+    "_ItemId": "string",
 }
 _SIGNIN = {
     "Place": "long",
@@ -70,7 +75,26 @@ class Session:
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """What each query finds."""
-        return found_by(self._connection, artefacts)
+        import duckdb
+        import duckdb_kql
+
+        for one in artefacts:
+            if not isinstance(one.query, dict):
+                yield from found_by(self._connection, [one])
+                continue
+            try:
+                yield self._grouped(one)
+            except (duckdb.Error, duckdb_kql.KqlError, RecursionError) as error:
+                yield Answer(one.rule, error=f"{type(error).__name__}: {str(error)[:300]}")
+
+    def _grouped(self, one: Artefact) -> Answer:
+        """When a row came in is not kept here; when it was logged stands for it."""
+        import duckdb_kql
+
+        text = one.query["query"].replace(ARRIVED, "TimeGenerated")
+        asked = f"{text}\n| project {', '.join(one.query['group'])}"
+        found = duckdb_kql.execute(self._connection, asked).fetchall()
+        return Answer(one.rule, groups=frozenset(tuple(map(fold, row)) for row in found))
 
 
 def found_by(connection: Any, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
@@ -90,14 +114,18 @@ def found_by(connection: Any, artefacts: Iterable[Artefact]) -> Iterator[Answer]
 
 def _row(place: int, record: Record) -> list[Any]:
     columns = {name: _kept(value) for name, value in record.values.items()}
+    at = None if record.observed_at is None else int(record.observed_at)
     return [
         place,
         record.query,
         record.action,
         record.host,
+        at,
         record.counter,
         json.dumps(columns),
         json.dumps(dict(record.decorations)),
+        None if at is None else datetime.fromtimestamp(at, UTC).replace(tzinfo=None),
+        str(place),
     ]
 
 

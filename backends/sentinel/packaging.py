@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from molehunt.correlation import Correlation
 from molehunt.levels import Level
 from molehunt.rule import Rule
 
@@ -68,7 +69,6 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
     """
     table, _, rest = query.partition("\n")
     signin = table == "SigninLogs"
-    quiet = rule.silent or rule.meta.context_only or rule.level <= Level.LOW
     tail = "" if signin else "\n| extend HostName = HostIdentifier"
     entities = (
         [
@@ -78,12 +78,7 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
         if signin
         else [{"entityType": "Host", "fieldMappings": [_mapping("FullName", "HostName")]}]
     )
-    return {
-        "id": rule.id,
-        "name": rule.title,
-        "description": " ".join(rule.description.split())[:5000],
-        "severity": SEVERITY[rule.level],
-        "status": "Available",
+    return described(rule) | {
         "requiredDataConnectors": (
             [{"connectorId": "AzureActiveDirectory", "dataTypes": ["SigninLogs"]}] if signin else []
         ),
@@ -91,11 +86,8 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
         "queryPeriod": "P1D",
         "triggerOperator": "gt",
         "triggerThreshold": 0,
-        "tactics": _tactics(rule),
-        "relevantTechniques": sorted(set(rule.techniques)),
         "query": f"{table}\n| where ingestion_time() > ago(1h)\n{rest}{tail}\n",
         "entityMappings": entities,
-        "incidentConfiguration": {"createIncident": not quiet},
         "eventGroupingSettings": {"aggregationKind": "SingleAlert"},
         "suppressionEnabled": False,
         "suppressionDuration": "PT5H",
@@ -103,11 +95,26 @@ def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
     }
 
 
+def described(rule: Rule | Correlation) -> dict[str, Any]:
+    """What of an analytics rule tells of the rule itself, and whether it makes incidents."""
+    quiet = rule.silent or rule.meta.context_only or rule.level <= Level.LOW
+    return {
+        "id": rule.id,
+        "name": rule.title,
+        "description": " ".join(rule.description.split())[:5000],
+        "severity": SEVERITY[rule.level],
+        "status": "Available",
+        "tactics": _tactics(rule),
+        "relevantTechniques": sorted(set(rule.techniques)),
+        "incidentConfiguration": {"createIncident": not quiet},
+    }
+
+
 def _mapping(identifier: str, column: str) -> dict[str, str]:
     return {"identifier": identifier, "columnName": column}
 
 
-def _tactics(rule: Rule) -> list[str]:
+def _tactics(rule: Rule | Correlation) -> list[str]:
     words = (tag.removeprefix("attack.") for tag in rule.tags if tag.startswith("attack."))
     return sorted({TACTICS[word] for word in words if word in TACTICS})
 
@@ -119,7 +126,9 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
         stem = packing.rules[artefact.rule].name.rpartition("/")[2].removesuffix(".yml")
         body = {**artefact.body, "version": packing.version}
         files[f"AnalyticsRules/{stem}_{artefact.rule[:8]}.yaml"] = yaml_text(body)
-    if any(artefact.query.startswith("Osquery_CL") for artefact in artefacts):
+        if isinstance(artefact.query, dict) and artefact.query["query"] not in body["query"]:
+            files[f"Functions/{function_name(artefact.rule)}.json"] = _function(artefact)
+    if any(isinstance(one.query, dict) or one.query.startswith("Osquery_CL") for one in artefacts):
         table = {
             "properties": {
                 "plan": "Analytics",
@@ -132,6 +141,38 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
         files["Osquery_CL/table.json"] = (json.dumps(table, indent=2) + "\n").encode()
         files["Osquery_CL/transform.kql"] = TRANSFORM.encode()
     return files
+
+
+def function_name(rule: str) -> str:
+    """The name of the workspace's function that holds a correlation's query."""
+    return f"molehunt_{rule.replace('-', '_')}"
+
+
+def _function(artefact: Artefact) -> bytes:
+    """An ARM template that puts a function into a workspace
+    (<https://learn.microsoft.com/azure/templates/microsoft.operationalinsights/workspaces/savedsearches>).
+    """
+    name = function_name(artefact.rule)
+    template = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"workspace": {"type": "string"}},
+        "resources": [
+            {
+                "type": "Microsoft.OperationalInsights/workspaces/savedSearches",
+                "apiVersion": "2020-08-01",
+                "name": f"[concat(parameters('workspace'), '/{name}')]",
+                "properties": {
+                    "category": "molehunt",
+                    "displayName": name,
+                    "functionAlias": name,
+                    "query": artefact.query["query"],
+                    "version": 2,
+                },
+            }
+        ],
+    }
+    return (json.dumps(template, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def yaml_text(body: Mapping[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from .packaging import COLUMNS
 
 VARIABLE = "MOLEHUNT_KUSTO"
 TABLES = {
-    "Osquery_CL": COLUMNS,
+    "Osquery_CL": COLUMNS | {"_ItemId": "string"},
     "SigninLogs": {
         "TimeGenerated": "datetime",
         **dict.fromkeys(sorted(SIGNIN_TEXT | SIGNIN_LISTS), "string"),
@@ -72,9 +72,15 @@ class Parser:
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """Whether the parser has nothing against the query as it is imported."""
         listed = list(artefacts)
-        told = check([one.body["query"] for one in listed])
+        told = check([_text(one) for one in listed])
         for one, errors in zip(listed, told, strict=True):
             yield Answer(one.rule, accepted=not errors, error="; ".join(errors[:3]))
+
+
+def _text(one: Artefact) -> str:
+    """The query as it is imported; that of a function as it stands in the function."""
+    text: str = one.query["query"] if isinstance(one.query, dict) else one.body["query"]
+    return text
 
 
 def check(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ..model import Profile, Target
+from molehunt.correlation import Correlation
+
+from ..model import Compiled, Profile, Subject, Target
 from .compiling import compile_rule
+from .correlations import correlation
 from .emulator import DUCKDB
 from .packaging import package
 from .parser import KUSTO
@@ -20,11 +23,19 @@ PROFILE = Profile(
     time="TimeGenerated",
     decoration="Decorations[{}]",
 )
+
+
+def _compile(subject: Subject, profile: Profile) -> Compiled:
+    if isinstance(subject.rule, Correlation):
+        return correlation(subject, profile)
+    return compile_rule(subject, profile)
+
+
 SENTINEL = Target(
     "sentinel",
     "Microsoft Sentinel analytics rules",
     (PROFILE,),
-    compile_rule,
+    _compile,
     package,
     (KUSTO, DUCKDB),
 )

@@ -7,15 +7,15 @@ both shapes are read: one event a row (`columns`), and whole snapshots (`snapsho
 
 from __future__ import annotations
 
-from molehunt.correlation import Correlation
 from molehunt.detectors.matching.fields import Place
+from molehunt.rule import Rule
 
 from ..model import Artefact, Compiled, Profile, Refusal, Subject
 from ..sentinel.kqlwhere import Unsayable
 from .spltext import FALSE, TRUE, string
 from .splwhere import Where, joined, names
 
-_ENVELOPE = (
+ENVELOPE = (
     'eval molehunt_name=coalesce(json_extract(_raw, "name"), ""),'
     ' molehunt_action=coalesce(json_extract(_raw, "action"), ""),'
     ' molehunt_host=coalesce(json_extract(_raw, "hostIdentifier"), ""),'
@@ -34,7 +34,7 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
         return Refusal(rule.id, rule.title, "splunk", profile.name, why.code, why.reason)
     from .packaging import stanza
 
-    assert not isinstance(rule, Correlation)
+    assert isinstance(rule, Rule)
     return Artefact(
         rule.id, rule.title, "splunk", profile.name, "spl",
         query, stanza(rule, query), tuple(sorted(differences)),
@@ -43,18 +43,13 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
 
 def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
     rule = subject.rule
-    if isinstance(rule, Correlation):
-        raise Unsayable(
-            "correlation",
-            "its windows are over states that last from added to removed, and a scheduled search"
-            " sees only the rows that were logged in its period",
-        )
+    assert isinstance(rule, Rule)
     if any(bound.fields.store.name != "osquery" for bound in subject.bounds):
         raise Unsayable("connector", "add-ons spell sign-in logs in ways that were not checked")
     read: dict[str, str] = {}
 
     def reader(place: Place) -> str | None:
-        return _row(place, profile, read)
+        return row_of(place, profile, read)
 
     grouped: dict[str, list[str]] = {}
     for bound in subject.bounds:
@@ -77,7 +72,7 @@ def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
         tests = joined(['molehunt_action!="removed"', tests], "AND")
     lines = [
         f"{profile.index} (" + " OR ".join(map(string, everything)) + ")",
-        _ENVELOPE,
+        ENVELOPE,
         "mvexpand molehunt_row limit=0",
     ]
     if read:
@@ -87,7 +82,8 @@ def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
     return " | ".join(lines)
 
 
-def _row(place: Place, profile: Profile, read: dict[str, str]) -> str | None:
+def row_of(place: Place, profile: Profile, read: dict[str, str]) -> str | None:
+    """The field that has a value of an osquery row; `read` collects how it is made."""
     if place.kind == "absent":
         return None
     if place.kind == "envelope":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from molehunt.correlation import Correlation
 from molehunt.levels import Level
 from molehunt.rule import Rule
 
@@ -42,21 +43,31 @@ export = none
 
 
 def stanza(rule: Rule, query: str) -> dict[str, str]:
-    """The settings of a saved search: hourly, over what was indexed in the hour before.
+    """The settings of a rule's saved search: over what was indexed in the hour before."""
+    head, _, rest = query.partition(" | ")
+    return settings(rule) | {
+        "search": f"{head} _index_earliest=-60m@m _index_latest=@m | {rest}"
+        " | table _time, molehunt_host, molehunt_name, molehunt_action, molehunt_row",
+        "dispatch.earliest_time": "-7d@h",
+        "alert.suppress.fields": "molehunt_host",
+    }
+
+
+def settings(rule: Rule | Correlation, hours: str = "*") -> dict[str, str]:
+    """The settings that all saved searches have; what is "" is still to be set. `hours` is that
+    part of the schedule.
 
     What only raises other findings, or serves correlations, comes disabled; what is merely an
     observation runs and makes no triggered alert.
     """
     minute = int(rule.id[:8], 16) % 60 if _hexadecimal(rule.id[:8]) else 0
-    head, _, rest = query.partition(" | ")
     quiet = rule.level <= Level.LOW
     return {
         "description": f"{rule.title} ({rule.level.name.lower()}, {rule.id})",
-        "search": f"{head} _index_earliest=-60m@m _index_latest=@m | {rest}"
-        " | table _time, molehunt_host, molehunt_name, molehunt_action, molehunt_row",
-        "dispatch.earliest_time": "-7d@h",
+        "search": "",
+        "dispatch.earliest_time": "",
         "dispatch.latest_time": "+1h",
-        "cron_schedule": f"{minute} * * * *",
+        "cron_schedule": f"{minute} {hours} * * *",
         "enableSched": "1",
         "disabled": "1" if rule.silent or rule.meta.context_only else "0",
         "counttype": "number of events",
@@ -67,7 +78,7 @@ def stanza(rule: Rule, query: str) -> dict[str, str]:
         "alert.digest_mode": "0",
         "alert.suppress": "1",
         "alert.suppress.period": "24h",
-        "alert.suppress.fields": "molehunt_host",
+        "alert.suppress.fields": "",
         "is_visible": "1",
     }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from ..model import Profile, Target
+from molehunt.correlation import Correlation
+
+from ..model import Compiled, Profile, Subject, Target
 from .checker import CONF
 from .compiling import compile_rule
+from .correlations import correlation
 from .packaging import package
 
 PROFILE = Profile(
@@ -19,4 +22,12 @@ PROFILE = Profile(
     time="_time",
     decoration="decorations.{}",
 )
-SPLUNK = Target("splunk", "Splunk saved searches", (PROFILE,), compile_rule, package, (CONF,))
+
+
+def _compile(subject: Subject, profile: Profile) -> Compiled:
+    if isinstance(subject.rule, Correlation):
+        return correlation(subject, profile)
+    return compile_rule(subject, profile)
+
+
+SPLUNK = Target("splunk", "Splunk saved searches", (PROFILE,), _compile, package, (CONF,))

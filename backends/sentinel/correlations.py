@@ -1,0 +1,93 @@
+"""Correlations as analytics rules.
+
+A scheduled rule sees 14 days at most, and a query of more than 10,000 characters has to stand in a
+function of the workspace, which the rule calls
+(<https://learn.microsoft.com/azure/sentinel/create-analytics-rules>).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from molehunt.correlation import Correlation
+
+from ..correlating.plan import Plan, Unplanned, plan_of
+from ..model import Artefact, Compiled, Profile, Refusal, Subject
+from .compiling import LONGEST
+from .kqlwhere import Unsayable
+from .kqlwindows import columns_of, windows_query
+from .packaging import described, function_name
+
+_DAY = 86_400
+LONGEST_PERIOD = 14 * _DAY
+# How late a laptop may send what it saw.
+_LATE = _DAY
+
+
+def correlation(subject: Subject, profile: Profile) -> Compiled:
+    """The query of a correlation with its analytics rule, or why there is none."""
+    rule = subject.rule
+    assert isinstance(rule, Correlation)
+    try:
+        plan = _planned(subject)
+        text, differences = windows_query(plan, profile)
+    except (Unplanned, Unsayable) as why:
+        return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
+    query = {"query": text, "group": columns_of(plan)}
+    body = _analytics_rule(rule, plan, text)
+    return Artefact(rule.id, rule.title, "sentinel", profile.name, "kql", query, body, differences)
+
+
+def _planned(subject: Subject) -> Plan:
+    plan = plan_of(subject)
+    if plan.timespan > LONGEST_PERIOD - _LATE:
+        raise Unsayable("look_back", "an analytics rule sees 14 days; the correlation needs more")
+    return plan
+
+
+def _analytics_rule(rule: Correlation, plan: Plan, text: str) -> dict[str, Any]:
+    """What Sentinel imports, but for the version: an alert for each group in which something came
+    in since the run before, those of one host or group in one incident."""
+    tail = "\n| where newest > ago(1h)\n"
+    whole = text + tail
+    if len(whole) > LONGEST:
+        whole = function_name(rule.id) + tail
+    columns = columns_of(plan)
+    host = "osquery.host" in rule.group_by
+    entity = {
+        "entityType": "Host",
+        "fieldMappings": [{"identifier": "FullName", "columnName": "host"}],
+    }
+    body = described(rule) | {
+        "requiredDataConnectors": [],
+        "queryFrequency": "PT1H",
+        "queryPeriod": f"P{_days(plan)}D",
+        "triggerOperator": "gt",
+        "triggerThreshold": 0,
+        "query": whole,
+        "entityMappings": [entity] if host else [],
+        "customDetails": {name: name for name in (*columns, "began", "ended")},
+        "eventGroupingSettings": {"aggregationKind": "AlertPerResult"},
+        "suppressionEnabled": False,
+        "suppressionDuration": "PT5H",
+        "kind": "Scheduled",
+    }
+    body["incidentConfiguration"] |= {
+        "groupingConfiguration": {
+            "enabled": True,
+            "reopenClosedIncident": False,
+            "lookbackDuration": "P1D",
+            "matchingMethod": "Selected",
+            "groupByEntities": ["Host"] if host else [],
+            "groupByAlertDetails": [],
+            "groupByCustomDetails": columns,
+        }
+    }
+    return body
+
+
+def _days(plan: Plan) -> int:
+    """States may have been logged long before; else the time span and rows that come in late."""
+    if plan.lasting:
+        return LONGEST_PERIOD // _DAY
+    return -(-(plan.timespan + _LATE) // _DAY)

@@ -1,0 +1,325 @@
+"""A plan of a correlation as one KQL query, with the windows of docs/correlations.md as they are.
+
+Each window meets each thing in its group: a table of the windows' ends is joined with the table of
+what was there. Nothing is estimated (`dcount` is never used) and no join loses rows. `prev`, `scan`
+and `row_window_session` would need fewer comparisons, but nothing at hand runs them.
+
+Operators: <https://learn.microsoft.com/kusto/query/>.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+from molehunt.detectors.matching.fields import Place
+from molehunt.rule import Rule
+
+from ..correlating.plan import Plan, Source
+from ..model import Profile
+from .compiling import names_of, one_of, row_of
+from .kqltext import FALSE, all_of, any_of, literal
+from .kqlwhere import Read, Unsayable, Where
+
+LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
+ROW_TEXT = "row_text"
+ARRIVED = "ingestion_time()"
+# A state that nothing has ended, in milliseconds; snapshots further apart are two states.
+_OPEN = 9_999_999_999_999
+_GAP = 7 * 86_400_000
+_NOTHING = "long(null)"
+_TIMES = ("began", "ended")
+
+
+def windows_query(plan: Plan, profile: Profile) -> tuple[str, tuple[str, ...]]:
+    """The query and its differences. It gives a row for each group: the values of the group-by
+    fields, when the first and the last window ended, and when the latest of its rows came in.
+    Raises `Unsayable`."""
+    found = _Writer(plan, profile)
+    query = "\n".join(found.lines())
+    return query, tuple(sorted(found.differences | set(plan.differences)))
+
+
+def columns_of(plan: Plan) -> list[str]:
+    """The names of the group's columns in the answer, in the order of `group-by`."""
+    names = (name.removeprefix("osquery.") for name in plan.correlation.group_by)
+    return ["".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in names]
+
+
+class _Writer:
+    def __init__(self, plan: Plan, profile: Profile) -> None:
+        self.plan, self.profile = plan, profile
+        self.differences: set[str] = {LETTER_CASE, LOOK_BACK, APPROVALS}
+        self.read: dict[str, str] = {}
+        self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]
+        self.by = ", ".join(self.groups)
+        self.counts = plan.kind == "event_count" and plan.least > 1
+
+    def lines(self) -> Iterator[str]:
+        """The statements, in order."""
+        plan, by = self.plan, self.by
+        yield from self.events()
+        if plan.kind == "event_count" and plan.least == 1:
+            # Any event is a window that holds enough.
+            yield 'events\n| where k != "R"\n| extend w = at'
+        else:
+            yield from self.spans() if plan.lasting else self.moments()
+            yield from self.windows()
+            yield from self.held()
+        yield f"| summarize began = min(w), ended = max(w), newest = max(seen) by {by}"
+        times = (f"{name} = datetime(1970-01-01) + 1s * ({name} / 1000)" for name in _TIMES)
+        yield f"| extend {', '.join(times)}"
+        named = zip(columns_of(plan), self.groups, strict=True)
+        columns = ", ".join(f"{name} = {group}" for name, group in named)
+        yield f"| project {columns}, began, ended, newest"
+
+    # An event for each row and source, with its group, its value and its time.
+
+    def events(self) -> Iterator[str]:
+        sources, profile = self.plan.sources, self.profile
+        tests = [self.test(source) for source in sources]
+        made = list(self.made())
+        yield f"let events = materialize({profile.index}"
+        everything = sorted({name for source in sources for name in _names(source, profile)})
+        yield f"| where {one_of(profile.query, everything)}"
+        if self.read:
+            read = (f"{name} = {value}" for name, value in sorted(self.read.items()))
+            yield f"| extend {', '.join(read)}"
+        if len(tests) == 1:
+            yield f"| where {tests[0]}"
+        else:
+            marks = ",\n  ".join(f"iff({test}, {n}, int(null))" for n, test in enumerate(tests))
+            yield f"| extend m = pack_array(\n  {marks})"
+            yield "| mv-expand m to typeof(int)\n| where isnotnull(m)"
+        yield f"| extend {', '.join(made)}"
+        wanted = [f"isnotempty({name})" for name in self.groups] + ["at > 0"]
+        if self.plan.kind == "value_count":
+            wanted.append("isnotempty(v)")
+        yield f"| where {' and '.join(wanted)}"
+        yield f"| summarize seen = max(seen) by row, p, v, {self.by}, k, x, at);"
+
+    def test(self, source: Source) -> str:
+        """What the members ask, rows that went away included: they say how long a state lasted."""
+        by: dict[tuple[str, ...], list[str]] = {}
+        for member in source.members:
+            assert isinstance(member.rule, Rule)
+            for bound in member.bounds:
+                where = Where(bound.fields, self.reader)
+                asked = any_of([where.condition(one) for one in member.rule.conditions])
+                parts = [where.belongs(), asked]
+                if source.moments and not member.removed:
+                    parts.insert(0, f'{self.profile.action} != "removed"')
+                test = all_of(parts)
+                if test != FALSE:
+                    self.differences |= where.differences
+                    by.setdefault(tuple(names_of(bound, self.profile)), []).append(test)
+        if not by:
+            raise Unsayable("never", "no query of the pack has the columns that it needs")
+        return any_of(
+            [
+                all_of([one_of(self.profile.query, list(names)), any_of(tests)])
+                for names, tests in by.items()
+            ]
+        )
+
+    def reader(self, place: Place) -> Read | None:
+        return row_of(place, self.profile, self.read)
+
+    def made(self) -> Iterator[str]:
+        sources = self.plan.sources
+        yield f"p = {self.choice(str(source.place) for source in sources)}"
+        for number, name in enumerate(self.groups):
+            yield f"{name} = {self.choice(self.text(source.group[number]) for source in sources)}"
+        yield f"v = {self.values()}"
+        yield f"at = {self.choice(map(self.time, sources))}"
+        yield f"seen = {ARRIVED}"
+        moments = self.choice("true" if source.moments else "false" for source in sources)
+        action = self.profile.action
+        if moments == "true":
+            states = '"P"'
+        else:
+            self.differences.add(ROW_TEXT)
+            states = f'iff({action} == "removed", "R", iff({action} == "snapshot", "S", "A"))'
+        kind = {"true": '"P"', "false": states}.get(moments, f'iff({moments}, "P", {states})')
+        yield f"k = {kind}"
+        there = f'{action} == "snapshot" or {self.profile.counter} == 0'
+        exact = {"true": "1", "false": f"iff({there}, 0, 1)"}
+        yield f"x = {exact.get(moments, f'iff(not({moments}) and ({there}), 0, 1)')}"
+        once = "_ItemId" if self.counts else '""'
+        yield f"row = {once if moments == 'true' else self.row(moments, once)}"
+
+    def row(self, moments: str, once: str) -> str:
+        """What is the same for the same row of the same query on the same host."""
+        profile = self.profile
+        parts = (
+            f'iff({profile.action} == "snapshot", "S", "A")',
+            profile.query,
+            f"tolower({profile.host})",
+            "tostring(Columns)",
+        )
+        text = f"hash_sha256(strcat_delim({literal(chr(9))}, {', '.join(parts)}))"
+        return text if moments == "false" else f"iff({moments}, {once}, {text})"
+
+    def text(self, place: Place) -> str:
+        """A value of the row as groups and counts compare it."""
+        if set(place.normalisers) - {"control_text"}:
+            raise Unsayable("spelling", f"{place.name} is read in another spelling than it is kept")
+        read = self.reader(place)
+        assert read is not None
+        if "control_text" in place.normalisers:
+            self.differences.add("escaped_text")
+        return f"tolower({read.expression})"
+
+    def values(self) -> str:
+        sources = self.plan.sources
+        if self.plan.kind != "value_count":
+            return '""'
+        labels = [source.label.lower() for source in sources]
+        if all(labels) and len(sources) > 1:
+            return f"tostring(dynamic([{', '.join(map(literal, labels))}])[m])"
+        return self.choice(map(self.value, sources))
+
+    def value(self, source: Source) -> str:
+        if source.label:
+            return literal(source.label.lower())
+        texts = list(map(self.text, source.values))
+        if len(texts) == 1:
+            return texts[0]
+        # What lacks one of several values counts nothing.
+        there = " and ".join(f"isnotempty({text})" for text in texts)
+        return f'iff({there}, strcat_delim({literal(chr(9))}, {", ".join(texts)}), "")'
+
+    def time(self, source: Source) -> str:
+        logged = "1000 * UnixTime"
+        if not source.time:
+            return logged
+        read = self.reader(Place("column", source.time))
+        assert read is not None
+        real = f"toreal({read.expression})"
+        return f"coalesce(iff({real} > 0, tolong(1000.0 * {real}), {_NOTHING}), {logged})"
+
+    def choice(self, texts: Iterable[str]) -> str:
+        """By source: one text for all, or `iff` over those that are alike."""
+        by: dict[str, list[int]] = {}
+        for number, text in enumerate(texts):
+            by.setdefault(text, []).append(number)
+        # The commonest needs no test.
+        *others, last = sorted(by, key=lambda text: len(by[text]))
+        made = last
+        for text in others:
+            numbers = by[text]
+            test = f"m == {numbers[0]}" if len(numbers) == 1 else f"m in ({_listed(numbers)})"
+            if {made, text} == {"true", "false"}:
+                made = test if text == "true" else f"not({test})"
+            else:
+                made = f"iff({test}, {text}, {made})"
+        return made
+
+    # A span for each state, as in detectors/correlating/states.py.
+
+    def spans(self) -> Iterator[str]:
+        by = f"row, p, v, {self.by}"
+        yield 'let spans = events\n| where k != "R"\n| join kind=leftouter ('
+        yield f'  events\n  | where k != "P"\n  | project {by}, ok = k, ot = at) on {by}'
+        yield (
+            f'| summarize gone = min(iff(ok == "R" and ot > at, ot, {_NOTHING})),'
+            f' again = min(iff(ok == "S" and ot > at, ot, {_NOTHING})),'
+            f' had = max(iff(ok == "A" and ot < at, ot, {_NOTHING})),'
+            f' lost = max(iff(ok == "R" and ot < at, ot, {_NOTHING}))'
+            f" by {by}, k, x, at, seen"
+        )
+        yield (
+            f'| extend end = iff(k == "A", coalesce(gone, {_OPEN}),'
+            f' iff(k == "S" and again - at <= {_GAP}, again, at)),'
+            ' new = iff(x == 1 and (k == "P" or isnull(had) or coalesce(lost, 0) > had), 1, 0);'
+        )
+        yield from self.items("spans")
+
+    def moments(self) -> Iterator[str]:
+        yield "let spans = events\n| extend end = at, new = x;"
+        yield from self.items("spans")
+
+    def items(self, spans: str) -> Iterator[str]:
+        """What is in groups that hold enough at all, whatever the window."""
+        columns = f"{self.by}, p, v, start = at, end, new" + (", row" if self.counts else "")
+        yield f"let things = materialize({spans}\n| summarize seen = max(seen) by {columns});"
+        yield "let items = materialize(things"
+        if self.plan.kind == "value_count":
+            yield f"| join kind=leftsemi (things\n  | distinct {self.by}, v"
+            yield f"  | summarize n = count() by {self.by}"
+            enough = f"n >= {self.plan.least}"
+        elif self.plan.kind == "event_count":
+            yield f"| join kind=leftsemi (things\n  | summarize n = count() by {self.by}"
+            enough = f"n >= {self.plan.least}"
+        else:
+            yield "| join kind=leftsemi (things"
+            yield f"  | summarize {self.places} by {self.by}"
+            enough = self.enough
+        yield f"  | where {enough}) on {self.by});"
+
+    def windows(self) -> Iterator[str]:
+        """Each window, known by its end, with each thing in it."""
+        by = self.by
+        yield f"let inside = materialize(items\n| project {by}, w = start\n| distinct {by}, w"
+        yield f"| join kind=inner items on {by}"
+        yield f"| where start <= w and end >= w - {self.plan.timespan * 1000}"
+        kept = f"{by}, w, p, v, start, new, seen"
+        yield f"| project {kept});"
+
+    def held(self) -> Iterator[str]:
+        """The windows that hold enough."""
+        plan, by = self.plan, f"{self.by}, w"
+        if plan.kind == "temporal_ordered":
+            yield from self.order()
+            return
+        yield "inside"
+        if plan.kind == "temporal":
+            yield f"| summarize seen = max(seen), {self.places} by {by}"
+            yield f"| where {self.enough}"
+            return
+        if plan.kind == "value_count":
+            yield f"| summarize seen = max(seen) by {by}, v"
+        yield f"| summarize n = count(), seen = max(seen) by {by}"
+        yield f"| where n >= {plan.least}"
+
+    def order(self) -> Iterator[str]:
+        """The earliest of the first rule, then of each the earliest that began after the last."""
+        if len(self.plan.ways) != 1:
+            raise Unsayable("sequence", "an order with alternatives is not compiled")
+        (way,), by = self.plan.ways, f"{self.by}, w"
+        yield f"inside\n| where p == {way[0]}\n| summarize t = min(start) by {by}"
+        for place in way[1:]:
+            yield f"| join kind=inner (inside | where p == {place} and new == 1) on {by}"
+            yield f"| where start > t\n| summarize t = min(start) by {by}"
+        yield f"| join kind=inner (inside | summarize seen = max(seen) by {by}) on {by}"
+
+    @property
+    def asked(self) -> list[int]:
+        ways = self.plan.ways
+        if ways:
+            return sorted({place for way in ways for place in way})
+        return list(range(len(self.plan.correlation.rules)))
+
+    @property
+    def places(self) -> str:
+        """A count for each place that the condition is about."""
+        return ", ".join(f"h{place} = countif(p == {place})" for place in self.asked)
+
+    @cached_property
+    def enough(self) -> str:
+        if self.plan.ways:
+            each = [all_of([f"h{place} > 0" for place in way]) for way in self.plan.ways]
+            return any_of(each)
+        there = " + ".join(f"iff(h{place} > 0, 1, 0)" for place in self.asked)
+        return f"{there} >= {self.plan.least}"
+
+
+def _names(source: Source, profile: Profile) -> Iterator[str]:
+    for member in source.members:
+        for bound in member.bounds:
+            yield from names_of(bound, profile)
+
+
+def _listed(numbers: Iterable[Any]) -> str:
+    return ", ".join(map(str, numbers))

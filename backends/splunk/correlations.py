@@ -1,0 +1,46 @@
+"""Correlations as saved searches."""
+
+from __future__ import annotations
+
+from molehunt.correlation import Correlation
+
+from ..correlating.plan import Plan, Unplanned, plan_of
+from ..model import Artefact, Compiled, Profile, Refusal, Subject
+from ..sentinel.kqlwhere import Unsayable
+from .packaging import settings
+from .splwindows import fields_of, windows_search
+
+_DAY = 86_400
+# How long a state is known that was logged once, and how late a laptop may send what it saw.
+_STATES, _LATE = 30 * _DAY, 7 * _DAY
+
+
+def correlation(subject: Subject, profile: Profile) -> Compiled:
+    """The search of a correlation with its stanza, or why there is none."""
+    rule = subject.rule
+    assert isinstance(rule, Correlation)
+    try:
+        plan = plan_of(subject)
+        text, differences = windows_search(plan, profile)
+    except (Unplanned, Unsayable) as why:
+        return Refusal(rule.id, rule.title, "splunk", profile.name, why.code, why.reason)
+    query = {"query": text, "group": fields_of(plan)}
+    body = _stanza(rule, plan, text)
+    return Artefact(rule.id, rule.title, "splunk", profile.name, "spl", query, body, differences)
+
+
+def _stanza(rule: Correlation, plan: Plan, text: str) -> dict[str, str]:
+    """Runs over the whole look-back, and tells the groups in which something is new."""
+    fields = fields_of(plan)
+    minutes, hours = (60, "*") if plan.timespan <= 3600 else (240, "*/4")
+    body = settings(rule, hours)
+    return body | {
+        "search": f'{text} | where newest>=relative_time(now(), "-{minutes}m@m")'
+        f" | table {', '.join(fields)}, began, ended, newest",
+        "dispatch.earliest_time": f"-{_look_back(plan) // 3600}h@h",
+        "alert.suppress.fields": ", ".join(fields),
+    }
+
+
+def _look_back(plan: Plan) -> int:
+    return plan.timespan + _LATE + (_STATES if plan.lasting else 0)

@@ -77,7 +77,7 @@ class Measuring:
             )
             for scenario in self._scenarios
         ]
-        ones = [*self._ruleset.correlations, *self._joins]
+        ones: list[Correlation | Join] = [*self._ruleset.correlations, *self._joins]
         return {proof.rule.id: proof.problems for proof in prove_correlations(ones, seen)}
 
     def _mutation(self, one: Rule | Correlation | Join) -> Mutation:

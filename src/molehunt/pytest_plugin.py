@@ -197,7 +197,7 @@ class _Mutants(pytest.Collector):
     """Whether some recording needs each part of each rule, correlation and join."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        yield _Mutant.from_parent(self, name="survivors.yml is sound", one=None)
+        yield _Mutant.from_parent(self, name="reasons for survivors are sound", one=None)
         for one in _proving(self).known.values():
             yield _Mutant.from_parent(self, name=f"{one.title} [mutants]", one=one)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from molehunt.joins import Join
 from molehunt.levels import Level
 from molehunt.problems import Problem
 from molehunt.rule import RuleSet
 
 from ..findings.model import Finding
+from ..findings.organisation import Organisation
 from ..hunting.work import Hunter, Problems
 from ..matching.plan import Counts
 from ..reading.parts import Part
@@ -19,6 +21,7 @@ from .findings import Findings
 from .groups import Groups
 from .output import Output
 from .state import State
+from .stood import Stood
 from .stream import Stream
 from .tail import Tail
 
@@ -56,6 +59,8 @@ class Follower:
         stream: Stream | None,
         output: Output,
         *,
+        joins: Sequence[Join] = (),
+        organisation: Organisation | None = None,
         level: Level,
         hidden: Callable[[Finding], bool],
         words: bool,
@@ -73,6 +78,7 @@ class Follower:
         self._report = report
         self._findings = Findings(state, ruleset)
         self._groups = Groups(state, ruleset, self._findings, lateness)
+        self._stood = Stood(state, joins, organisation, self._findings)
         self._told_at: dict[str, float] = {}
         self._evaluate_at = 0.0
         self._stale = True
@@ -139,6 +145,7 @@ class Follower:
         if taken.collected.events or taken.collected.latest > self._groups.horizon:
             summary.late += self._groups.add(taken.collected)
             self._stale = True
+        self._stood.add(taken.facts)
         summary.untimed += taken.collected.untimed
         for (file, trap), (line, _) in taken.traps.items():
             self._report(Problem(trap.what, file, line, hint=trap.hint, severity=trap.severity))
@@ -152,6 +159,7 @@ class Follower:
             self._groups.evaluate()
             self._stale = False
             self._evaluate_at = now + (time.monotonic() - now) * (1 / SHARE - 1)
+        self._stood.evaluate(final)
         for key in [key for key, at in self._told_at.items() if now - at >= QUIET]:
             del self._told_at[key]
         dirty = [key for key in self._findings.dirty() if final or key not in self._told_at]

@@ -24,7 +24,7 @@ from ..matching.fields import FieldMap, Place
 from ..records import Locator
 from .source import Source
 
-APPLICATION, FORM = 0x6D6F6C65, 1
+APPLICATION, FORM = 0x6D6F6C65, 2
 _CODEC = Codec(
     (
         Locator,
@@ -62,6 +62,9 @@ CREATE INDEX grp_dirty ON grp (correlation) WHERE dirty;
 CREATE TABLE event_grp (grp INT, event INT, UNIQUE (grp, event));
 CREATE INDEX grp_event ON event_grp (event);
 CREATE TABLE settled (id TEXT PRIMARY KEY, data TEXT);
+CREATE TABLE fact (id INTEGER PRIMARY KEY, key TEXT, day INT, at REAL, data TEXT);
+CREATE INDEX fact_day ON fact (key, day) WHERE day IS NOT NULL;
+CREATE TABLE stood (id TEXT PRIMARY KEY);
 """
 
 

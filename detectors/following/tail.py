@@ -11,22 +11,16 @@ from __future__ import annotations
 import glob
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from typing import NamedTuple
 
 from molehunt.problems import Problem, Severity
 
-from ..reading.inputs import (
-    HEAD_BYTES,
-    MAX_LINE_BYTES,
-    Block,
-    Report,
-    _logs_below,
-)
-from .beginning import BLOCK, may_read, skip_to_end
+from ..reading.inputs import HEAD_BYTES, Report, _logs_below
+from .beginning import may_read, skip_to_end
 from .packed import Forward, is_packed
-from .source import COPY, DONE, GHOST, LIVE, SPAN, Source, digest, reader_at
+from .pieces import Read, lines, rest, unpacked
+from .source import COPY, DONE, GHOST, LIVE, SPAN, Source, reader_at
 
 # How long a file that is no longer where it was may still be written to, in seconds; and how long
 # one that looks unfinished may still grow.
@@ -35,14 +29,6 @@ GRACE = 5.0
 IDLE = 60.0
 # Sources that are done and gone, kept to know their compressed twins.
 REMEMBERED = 500
-
-
-class Read(NamedTuple):
-    """Lines of a source. When they are taken in, `place` moves the source behind them."""
-
-    source: Source
-    block: Block
-    place: Callable[[], None]
 
 
 class Tail:
@@ -110,7 +96,7 @@ class Tail:
         """The last lines that have no newline, at the end of following."""
         for source in list(self.sources.values()):
             if source.state == LIVE and not source.packed and source.id in self._open:
-                yield from self._rest(source, self._open[source.id])
+                yield from rest(source, self._open[source.id], self.changed)
 
     def _listed(self) -> dict[str, tuple[os.stat_result, bool]]:
         """Files to look at, and whether they were named or stand in a named folder; else they are
@@ -280,7 +266,9 @@ class Tail:
 
     def _news(self, source: Source, gone: bool) -> Iterator[Read]:
         if source.packed:
-            yield from self._unpacked(source)
+            with suppress(OSError):
+                yield from unpacked(source, self.changed)
+                self._finish(source)
             return
         stream = self._open.get(source.id)
         if stream is None:
@@ -294,7 +282,7 @@ class Tail:
                 self._close(source)
                 return
         before = source.offset
-        yield from self._lines(source, reader_at(stream))
+        yield from lines(source, reader_at(stream), self.changed, self._report)
         now = time.monotonic()
         if source.offset != before or os.fstat(stream).st_size > source.offset:
             self._grown[source.id] = now
@@ -305,100 +293,10 @@ class Tail:
         if gone:
             since = self._gone.setdefault(source.id, time.monotonic())
             if time.monotonic() - since > GRACE:
-                yield from self._rest(source, stream)
+                yield from rest(source, stream, self.changed)
                 self._finish(source)
         else:
             self._gone.pop(source.id, None)
-
-    def _lines(self, source: Source, read_at: Callable[[int, int], bytes]) -> Iterator[Read]:
-        size = BLOCK
-        while True:
-            data = read_at(size, source.offset)
-            end = data.rfind(b"\n") + 1
-            if not end:
-                if len(data) < size:
-                    return
-                if size >= MAX_LINE_BYTES:
-                    if not source.skipping:
-                        what = f"a line longer than {MAX_LINE_BYTES >> 20} MiB was skipped"
-                        self._report(Problem(what, source.path, source.line))
-                    source.skipping = True
-                    source.place(source.offset + len(data), source.line, read_at)
-                    self.changed.add(source.id)
-                    size = BLOCK
-                else:
-                    size *= 4
-                continue
-            begin = data.find(b"\n") + 1 if source.skipping else 0
-            source.skipping = False
-            offset, line = source.offset + begin, source.line + bool(begin)
-            data = data[begin:end]
-            lines = data.count(b"\n")
-            block = Block(source.path, offset, line, data, newlines=lines)
-            yield self._piece(source, block, offset + len(data), line + lines, read_at)
-            if end + begin < size and len(data) < BLOCK // 2:
-                return
-            size = BLOCK
-
-    def _piece(
-        self,
-        source: Source,
-        block: Block,
-        offset: int,
-        line: int,
-        read_at: Callable[[int, int], bytes],
-    ) -> Read:
-        def place() -> None:
-            source.place(offset, line, read_at)
-            self.changed.add(source.id)
-
-        return Read(source, block, place)
-
-    def _rest(self, source: Source, stream: int) -> Iterator[Read]:
-        """The last line, though it has no newline."""
-        read_at = reader_at(stream)
-        data = read_at(MAX_LINE_BYTES, source.offset)
-        if data and not source.skipping:
-            block = Block(source.path, source.offset, source.line, data)
-            yield self._piece(source, block, source.offset + len(data), source.line + 1, read_at)
-
-    def _unpacked(self, source: Source) -> Iterator[Read]:
-        try:
-            stream = Forward(source.path)
-        except OSError:
-            return
-        with closing(stream):
-            stream(0, source.offset)
-            rest = b""
-            at = source.offset
-            while True:
-                data = stream(BLOCK, at)
-                at += len(data)
-                rest += data
-                end = rest.rfind(b"\n") + 1 if data else len(rest)
-                if end:
-                    block = Block(source.path, source.offset, source.line, rest[:end])
-                    yield self._packed_piece(source, block)
-                    rest = rest[end:]
-                if not data:
-                    break
-        self._finish(source)
-
-    def _packed_piece(self, source: Source, block: Block) -> Read:
-        def place() -> None:
-            whole = block.data
-            before = source.offset
-            source.line += block.lines()
-            source.offset += len(whole)
-            if not before:
-                source.head = digest(whole[:SPAN])
-            source.tail = digest(whole[-SPAN:])
-            if len(whole) < SPAN and before:
-                # Too little to tell by; a compressed file does not grow anyway.
-                source.tail = ""
-            self.changed.add(source.id)
-
-        return Read(source, block, place)
 
     def _finish(self, source: Source) -> None:
         source.state = DONE

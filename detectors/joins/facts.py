@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv6Address, ip_network
 from typing import NamedTuple
@@ -70,6 +71,13 @@ def facts_of(match: Match, joins: Sequence[Join]) -> Iterator[Fact]:
                     tuple(sorted(record.values.items())),
                     record.locator,
                 )
+
+
+def fact_of(text: str) -> Fact:
+    """A fact that was written with json.dumps."""
+    *plain, listed, where = json.loads(text)
+    values = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in listed)
+    return Fact._make((*plain, values, Locator(*where)))
 
 
 def mark_of(what: str, text: str) -> str:

@@ -22,9 +22,9 @@ from molehunt.problems import Problem
 from ..findings.fold import finding_id, techniques_of
 from ..findings.model import Evidence, Finding
 from ..findings.organisation import Organisation, hardware_address
-from ..records import Locator, Reason, Value
+from ..records import Reason, Value
 from ..values import fold
-from .facts import Fact
+from .facts import Fact, fact_of
 from .travel import Journey, Stop, told, too_fast
 
 DAY = 86400.0
@@ -254,9 +254,7 @@ class Together:
 
     def _fact(self, number: int, db: sqlite3.Connection) -> Fact:
         (detail,) = db.execute("SELECT detail FROM fact WHERE rowid = ?", (number,)).fetchone()
-        *plain, listed, where = json.loads(detail)
-        values = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in listed)
-        return Fact._make((*plain, values, Locator(*where)))
+        return fact_of(detail)
 
 
 def _moving(routers: Mapping[str, Sequence[Link]]) -> dict[str, set[int]]:

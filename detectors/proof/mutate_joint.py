@@ -25,7 +25,8 @@ from .manifest import Expectation, Scenario, Spot
 from .mutate import Mutation, Verdict
 from .turned import Turned, loosened_joint, turned
 
-_Outcome = dict[str, tuple[Happened, ...]]
+# What happened in a recording, by the id of the correlation or join.
+Outcome = dict[str, tuple[Happened, ...]]
 # Near misses that nothing let in yet, numbered.
 _Far = dict[int, tuple[Gathered, Expectation]]
 
@@ -49,21 +50,30 @@ def widened(ruleset: RuleSet) -> RuleSet:
     return replace(ruleset, rules=rules)
 
 
+def outcomes(
+    ruleset: RuleSet, joins: Sequence[Join], recorded: Sequence[Gathered]
+) -> dict[str, Outcome]:
+    """What happens in each recording as the rules are, by its folder."""
+    return {
+        gathered.scenario.folder: together(gathered, ruleset, joins)[0]
+        for gathered in recorded
+        if gathered.matches
+    }
+
+
 def mutate_joint(
     ones: Sequence[Correlation | Join],
     ruleset: RuleSet,
     joins: Sequence[Join],
     recorded: Sequence[Gathered],
+    before: Mapping[str, Outcome] | None = None,
 ) -> Iterator[Mutation]:
     """Try every mutant of each of `ones` on all recordings. `recorded` was gathered with `widened`
-    rules.
+    rules; `before` is what `outcomes` says of it, for who calls more than once.
 
     One that does not do what the manifests say is not mutated: that would measure nothing.
     """
-    bases: dict[str, _Outcome] = {}
-    for gathered in recorded:
-        if gathered.matches:
-            bases[gathered.scenario.folder] = together(gathered, ruleset, joins)[0]
+    bases = outcomes(ruleset, joins, recorded) if before is None else before
     for one in ones:
         yield _Trial(one, ruleset, joins, recorded, bases).mutation()
 
@@ -104,7 +114,7 @@ class _Trial:
         ruleset: RuleSet,
         joins: Sequence[Join],
         recorded: Sequence[Gathered],
-        bases: Mapping[str, _Outcome],
+        bases: Mapping[str, Outcome],
     ) -> None:
         self._one, self._bases = one, bases
         self._joins = tuple(joins) if isinstance(one, Join) else ()
@@ -204,7 +214,7 @@ class _Trial:
             return False
         return not self._leaves(gone) & place.events.keys()
 
-    def _strike(self, far: _Far, gathered: Gathered, outcome: _Outcome) -> None:
+    def _strike(self, far: _Far, gathered: Gathered, outcome: Outcome) -> None:
         """Take out the near misses that came together. A join shows only what first tied hosts."""
         found = outcome.get(self._one.id, ())
         for number, (place, expectation) in list(far.items()):
@@ -214,10 +224,10 @@ class _Trial:
             ):
                 del far[number]
 
-    def _base(self, gathered: Gathered) -> _Outcome:
+    def _base(self, gathered: Gathered) -> Outcome:
         return self._bases.get(gathered.scenario.folder, {})
 
-    def _runner(self, changed: Correlation | Join) -> Callable[[Gathered], _Outcome] | None:
+    def _runner(self, changed: Correlation | Join) -> Callable[[Gathered], Outcome] | None:
         """What runs a mutant in the place of the original; None if it leaves nothing to run."""
         if isinstance(changed, Join):
             joins = [changed if other.id == changed.id else other for other in self._joins]
@@ -228,7 +238,7 @@ class _Trial:
         ruleset = RuleSet(tied.rules, tied.correlations)
         return None if problems else lambda place: together(place, ruleset)[0]
 
-    def _wrong(self, scenario: Scenario, outcome: _Outcome) -> bool:
+    def _wrong(self, scenario: Scenario, outcome: Outcome) -> bool:
         """Whether the manifest says anything else than what happened."""
         for told in self._told:
             wanted: dict[tuple[str, ...], set[Spot]] = {}
@@ -242,7 +252,7 @@ class _Trial:
         return False
 
     def _differs(
-        self, scenario: Scenario, base: _Outcome, outcome: _Outcome, regrouped: bool
+        self, scenario: Scenario, base: Outcome, outcome: Outcome, regrouped: bool
     ) -> bool:
         for told in self._told:
             without = regrouped and told == self._one.id

@@ -7,7 +7,8 @@ It wakes up only where pytest's configuration names recordings:
     molehunt_rules = ["rules"]
 
 Then every `manifest.yml` below that folder is a file of tests, one item for each rule and
-recording.
+recording; the folder has one for each rule, correlation and join over all recordings. With
+`--molehunt-mutate` it has another for the mutants of each.
 Nothing heavy is imported before the first item is collected: every pytest run on the machine loads
 this module.
 """
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from molehunt.detectors.proof.prove import Observed
     from molehunt.joins import Join
     from molehunt.problems import Problem
+    from molehunt.pytest_mutation import Measuring
     from molehunt.rule import Rule, RuleSet
 
 RECORDINGS = "molehunt_recordings"
 RULES = "molehunt_rules"
+MUTATE = "--molehunt-mutate"
 # Records whose explanation a failure shows.
 EXPLAINED = 3
 
@@ -39,7 +42,9 @@ _SESSION: pytest.StashKey[_Proving | None] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two settings of the configuration file."""
+    """The two settings of the configuration file, and the option that asks for mutants."""
+    text = "also look which parts of the molehunt rules no recording needs (slow)"
+    parser.getgroup("molehunt").addoption(MUTATE, action="store_true", help=text)
     text = "folder of molehunt recordings, from the root directory; empty: nothing is proven"
     parser.addini(RECORDINGS, text, default="")
     text = (
@@ -81,6 +86,8 @@ def pytest_make_collect_report(
         return report
     if collector.path.resolve() == proving.recordings:
         report.result.append(_Rules.from_parent(collector, name="rules"))
+        if collector.config.getoption(MUTATE):
+            report.result.append(_Mutants.from_parent(collector, name="mutants"))
     return report
 
 
@@ -116,6 +123,24 @@ class _Proving:
 
         joins, _ = load_joins(self._paths or [builtin_rules_path()], self.ruleset.rules)
         return {one.id: one for one in (*self.ruleset.both, *joins)}
+
+    @cached_property
+    def joint(self) -> list[Correlation | Join]:
+        """Correlations and joins."""
+        from molehunt.rule import Rule
+
+        return [one for one in self.known.values() if not isinstance(one, Rule)]
+
+    @cached_property
+    def measuring(self) -> Measuring:
+        """What goes over all sound recordings."""
+        from molehunt.joins import Join
+        from molehunt.pytest_mutation import Measuring
+
+        joins = [one for one in self.joint if isinstance(one, Join)]
+        manifests = sorted(self.recordings.rglob("manifest.yml"))
+        scenarios = [one for one, _ in map(self.scenario, manifests) if one is not None]
+        return Measuring(self.ruleset, joins, scenarios, str(self.recordings))
 
     def scenario(self, manifest: Path) -> tuple[Scenario | None, list[Problem]]:
         from molehunt.detectors.proof.manifest import load_scenario
@@ -164,10 +189,25 @@ class _Rules(pytest.Collector):
     """What must hold of whole rules, whatever the recording."""
 
     def collect(self) -> Iterator[pytest.Item]:
+        from molehunt.joins import Join
+
         proving = _proving(self)
         yield _Item.from_parent(self, name="rules load", rule=None)
         for rule in proving.ruleset.rules:
             yield _Item.from_parent(self, name=f"{rule.title} is proven", rule=rule)
+        for one in proving.joint:
+            # One that only serves others is proven by theirs.
+            if isinstance(one, Join) or not one.silent or one.meta.context_only:
+                yield _Joint.from_parent(self, name=f"{one.title} is proven", one=one)
+
+
+class _Mutants(pytest.Collector):
+    """Whether some recording needs each part of each rule, correlation and join."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        yield _Mutant.from_parent(self, name="reasons for survivors are sound", one=None)
+        for one in _proving(self).known.values():
+            yield _Mutant.from_parent(self, name=f"{one.title} [mutants]", one=one)
 
 
 class _Manifest(pytest.File):
@@ -191,12 +231,11 @@ class _Failed(Exception):
     """An item that does not hold, with all that is to be said."""
 
 
-class _Item(pytest.Item):
-    """One proof; it fails with the problems and, for records, why the rule does so."""
+class _Told(pytest.Item):
+    """An item that fails with what `_told` says."""
 
-    def __init__(self, *, rule: Rule | None, **more: Any) -> None:
-        super().__init__(**more)
-        self.rule = rule
+    def _told(self) -> Iterator[str]:
+        raise NotImplementedError
 
     def runtest(self) -> None:
         told = list(self._told())
@@ -210,11 +249,60 @@ class _Item(pytest.Item):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
+
+def _titled(one: Rule | Correlation | Join, name: str) -> tuple[Path, int | None, str]:
+    line = one.lines.get(("title",))
+    return Path(one.path), None if line is None else line - 1, name
+
+
+class _Joint(_Told):
+    """A correlation or join over all recordings: it fires in the groups, and on the records, that
+    the manifests list, and nowhere else."""
+
+    def __init__(self, *, one: Correlation | Join, **more: Any) -> None:
+        super().__init__(**more)
+        self.one = one
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return _titled(self.one, self.name)
+
+    def _told(self) -> Iterator[str]:
+        yield from map(str, _proving(self).measuring.proven[self.one.id])
+
+
+class _Mutant(_Told):
+    """The mutants of a rule, correlation or join; without one, survivors.yml."""
+
+    def __init__(self, *, one: Rule | Correlation | Join | None, **more: Any) -> None:
+        super().__init__(**more)
+        self.one = one
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return (self.path, None, self.name) if self.one is None else _titled(self.one, self.name)
+
+    def _told(self) -> Iterator[str]:
+        from molehunt.problems import Severity
+
+        measuring = _proving(self).measuring
+        found = measuring.reasons() if self.one is None else measuring.mutated(self.one)
+        for problem in found:
+            if problem.severity is Severity.ERROR:
+                yield str(problem)
+            else:
+                self.warn(pytest.PytestWarning(str(problem)))
+
+
+class _Item(_Told):
+    """One proof; it fails with the problems and, for records, why the rule does so."""
+
+    def __init__(self, *, rule: Rule | None, **more: Any) -> None:
+        super().__init__(**more)
+        self.rule = rule
+
     def reportinfo(self) -> tuple[Path, int | None, str]:
         if isinstance(self.parent, _Manifest) or self.rule is None:
             return self.path, None, self.name
-        line = self.rule.lines.get(("title",))
-        return Path(self.rule.path), None if line is None else line - 1, self.name
+        return _titled(self.rule, self.name)
 
     def _told(self) -> Iterator[str]:
         proving, rule = _proving(self), self.rule

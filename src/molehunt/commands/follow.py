@@ -80,6 +80,8 @@ def follow(options: Namespace) -> Exit:
             tail,
             stream,
             output,
+            joins=setup.joins,
+            organisation=setup.organisation,
             level=Level[options.level.upper()],
             hidden=lambda finding: not without_shadowed([finding], setup.organisation, subjects)[0],
             words=options.format == "table" and not options.output,

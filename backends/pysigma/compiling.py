@@ -16,6 +16,7 @@ from molehunt.correlation import Correlation
 from ..model import Artefact, Compiled, Profile, Refusal, Subject
 from ..reviewed import load_reviewed
 from .pipeline import pipeline
+from .plain import DIALECTS, Unsayable, detection
 
 DISAGREES = "disagrees"
 
@@ -46,21 +47,33 @@ def compile_rule(backend: str, subject: Subject, profile: Profile) -> Compiled:
         return refusal("normaliser", f"pySigma has nothing for {', '.join(sorted(normalisers))}")
     if rule.id in _disagreeing(target):
         return refusal(DISAGREES, "the backend was seen to mean something else")
-    pipelines = [pipeline(bound, profile, subject.removed) for bound in subject.bounds]
+    raw, differences, dialect = dict(rule.raw), frozenset[str](), DIALECTS.get(backend)
+    if dialect is not None:
+        try:
+            raw["detection"], differences = detection(rule.conditions, dialect)
+        except Unsayable as error:
+            return refusal(error.code, str(error))
+    pipelines = [pipeline(bound, profile, subject.removed, dialect) for bound in subject.bounds]
     try:
-        found = _convert(backend, rule.raw, pipelines)
+        found = _convert(backend, raw, pipelines, dialect.settings if dialect else ())
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises
         told = (str(error).splitlines() or [""])[0][:200]
         return refusal("backend", f"{type(error).__name__}: {told}")
     queries = [one for one in found if isinstance(one, str)]
     if not queries or len(queries) < len(found):
         return refusal("backend", "its queries are no texts")
-    return Artefact(
-        rule.id, rule.title, target, profile.name, backend, queries, queries, ("escaped_text",)
-    )
+    if dialect is not None:
+        queries = [dialect.form.format(query) for query in queries]
+    codes = ("escaped_text", *sorted(differences))
+    return Artefact(rule.id, rule.title, target, profile.name, backend, queries, queries, codes)
 
 
-def _convert(backend: str, raw: Mapping[str, Any], pipelines: Sequence[Any]) -> list[Any]:
+def _convert(
+    backend: str,
+    raw: Mapping[str, Any],
+    pipelines: Sequence[Any],
+    settings: Sequence[tuple[str, Any]],
+) -> list[Any]:
     from sigma.collection import SigmaCollection
     from sigma.rule import SigmaRule
 
@@ -68,7 +81,10 @@ def _convert(backend: str, raw: Mapping[str, Any], pipelines: Sequence[Any]) -> 
     for own in pipelines:
         # A pipeline changes the rule: each has its own.
         parsed = SigmaRule.from_dict(deepcopy(dict(raw)))
-        converted = _class(backend)(own).convert(SigmaCollection([parsed]))
+        writer = _class(backend)(own)
+        for name, value in settings:
+            setattr(writer, name, value)
+        converted = writer.convert(SigmaCollection([parsed]))
         found += converted if isinstance(converted, list) else [converted]
     return found
 

@@ -8,6 +8,7 @@ from pkgutil import iter_modules
 
 from ..model import Artefact, Engine, Packing, Profile, Target
 from .compiling import compiler
+from .plain import DIALECTS
 
 PROFILE = Profile(
     name="rows",
@@ -48,20 +49,27 @@ def installed() -> tuple[Target, ...]:
 
 
 def _target(name: str) -> Target:
-    engines: tuple[Engine, ...] = ()
-    if name == "sqlite":
-        from .sqlite import SQLITE
-
-        engines = (SQLITE,)
     return Target(
         f"pysigma:{name}",
         f"pySigma's {name} backend",
-        (PROFILE, NESTED) if name != "sqlite" else (PROFILE,),
+        (PROFILE,) if name in DIALECTS and name != "victorialogs" else (PROFILE, NESTED),
         compiler(name),
         package,
-        engines,
+        _engines(name),
         own=False,
     )
+
+
+def _engines(name: str) -> tuple[Engine, ...]:
+    if name == "sqlite":
+        from .sqlite import SQLITE
+
+        return (SQLITE,)
+    if name in ("databricks", "clickhouse"):
+        from .emulator import CLICKHOUSE, SPARK
+
+        return (SPARK if name == "databricks" else CLICKHOUSE,)
+    return ()
 
 
 def package(artefacts: Sequence[Artefact], _packing: Packing) -> Mapping[str, bytes]:

@@ -37,20 +37,19 @@ def compile_rule(backend: str, subject: Subject, profile: Profile) -> Compiled:
         return refusal("correlation", "states that last are rows at moments there")
     if any(bound.fields.store.name != "osquery" for bound in subject.bounds):
         return refusal("connector", "the layout of a store of sign-in logs is not known")
-    normalisers = {
-        name
-        for bound in subject.bounds
-        for place in bound.fields.places.values()
-        for name in place.normalisers
-    } - {"control_text"}
-    if normalisers:
-        return refusal("normaliser", f"pySigma has nothing for {', '.join(sorted(normalisers))}")
+    dialect = DIALECTS.get(backend)
+    normalised = _normalised(subject)
+    unknown = {name for _, name in normalised} - ({"ip"} if dialect else set())
+    if unknown:
+        return refusal("normaliser", f"pySigma has nothing for {', '.join(sorted(unknown))}")
     if rule.id in _disagreeing(target):
         return refusal(DISAGREES, "the backend was seen to mean something else")
-    raw, differences, dialect = dict(rule.raw), frozenset[str](), DIALECTS.get(backend)
+    raw, differences = dict(rule.raw), frozenset[str]()
     if dialect is not None:
         try:
-            raw["detection"], differences = detection(rule.conditions, dialect)
+            raw["detection"], differences = detection(
+                rule.conditions, dialect, frozenset(field for field, _ in normalised)
+            )
         except Unsayable as error:
             return refusal(error.code, str(error))
     pipelines = [pipeline(bound, profile, subject.removed, dialect) for bound in subject.bounds]
@@ -66,6 +65,17 @@ def compile_rule(backend: str, subject: Subject, profile: Profile) -> Compiled:
         queries = [dialect.form.format(query) for query in queries]
     codes = ("escaped_text", *sorted(differences))
     return Artefact(rule.id, rule.title, target, profile.name, backend, queries, queries, codes)
+
+
+def _normalised(subject: Subject) -> set[tuple[str, str]]:
+    """Fields with what is done to their values, in any way in which the rule is read."""
+    return {
+        (field, name)
+        for bound in subject.bounds
+        for field, place in bound.fields.places.items()
+        for name in place.normalisers
+        if name != "control_text"
+    }
 
 
 def _convert(

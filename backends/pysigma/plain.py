@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from molehunt.conditions import (
@@ -68,10 +69,13 @@ Selection = list[dict[str, Any]]
 
 
 def detection(
-    conditions: Sequence[Condition], dialect: Dialect
+    conditions: Sequence[Condition], dialect: Dialect, addresses: frozenset[str] = frozenset()
 ) -> tuple[dict[str, Any], frozenset[str]]:
-    """The `detection` of the rule said again, and codes of differences. Raises `Unsayable`."""
-    writer = _Writer(dialect)
+    """The `detection` of the rule said again, and codes of differences. Raises `Unsayable`.
+
+    `addresses` are fields whose values are normalised as addresses before they are compared.
+    """
+    writer = _Writer(dialect, addresses)
     said = [writer.condition(one) for one in conditions]
     found = {**writer.selections, "condition": said if len(said) > 1 else said[0]}
     return found, frozenset(writer.differences)
@@ -80,6 +84,7 @@ def detection(
 @dataclass(slots=True)
 class _Writer:
     dialect: Dialect
+    addresses: frozenset[str]
     selections: dict[str, Selection] = field(default_factory=dict)
     differences: set[str] = field(default_factory=set)
 
@@ -119,7 +124,8 @@ class _Writer:
         """Keys with values, any of which has to hold."""
         found: dict[str, list[str]] = {}
         for value in values:
-            modifier, said = self.value(value)
+            wanted = _as_address(value) if name in self.addresses else value
+            modifier, said = self.value(wanted)
             if modifier == "both":
                 yield f"{name}|re|all", [said, SOMETHING]
             else:
@@ -203,6 +209,20 @@ _OTHERS = frozenset("iks")
 def _escaped(inner: str) -> str:
     """Text that means itself in Sigma."""
     return "".join("\\" + c if c in "\\*?" else c for c in inner)
+
+
+def _as_address(value: Wanted) -> Wanted:
+    """What is wanted of a normalised address as what is wanted of its spellings."""
+    if isinstance(value, Text) and value.parts:
+        # Of several parts, or a single wildcard, ValueError tells too.
+        try:
+            (inner,) = value.parts
+            return Cidr(str(ip_network(str(inner))))
+        except ValueError as error:
+            raise Unsayable("normaliser", "part of an address is compared") from error
+    if not isinstance(value, (Cidr, Exists, Nothing, Text)):
+        raise Unsayable("normaliser", "an address is compared as a text")
+    return value
 
 
 def _finds_nothing(value: Regex) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import backend_random
@@ -43,7 +44,7 @@ PROCESSES = "{product: osquery, service: processes}"
 def compiled(name: str, detections: Sequence[str], logsource: str = PROCESSES) -> list[Compiled]:
     """What a backend makes of rules with these detections."""
     rules = tuple(
-        kit.rule(one, logsource, id=str(UUID(int=number, version=4)))
+        replace(kit.rule(one, logsource), id=str(UUID(int=number, version=4)))
         for number, one in enumerate(detections)
     )
     chosen = target(f"pysigma:{name}")

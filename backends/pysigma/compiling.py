@@ -101,9 +101,14 @@ def _convert(
 
 @cache
 def _class(backend: str) -> Any:
+    """The class in the package `sigma.backends.NAME`; pySigma names it otherwise now and then."""
     from sigma.plugins import InstalledSigmaPlugins
 
-    return InstalledSigmaPlugins.autodiscover().backends[backend]
+    found = InstalledSigmaPlugins.autodiscover().backends
+    package = f"sigma.backends.{backend}."
+    return found.get(backend) or next(
+        one for one in found.values() if f"{one.__module__}.".startswith(package)
+    )
 
 
 @cache

@@ -52,7 +52,7 @@ def _target(name: str) -> Target:
     return Target(
         f"pysigma:{name}",
         f"pySigma's {name} backend",
-        (PROFILE,) if name in DIALECTS and name != "victorialogs" else (PROFILE, NESTED),
+        _profiles(name),
         compiler(name),
         package,
         _engines(name),
@@ -60,15 +60,31 @@ def _target(name: str) -> Target:
     )
 
 
+def _profiles(name: str) -> tuple[Profile, ...]:
+    """VictoriaLogs takes the log's objects apart itself; tables have columns as they are made."""
+    if name == "victorialogs":
+        return (NESTED,)
+    return (PROFILE,) if name in DIALECTS else (PROFILE, NESTED)
+
+
 def _engines(name: str) -> tuple[Engine, ...]:
     if name == "sqlite":
         from .sqlite import SQLITE
 
         return (SQLITE,)
-    if name in ("databricks", "clickhouse"):
-        from .emulator import CLICKHOUSE, SPARK
+    if name == "databricks":
+        from .emulator import SPARK
 
-        return (SPARK if name == "databricks" else CLICKHOUSE,)
+        return (SPARK,)
+    if name == "clickhouse":
+        from .chdb import CHDB
+        from .emulator import CLICKHOUSE
+
+        return (CLICKHOUSE, CHDB)
+    if name == "victorialogs":
+        from .victorialogs import VICTORIALOGS
+
+        return (VICTORIALOGS,)
     return ()
 
 

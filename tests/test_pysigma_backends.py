@@ -173,7 +173,7 @@ def test_refusals(name: str) -> None:
     cases = {
         "sel:\n    name|fieldref: path\ncondition: sel": "reference",
         "keywords: [evil]\ncondition: keywords": "keyword",
-        "sel:\n    name|re: '\\pL'\ncondition: sel": "regex",
+        "sel:\n    name|re: '\\012'\ncondition: sel": "regex",
     }
     for one, code in zip(compiled(name, list(cases)), cases.values(), strict=True):
         assert isinstance(one, Refusal) and one.code == code

@@ -167,7 +167,7 @@ def test_expressions(name: str) -> None:
     check(name, cases, "pack_molehunt_processes_linux", rows, PROCESSES)
 
 
-@pytest.mark.parametrize("name", PROVEN)
+@pytest.mark.parametrize("name", [*PROVEN, "victorialogs"])
 def test_refusals(name: str) -> None:
     """What a backend says otherwise is refused, not approximated."""
     cases = {
@@ -188,7 +188,7 @@ def test_multiline() -> None:
     assert isinstance(one, Artefact)
 
 
-@pytest.mark.parametrize("name", PROVEN)
+@pytest.mark.parametrize("name", [*PROVEN, "victorialogs"])
 def test_shipped(name: str) -> None:
     """Every shipped rule is compiled or refused for a reason that is not the backend's trouble."""
     chosen = target(f"pysigma:{name}")

@@ -14,6 +14,9 @@ OLD := $(OLDEST)/develop-$(HERE)
 # hyperscan only as a wheel: building it takes a compiler, boost and a quarter of an hour.
 INSTALL := -m pip install --quiet --disable-pip-version-check --only-binary hyperscan
 
+# pyproject.toml says why.
+STORES := $(INSTALL) --no-deps --ignore-requires-python --group stores
+
 # All processors; a process that is done takes tests from another.
 PARALLEL := --numprocesses auto --dist worksteal
 
@@ -144,6 +147,7 @@ $(INSTALLED): pyproject.toml | $(PY)
 $(DEVELOP): $(INSTALLED)
 	@$(PY) $(INSTALL) --upgrade 'pip>=25.1'
 	@$(PY) $(INSTALL) --group dev
+	@$(PY) $(STORES)
 	@touch $@
 
 $(OLD): pyproject.toml .ci/oldest.py $(DEVELOP)
@@ -151,4 +155,5 @@ $(OLD): pyproject.toml .ci/oldest.py $(DEVELOP)
 	@$(PY) .ci/oldest.py > $(OLDEST)/oldest.txt
 	@$(OLDEST)/bin/python $(INSTALL) --upgrade 'pip>=25.1'
 	@$(OLDEST)/bin/python $(INSTALL) --group dev --constraint $(OLDEST)/oldest.txt --editable '.[fast]'
+	@$(OLDEST)/bin/python $(STORES)
 	@touch $@

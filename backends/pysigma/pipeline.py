@@ -6,16 +6,19 @@ the queries, the rows of the log source, and that the row was not removed.
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Any
 
 from ..model import Bound, Profile
+from .plain import Dialect, whole
 
 NOTHING = "nothing"
 """A column of the store that is empty in every row: the place of fields that a query lacks."""
 
 
-def pipeline(bound: Bound, profile: Profile, removed: bool) -> Any:
-    """A `sigma.processing.pipeline.ProcessingPipeline`."""
+def pipeline(bound: Bound, profile: Profile, removed: bool, dialect: Dialect | None = None) -> Any:
+    """A `sigma.processing.pipeline.ProcessingPipeline`, for a rule in that dialect."""
     from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
     from sigma.processing.transformations import (
         AddConditionTransformation,
@@ -23,18 +26,52 @@ def pipeline(bound: Bound, profile: Profile, removed: bool) -> Any:
     )
 
     names = [pattern.format(name) for pattern in profile.names for name in bound.queries]
-    guards: list[tuple[dict[str, Any], bool]] = [({profile.query: sorted(names)}, False)]
+    guards = [(_is(profile.query, sorted(names), dialect), False)]
     for column, allowed in bound.fields.where:
-        guards.append(({profile.column.format(column): list(allowed)}, False))
+        guards.append((_is(profile.column.format(column), list(allowed), dialect), False))
     if not removed:
-        guards.append(({profile.action: "removed"}, True))
+        guards.append((_is(profile.action, ["removed"], dialect), True))
     items = [ProcessingItem(FieldMappingTransformation(_mapping(bound, profile)))]
     for number, (condition, negated) in enumerate(guards):
         transformation = AddConditionTransformation(
             conditions=condition, name=f"_molehunt_{number}", negated=negated
         )
         items.append(ProcessingItem(transformation))
+    if dialect is not None and dialect.java:
+        items.append(ProcessingItem(_java()()))
     return ProcessingPipeline(items=items, name="molehunt")
+
+
+def _is(field: str, words: list[str], dialect: Dialect | None) -> dict[str, Any]:
+    if dialect is not None and "equal" not in dialect.carried:
+        return {f"{field}|re": whole(words)}
+    return {field: words}
+
+
+@cache
+def _java() -> Any:
+    """A transformation; a class of pySigma's, so it is made only when it is needed."""
+    from sigma.processing.transformations.base import DetectionItemTransformation
+    from sigma.types import SigmaRegularExpression, SigmaString
+
+    class EndOfText(DetectionItemTransformation):  # type: ignore[misc, unused-ignore]
+        r"""`$` as `\z`: Java's `$` is also before a last line break. pySigma is not asked, as its
+        releases check expressions with Python (which had no `\z`) or RE2."""
+
+        def apply_detection_item(self, detection_item: Any) -> None:
+            for value in detection_item.value:
+                if isinstance(value, SigmaRegularExpression):
+                    text = _END.sub(_ended, str(value.regexp))
+                    value.regexp = SigmaString(text, escape=False)
+
+    return EndOfText
+
+
+_END = re.compile(r"\\.|\$", re.DOTALL)
+
+
+def _ended(found: re.Match[str]) -> str:
+    return r"\z" if found[0] == "$" else found[0]
 
 
 def _mapping(bound: Bound, profile: Profile) -> dict[str | None, str | list[str]]:

@@ -15,10 +15,10 @@ from typing import Any
 import re2
 
 from molehunt.detectors.records import Record
-from molehunt.detectors.values import as_text
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
 from .pipeline import NOTHING
+from .rows import row
 
 _PLACE = "molehunt_place"
 
@@ -36,17 +36,17 @@ class Session:
         profile, rows, columns = self._profile, [], dict[str, None]()
         for place, record in enumerate(records):
             if record.binding.how != "source":
-                row = _row(record, profile)
-                columns.update(dict.fromkeys(row))
-                rows.append((place, row))
+                texts = row(record, profile)
+                columns.update(dict.fromkeys(texts))
+                rows.append((place, texts))
         names = [*columns, NOTHING]
         spec = ", ".join(f"\"{name}\" TEXT COLLATE NOCASE NOT NULL DEFAULT ''" for name in names)
         self._database.execute(f'CREATE TABLE "{profile.index}" ({_PLACE} INTEGER, {spec})')
-        for place, row in rows:
-            marks = ", ".join("?" * (len(row) + 1))
-            listed = ", ".join(f'"{name}"' for name in (_PLACE, *row))
+        for place, texts in rows:
+            marks = ", ".join("?" * (len(texts) + 1))
+            listed = ", ".join(f'"{name}"' for name in (_PLACE, *texts))
             statement = f'INSERT INTO "{profile.index}" ({listed}) VALUES ({marks})'  # noqa: S608
-            self._database.execute(statement, (place, *row.values()))
+            self._database.execute(statement, (place, *texts.values()))
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """What any of the queries of each finds."""
@@ -66,8 +66,8 @@ class Session:
         # A column that no row has is one that is empty in all.
         while True:
             try:
-                for row in self._database.execute(f"SELECT {_PLACE}{text[len(head) :]}"):
-                    yield row[0]
+                for (place,) in self._database.execute(f"SELECT {_PLACE}{text[len(head) :]}"):
+                    yield place
                 return
             except sqlite3.OperationalError as error:
                 missing = str(error).removeprefix("no such column: ")
@@ -79,24 +79,6 @@ class Session:
     def close(self) -> None:
         """The end."""
         self._database.close()
-
-
-def _row(record: Record, profile: Profile) -> dict[str, str]:
-    row = {
-        profile.query: record.query,
-        profile.action: record.action,
-        profile.host: record.host,
-        profile.counter: "" if record.counter is None else str(record.counter),
-    }
-    for name, value in record.values.items():
-        row[profile.column.format(name)] = _text(value)
-    for name, text in record.decorations.items():
-        row[profile.decoration.format(name)] = text
-    return row
-
-
-def _text(value: Any) -> str:
-    return as_text(value[0] if isinstance(value, tuple) and value else value)
 
 
 def _found(pattern: str, text: Any) -> bool:

@@ -8,6 +8,7 @@ from pkgutil import iter_modules
 
 from ..model import Artefact, Engine, Packing, Profile, Target
 from .compiling import compiler
+from .plain import DIALECTS
 
 PROFILE = Profile(
     name="rows",
@@ -48,20 +49,43 @@ def installed() -> tuple[Target, ...]:
 
 
 def _target(name: str) -> Target:
-    engines: tuple[Engine, ...] = ()
-    if name == "sqlite":
-        from .sqlite import SQLITE
-
-        engines = (SQLITE,)
     return Target(
         f"pysigma:{name}",
         f"pySigma's {name} backend",
-        (PROFILE, NESTED) if name != "sqlite" else (PROFILE,),
+        _profiles(name),
         compiler(name),
         package,
-        engines,
+        _engines(name),
         own=False,
     )
+
+
+def _profiles(name: str) -> tuple[Profile, ...]:
+    """VictoriaLogs takes the log's objects apart itself; tables have columns as they are made."""
+    if name == "victorialogs":
+        return (NESTED,)
+    return (PROFILE,) if name in DIALECTS else (PROFILE, NESTED)
+
+
+def _engines(name: str) -> tuple[Engine, ...]:
+    if name == "sqlite":
+        from .sqlite import SQLITE
+
+        return (SQLITE,)
+    if name == "databricks":
+        from .emulator import SPARK
+
+        return (SPARK,)
+    if name == "clickhouse":
+        from .chdb import CHDB
+        from .emulator import CLICKHOUSE
+
+        return (CLICKHOUSE, CHDB)
+    if name == "victorialogs":
+        from .victorialogs import VICTORIALOGS
+
+        return (VICTORIALOGS,)
+    return ()
 
 
 def package(artefacts: Sequence[Artefact], _packing: Packing) -> Mapping[str, bytes]:

@@ -11,11 +11,22 @@ _SHORT = "(.{1,300})"
 
 def equal(number: int | float) -> str:
     """A regex (flag INTERSECTION) for the texts that are this number."""
-    return f"({_signed(number)})&{_SHORT}"
+    return f"({spelt(number)})&{_SHORT}"
 
 
 def compared(operator: str, number: int | float) -> str:
     """A regex (flag INTERSECTION) for the texts that are on the other side of a number."""
+    return f"({beyond(operator, number)})&{_SHORT}"
+
+
+def spelt(number: int | float) -> str:
+    """A regex for the texts of any length that are this number; other dialects read it too."""
+    return _signed(number)
+
+
+def beyond(operator: str, number: int | float) -> str:
+    """A regex for the texts of any length on the other side of a number; alternatives without
+    brackets around them. Other dialects read it too."""
     exact = _exact(number)
     alternatives = {
         "<": _below(exact),
@@ -24,7 +35,7 @@ def compared(operator: str, number: int | float) -> str:
         ">=": f"{_above(exact)}|{_signed(number)}",
         "!=": f"{_below(exact)}|{_above(exact)}",
     }
-    return f"({alternatives[operator]})&{_SHORT}"
+    return alternatives[operator]
 
 
 def _exact(number: int | float) -> Decimal:

@@ -334,7 +334,7 @@ class Tail:
             offset, line = source.offset + begin, source.line + bool(begin)
             data = data[begin:end]
             lines = data.count(b"\n")
-            block = Block(source.path, offset, line, data, newlines=lines)
+            block = Block(source.path, offset, line, data)
             yield self._piece(source, block, offset + len(data), line + lines, read_at)
             if end + begin < size and len(data) < BLOCK // 2:
                 return

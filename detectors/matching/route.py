@@ -131,9 +131,10 @@ class Router:
             gates = told[1] if told is not UNTOLD else self._queries.untold
             if left and gates is not None:
                 left = gates.raw(line, begin, stop, left)
-        if not left and (alone or is_plain(line)):
-            return 0
-        rules = self._asked(rules, line.lower())
+        if left != rules and (alone or is_plain(line)):
+            rules = left
+        if rules:
+            rules = self._asked(rules, line.lower())
         return self._by_columns(line, name, told, rules) if rules else 0
 
     def _by_columns(self, line: bytes, name: bytes, told: Told, rules: int) -> int:

@@ -173,7 +173,7 @@ def one_document(patch: pytest.MonkeyPatch) -> None:
         (own_spelling, event('"path":"vnc","cmdline":"\\\\x0Arfb"', action="snapshot")),
         (
             one_document,
-            event('"path":"/vnc","cmdline":"no"') + event('"path":"/vnc","cmdline":"rfb"'),
+            event('"path":"vnc","cwd":"/"') + event('"path":"vnc","pid":"1"'),
         ),
     ],
 )

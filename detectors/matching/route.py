@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -30,13 +31,13 @@ _FRONT = b'{"name":"'
 _KEY = b'"name"'
 _COLUMNS = b'"columns":{'
 _COLUMNS_KEY = b'"columns"'
-# How osqueryd ends the lines of its log, with the beginning of the next.
+# How osqueryd ends the lines of its log.
 _TAILS = tuple(
-    b'%s,"action":"%s"}\n{' % ending
+    b'%s,"action":"%s"}\n' % ending
     for ending in ((b"}", b"added"), (b"}", b"removed"), (b"}", b"snapshot"), (b"]", b"snapshot"))
 )
 # The same from the closing brace of the columns on.
-_ENDS = frozenset(tail[:-2] for tail in _TAILS)
+_ENDS = frozenset(tail[:-1] for tail in _TAILS)
 _OBJECTS = (b'"columns":', b'"decorations":')
 _NEWLINE, _COMMA = b"\n,"
 
@@ -118,9 +119,9 @@ class Router:
         name = line[len(_FRONT) : line.find(b'"', len(_FRONT))]
         told = self._names.get(name) or self._new(name)
         left = rules & told[0]
-        begin = line.find(_COLUMNS, len(_FRONT)) + len(_COLUMNS)
+        begin = columns_of(line)
         alone = False
-        if begin >= len(_COLUMNS):
+        if begin:
             stop = line.find(b"}", begin)
             nested = line.find(b"{", begin, stop)
             if nested >= 0:
@@ -218,12 +219,28 @@ def _always() -> list[bytes]:
     return [*ESCAPES, *sorted(MARKS)]
 
 
+def columns_of(line: bytes) -> int:
+    """Where the columns begin in a line that begins with a name: behind the brace of their object;
+    0 if they are not there."""
+    # The first braces are mostly theirs and that of the decorations, and one byte is found faster.
+    brace = line.find(b"{", len(_FRONT))
+    for _ in range(2):
+        if line.endswith(_COLUMNS, 0, brace + 1):
+            return brace + 1
+        brace = line.find(b"{", brace + 1)
+        if brace < 0:
+            return 0
+    columns = line.find(_COLUMNS, len(_FRONT))
+    return columns + len(_COLUMNS) if columns >= 0 else 0
+
+
 def is_plain(line: bytes) -> bool:
     """Whether a line that begins with a name has one envelope only, so that neither the name nor
     the columns count again further on: of two the last would, and a broken line can hold another.
     """
-    columns = line.find(_COLUMNS)
-    if columns >= 0 and line.find(_COLUMNS_KEY, columns + 1) >= 0:
+    begin = columns_of(line)
+    columns = begin - len(_COLUMNS)
+    if begin and line.find(_COLUMNS_KEY, begin) >= 0:
         return False
     second = line.find(_KEY, len(_FRONT))
     if second < 0:
@@ -231,7 +248,6 @@ def is_plain(line: bytes) -> bool:
     if line.find(_KEY, second + 1) >= 0:
         return False
     # It is a column if it stands in the columns' object, before any closing brace.
-    begin = columns + len(_COLUMNS)
     apart = second == begin or line[second - 1] == _COMMA
     return 0 <= columns < second and apart and line.find(b"}", columns, second) < 0
 
@@ -242,9 +258,11 @@ def odd_lines(data: bytes, ends: Sequence[int]) -> set[int]:
     """
     if not ends:
         return set()
-    # Most end like all, and have one like all behind them.
-    ends_so = data.endswith
-    doubtful = [index for index, end in enumerate(ends) if not ends_so(_TAILS, 0, end + 1)]
+    # Mostly all lines begin and end alike.
+    inner = ends[:-1]
+    begun = bytes(map(data.__getitem__, inner)).count(b"{") == len(inner)
+    alike = begun and all(map(data.endswith, repeat(_TAILS), repeat(0), ends))
+    doubtful = () if alike else [i for i, end in enumerate(ends) if not _is_usual(data, end)]
     odd = {
         index
         for index in {0, *doubtful, *(index + 1 for index in doubtful if index + 1 < len(ends))}
@@ -260,6 +278,10 @@ def odd_lines(data: bytes, ends: Sequence[int]) -> set[int]:
             starts = (0, *ends)
             odd |= {i for i, end in enumerate(ends) if not _is_utf8(data[starts[i] : end])}
     return odd
+
+
+def _is_usual(data: bytes, end: int) -> bool:
+    return data.endswith(_TAILS, 0, end) and data[end : end + 1] in (b"{", b"")
 
 
 def _is_odd(data: bytes, start: int, end: int) -> bool:

@@ -51,7 +51,7 @@ def lines(source: Source, read_at: ReadAt, changed: set[int], report: Report) ->
         offset, line = source.offset + begin, source.line + bool(begin)
         data = data[begin:end]
         newlines = data.count(b"\n")
-        block = Block(source.path, offset, line, data, newlines=newlines)
+        block = Block(source.path, offset, line, data)
         yield _piece(source, block, (offset + len(data), line + newlines), read_at, changed)
         if end + begin < size and len(data) < BLOCK // 2:
             return

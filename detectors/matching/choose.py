@@ -90,12 +90,13 @@ def tune(
     measured.update((literal, counts[literal] / lines) for literal in missing)
 
     def rate(clause: Clause) -> float:
-        """What was counted, and next to nothing for what did not occur."""
+        """What was counted, and next to nothing for what did not occur. What was not counted is no
+        better than anything that was."""
         guessed = min(price(clause), 1 / lines)
         try:
             return sum(measured[literal] for literal in clause.literals) + guessed
         except KeyError:
-            return price(clause)
+            return 1.0 + price(clause)
 
     better = list(rules)
     for index in noisy:

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from molehunt.conditions import Condition
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
 from ..records import Binding
 from ..schedule.binding import Binder
-from .fields import FieldMap, resolve
-from .gates import Gates
+from .fields import resolve
+from .gates import Gates, Reading
 from .route import UNTOLD, Told
 from .texts import bits
 
 
 class Concerns:
-    """Tells the rules (by number, as a mask) and the gates of a query."""
+    """Tells the rules (by number, as a mask) and the gates of a query; `untold` are the gates for
+    queries of which no SQL is known, whatever their columns."""
 
     def __init__(self, rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> None:
         self._rules = rules
@@ -26,6 +26,7 @@ class Concerns:
         self._binder = binder
         # Under "" the rules for logs that are not osquery's.
         self._tables: dict[str, int] = {}
+        self.untold = Gates(self._readings)
         for index, rule in enumerate(rules):
             for table_map in taxonomy.maps(rule.category, rule.product, rule.service):
                 table = table_map.table if table_map.store == "osquery" else ""
@@ -37,35 +38,44 @@ class Concerns:
         if not bindings:
             # A name with SQL that cannot be followed can still be bound by other SQL of that name.
             return (-1, None) if self._binder.has_sql(query) else UNTOLD
-        if len(bindings) == 1:
-            return self._told(bindings[0])
-        rules = 0
-        for binding in bindings:
-            rules |= self._told(binding)[0]
-        return rules, None
+        return self._told(bindings)
 
     def by_columns(self, query: str, columns: tuple[str, ...]) -> Told:
         """The rules for rows of a query with exactly these columns."""
-        return self._told(self._binder.bind(query, frozenset(columns)))
+        return self._told([self._binder.bind(query, frozenset(columns))])
 
-    def _told(self, binding: Binding) -> Told:
-        """Those of the rules for a query's tables that read it, and all for other logs than
-        osquery's; a line that names no row of osquery's can be one of theirs."""
-        tables = 0
-        for use in binding.shape.tables if binding.shape else ():
-            if not use.optional:
-                tables |= self._tables.get(use.table, 0)
-        found: dict[int, FieldMap] = {}
-        for index in bits(tables):
-            fields = resolve(self._rules[index], binding, self._taxonomy)
-            if fields is not None:
-                found[index] = fields
+    def _told(self, bindings: Sequence[Binding]) -> Told:
+        """Those of the rules for the tables of a query, whichever of these it is, that read it, and
+        all for other logs than osquery's; a line that names no row of osquery's can be one of
+        theirs."""
+        found: dict[int, list[Reading]] = {}
+        for binding in bindings:
+            tables = 0
+            for use in binding.shape.tables if binding.shape else ():
+                if not use.optional:
+                    tables |= self._tables.get(use.table, 0)
+            columns = frozenset(binding.provenance)
+            for index in bits(tables):
+                fields = resolve(self._rules[index], binding, self._taxonomy)
+                if fields is not None:
+                    reading = Reading(self._rules[index].conditions, fields, columns)
+                    found.setdefault(index, []).append(reading)
         rules = self._tables.get("", 0)
         for index in found:
             rules |= 1 << index
 
-        def reads(index: int) -> tuple[Sequence[Condition], FieldMap] | None:
-            fields = found.get(index)
-            return None if fields is None else (self._rules[index].conditions, fields)
+        return rules, Gates(lambda index: found.get(index, ()))
 
-        return rules, Gates(rules, reads)
+    def _readings(self, index: int) -> list[Reading]:
+        """The ways in which a rule may read rows of queries without SQL."""
+        rule = self._rules[index]
+        maps = self._taxonomy.maps(rule.category, rule.product, rule.service)
+        if any(table_map.store != "osquery" for table_map in maps):
+            return []
+        found: list[Reading] = []
+        for table in dict.fromkeys(table_map.table for table_map in maps):
+            binding = self._binder.whole(table)
+            fields = None if binding is None else resolve(rule, binding, self._taxonomy)
+            if binding is not None and fields is not None:
+                found.append(Reading(rule.conditions, fields, frozenset(binding.provenance)))
+        return found

@@ -9,17 +9,19 @@ taken on trust (`--stats` reads every line).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from ..reading import MARKS
-from ..reading.inputs import Block
+from ..reading.inputs import Block, ends_of
 from .choose import Choice
 from .gates import Gates
 from .necessary import ESCAPES
-from .scan import Scanned, scanner
+from .scan import scanner
 
 EVERY_RULE = -1
 MAX_NAMES = 20_000
@@ -28,6 +30,16 @@ MAX_SHAPES = 20_000
 _FRONT = b'{"name":"'
 _KEY = b'"name"'
 _COLUMNS = b'"columns":{'
+_COLUMNS_KEY = b'"columns"'
+# How osqueryd ends the lines of its log.
+_TAILS = tuple(
+    b'%s,"action":"%s"}\n' % ending
+    for ending in ((b"}", b"added"), (b"}", b"removed"), (b"}", b"snapshot"), (b"]", b"snapshot"))
+)
+# The same from the closing brace of the columns on.
+_ENDS = frozenset(tail[:-1] for tail in _TAILS)
+_OBJECTS = (b'"columns":', b'"decorations":')
+_NEWLINE, _COMMA = b"\n,"
 
 # The rules (as a mask) that may look at the rows of a query, and its gates.
 Told = tuple[int, Gates | None]
@@ -36,7 +48,10 @@ UNTOLD: Told = (EVERY_RULE, None)
 
 
 class Queries(Protocol):
-    """Knows which rules look at which queries."""
+    """Knows which rules look at which queries. `untold` are the gates for those of which nothing
+    is told by name."""
+
+    untold: Gates
 
     def by_name(self, query: str) -> Told:
         """The rules for rows of a query; `UNTOLD` if that depends on their columns."""
@@ -79,37 +94,49 @@ class Router:
 
     def lines(self, block: Block) -> Iterator[Line]:
         """The lines of a block that may matter, in order."""
-        data = block.data
-        found, odd = self._hit_lines(data)
-        for start in odd:
-            found[start] = EVERY_RULE
-        always, size = self._always, len(data)
-        number, counted = block.line, 0
-        for start in starts_of(data) if always else sorted(found):
-            end = data.find(b"\n", start)
-            end = size if end < 0 else end
-            rules = found.get(start, 0)
+        data, ends, always = block.data, block.line_ends(), self._always
+        found = self._hit_lines(data, ends)
+        for index in odd_lines(data, ends):
+            found[index] = EVERY_RULE
+        for index in range(len(ends)) if always else sorted(found):
+            start, end = ends[index - 1] if index else 0, ends[index]
+            line = data[start : end - 1 if data[end - 1] == _NEWLINE else end]
+            rules = found.get(index, 0)
             if rules != EVERY_RULE:
-                rules = self._narrowed(data, start, end, rules | always)
-            if rules and end > start:
-                number += data.count(b"\n", counted, start)
-                counted = start
-                yield Line(start, number, data[start:end], rules)
+                rules = self._narrowed(line, rules | always)
+            if rules and line:
+                yield Line(start, block.line + index, line, rules)
 
     def share(self, data: bytes) -> float:
         """The share of lines that have something of what is searched."""
-        return len(self._hit_lines(data)[0]) / max(1, data.count(b"\n"))
+        ends = ends_of(data)
+        return len(self._hit_lines(data, ends)) / max(1, len(ends))
 
-    def _narrowed(self, data: bytes, start: int, end: int, rules: int) -> int:
+    def _narrowed(self, line: bytes, rules: int) -> int:
         """Of the rules (a mask), those that may match in the line by its query and columns."""
-        if data.startswith(_FRONT, start):
-            begin = start + len(_FRONT)
-            name = data[begin : data.find(b'"', begin, end)]
-            told = self._names.get(name) or self._new(name)
-            if not rules & told[0] and _named_once(data, start, end):
-                return 0
-            rules = self._by_columns(data[start:end], name, told, rules)
-        return self._asked(rules, data[start:end].lower()) if rules else 0
+        if not line.startswith(_FRONT):
+            return self._asked(rules, line.lower())
+        name = line[len(_FRONT) : line.find(b'"', len(_FRONT))]
+        told = self._names.get(name) or self._new(name)
+        left = rules & told[0]
+        begin = columns_of(line)
+        alone = False
+        if begin:
+            stop = line.find(b"}", begin)
+            nested = line.find(b"{", begin, stop)
+            if nested >= 0:
+                stop = nested
+            elif line[stop:] in _ENDS:
+                # Nothing else can be in a line that ends right behind flat columns.
+                alone = line.find(_KEY, len(_FRONT), begin) < 0
+            gates = told[1] if told is not UNTOLD else self._queries.untold
+            if left and gates is not None:
+                left = gates.raw(line, begin, stop, left)
+        if left != rules and (alone or is_plain(line)):
+            rules = left
+        if rules:
+            rules = self._asked(rules, line.lower())
+        return self._by_columns(line, name, told, rules) if rules else 0
 
     def _by_columns(self, line: bytes, name: bytes, told: Told, rules: int) -> int:
         """Those that may match in a line whose first key says that it is of a query."""
@@ -125,26 +152,24 @@ class Router:
         rules &= told[0]
         return told[1].passing(columns, rules) if rules and told[1] is not None else rules
 
-    def _hit_lines(self, data: bytes) -> tuple[dict[int, int], set[int]]:
-        """Starts of lines with a literal, with the rules that it may be a sign of; starts of lines
-        that are not plainly one JSON object."""
+    def _hit_lines(self, data: bytes, ends: Sequence[int]) -> dict[int, int]:
+        """The lines, by their place in the block, with a literal; with the rules that it may be a
+        sign of."""
         found: dict[int, int] = {}
-        masks, size = self._masks, len(data)
-        start, stop, rules = 0, -1, 0
-        scanned = self._scan(data)
-        for index, end in scanned.hits:
+        masks = self._masks
+        line = start = stop = rules = 0
+        for index, end in self._scan(data):
             # Mostly in the order of the text, which Hyperscan does not promise.
             if not start <= end < stop:
                 if rules:
-                    found[start] = found.get(start, 0) | rules
-                start = data.rfind(b"\n", 0, end) + 1
-                stop = data.find(b"\n", end)
-                stop = size if stop < 0 else stop
+                    found[line] = found.get(line, 0) | rules
+                line = bisect_right(ends, end)
+                start, stop = ends[line - 1] if line else 0, ends[line]
                 rules = 0
             rules |= masks[index]
         if rules:
-            found[start] = found.get(start, 0) | rules
-        return found, odd_lines(data, scanned)
+            found[line] = found.get(line, 0) | rules
+        return found
 
     def _new(self, name: bytes) -> Told:
         """What a name tells of the rules that may look at it, and its gates."""
@@ -194,56 +219,83 @@ def _always() -> list[bytes]:
     return [*ESCAPES, *sorted(MARKS)]
 
 
-def _named_once(data: bytes, start: int, end: int) -> bool:
-    """Whether the name in front is the only one of the envelope: of two the last would count."""
-    second = data.find(_KEY, start + len(_FRONT), end)
+def columns_of(line: bytes) -> int:
+    """Where the columns begin in a line that begins with a name: behind the brace of their object;
+    0 if they are not there."""
+    # The first braces are mostly theirs and that of the decorations, and one byte is found faster.
+    brace = line.find(b"{", len(_FRONT))
+    for _ in range(2):
+        if line.endswith(_COLUMNS, 0, brace + 1):
+            return brace + 1
+        brace = line.find(b"{", brace + 1)
+        if brace < 0:
+            return 0
+    columns = line.find(_COLUMNS, len(_FRONT))
+    return columns + len(_COLUMNS) if columns >= 0 else 0
+
+
+def is_plain(line: bytes) -> bool:
+    """Whether a line that begins with a name has one envelope only, so that neither the name nor
+    the columns count again further on: of two the last would, and a broken line can hold another.
+    """
+    begin = columns_of(line)
+    columns = begin - len(_COLUMNS)
+    if begin and line.find(_COLUMNS_KEY, begin) >= 0:
+        return False
+    second = line.find(_KEY, len(_FRONT))
     if second < 0:
         return True
-    if data.find(_KEY, second + 1, end) >= 0:
+    if line.find(_KEY, second + 1) >= 0:
         return False
     # It is a column if it stands in the columns' object, before any closing brace.
-    columns = data.find(_COLUMNS, start, second)
-    return columns >= 0 and data.find(b"}", columns, second) < 0
+    apart = second == begin or line[second - 1] == _COMMA
+    return 0 <= columns < second and apart and line.find(b"}", columns, second) < 0
 
 
-def odd_lines(data: bytes, scanned: Scanned) -> set[int]:
-    """Starts of lines that are not plainly one JSON object in UTF-8."""
-    starts = {0, data.rfind(b"\n", 0, max(len(data) - 1, 0)) + 1}
-    for newline in scanned.breaks:
-        starts.add(data.rfind(b"\n", 0, newline) + 1)
-        starts.add(newline + 1)
-    odd = {start for start in starts if _is_odd(data, start)}
-    odd.update(data.rfind(b"\n", 0, newline) + 1 for newline in scanned.cuts)
-    if data and not data.endswith(b"\n"):
+def odd_lines(data: bytes, ends: Sequence[int]) -> set[int]:
+    """The lines, by their place, that are not plainly one JSON object in UTF-8: without its braces,
+    cut behind the columns or decorations so that it looks whole, or perhaps not written to its end.
+    """
+    if not ends:
+        return set()
+    # Mostly all lines begin and end alike.
+    inner = ends[:-1]
+    begun = bytes(map(data.__getitem__, inner)).count(b"{") == len(inner)
+    alike = begun and all(map(data.endswith, repeat(_TAILS), repeat(0), ends))
+    doubtful = () if alike else [i for i, end in enumerate(ends) if not _is_usual(data, end)]
+    odd = {
+        index
+        for index in {0, *doubtful, *(index + 1 for index in doubtful if index + 1 < len(ends))}
+        if _is_odd(data, ends[index - 1] if index else 0, ends[index])
+    }
+    if not data.endswith(b"\n"):
         # The end of the file, where a line may be still being written.
-        odd.add(data.rfind(b"\n") + 1)
+        odd.add(len(ends) - 1)
     if not data.isascii():
         try:
             data.decode()
         except UnicodeDecodeError:
-            odd |= {start for start in starts_of(data) if not _is_utf8(data, start)}
+            starts = (0, *ends)
+            odd |= {i for i, end in enumerate(ends) if not _is_utf8(data[starts[i] : end])}
     return odd
 
 
-def starts_of(data: bytes) -> Iterator[int]:
-    """The offsets at which lines begin."""
-    start = 0
-    while start < len(data):
-        yield start
-        end = data.find(b"\n", start)
-        start = len(data) if end < 0 else end + 1
+def _is_usual(data: bytes, end: int) -> bool:
+    return data.endswith(_TAILS, 0, end) and data[end : end + 1] in (b"{", b"")
 
 
-def _is_odd(data: bytes, start: int) -> bool:
-    end = data.find(b"\n", start)
-    line = data[start : len(data) if end < 0 else end].strip(b" \t\r")
-    return bool(line) and not (line[:1] == b"{" and line[-1:] == b"}")
+def _is_odd(data: bytes, start: int, end: int) -> bool:
+    line = data[start:end].strip(b" \t\r\n")
+    if line[:1] != b"{" or line[-1:] != b"}":
+        return bool(line)
+    # Cut behind an object that is not the last value of its line.
+    brace = line.rfind(b"{")
+    return line.endswith(_OBJECTS, 0, brace) and line.find(b"}", brace) == len(line) - 1
 
 
-def _is_utf8(data: bytes, start: int) -> bool:
-    end = data.find(b"\n", start)
+def _is_utf8(line: bytes) -> bool:
     try:
-        data[start : len(data) if end < 0 else end].decode()
+        line.decode()
     except UnicodeDecodeError:
         return False
     return True

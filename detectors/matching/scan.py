@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 from .needles import as_pattern
 
 # The literal's index and the offset of its last byte, in the order of the offsets.
 Hit = tuple[int, int]
-
-
-class Scanned(NamedTuple):
-    """Where literals end; the newlines before or after which a brace is missing; and those right
-    behind the columns or decorations, where a line was cut that looks whole."""
-
-    hits: list[Hit]
-    breaks: list[int]
-    cuts: list[int]
-
-
-Scan = Callable[[bytes], Scanned]
+Scan = Callable[[bytes], list[Hit]]
 
 
 def has_hyperscan() -> bool:
@@ -50,7 +39,7 @@ def scanner(
 def count(sample: bytes, literals: Iterable[bytes]) -> Counter[bytes]:
     """How often each literal occurs in a sample, letter case aside. Needs Hyperscan."""
     words = sorted(set(literals))
-    return Counter(words[index] for index, _ in scanner(words)(sample)[0])
+    return Counter(words[index] for index, _ in scanner(words)(sample))
 
 
 def where(sample: bytes, patterns: Iterable[bytes]) -> dict[bytes, set[int]]:
@@ -58,7 +47,7 @@ def where(sample: bytes, patterns: Iterable[bytes]) -> dict[bytes, set[int]]:
     Hyperscan cannot read are left out. Needs it."""
     there = list(patterns)
     try:
-        hits = scanner([], True, there)(sample).hits
+        hits = scanner([], True, there)(sample)
     except ValueError:
         if len(there) == 1:
             return {}
@@ -77,7 +66,7 @@ def compiled(literals: Sequence[bytes], patterns: Sequence[bytes] = ()) -> Any:
     """
     import hyperscan
 
-    every = [*map(as_pattern, literals), *patterns, *_BREAKS, *_CUTS]
+    every = [*map(as_pattern, literals), *patterns]
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
         database.compile(
@@ -89,12 +78,6 @@ def compiled(literals: Sequence[bytes], patterns: Sequence[bytes] = ()) -> Any:
     except hyperscan.error as error:
         raise ValueError(str(error)) from error
     return database
-
-
-# A newline without a brace before or after it. A carriage return before it is let pass.
-_BREAKS = (rb"[^}\r]\n", rb"[^}]\r\n", rb"\n[^{]")
-# A line that ends with an object which is not its last value, as if it were the end of the line.
-_CUTS = (rb'"(?:decorations|columns)":\{[^{}\n]*\}\r?\n',)
 
 
 def packed(database: Any) -> bytes:
@@ -118,22 +101,17 @@ def unpacked(data: bytes) -> Any:
 def _hyperscan(literals: Sequence[bytes], patterns: Sequence[bytes], database: Any) -> Scan:
     import hyperscan
 
+    if not literals and not patterns:
+        return lambda _data: []
     database = compiled(literals, patterns) if database is None else database
     scratch = hyperscan.Scratch(database)
-    number = len(literals) + len(patterns)
-    after = number + len(_BREAKS) - 1
 
-    def scan(data: bytes) -> Scanned:
-        found = Scanned([], [], [])
-        add = found.hits.append
+    def scan(data: bytes) -> list[Hit]:
+        found: list[Hit] = []
+        add = found.append
 
         def hit(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            if index < number:
-                add((index, end - 1))
-            elif index > after:
-                found.cuts.append(end - 1)
-            else:
-                found.breaks.append(end - 2 if index == after else end - 1)
+            add((index, end - 1))
 
         database.scan(data, match_event_handler=hit, scratch=scratch)
         return found
@@ -142,39 +120,26 @@ def _hyperscan(literals: Sequence[bytes], patterns: Sequence[bytes], database: A
 
 
 def _re2(literals: Sequence[bytes]) -> Scan:
-    find = _finder(list(map(as_pattern, literals)))
-    find_break, find_cut = _finder(list(_BREAKS)), _finder(list(_CUTS))
-
-    def scan(data: bytes) -> Scanned:
-        hits: list[Hit] = []
-        place = 0
-        while literals and (found := find(data, place)) is not None:
-            start = data.rfind(b"\n", 0, found.start() + 1) + 1
-            end = data.find(b"\n", found.end())
-            place = len(data) if end < 0 else end
-            line = data[start:place].lower()
-            hits += [(i, found.end() - 1) for i, word in enumerate(literals) if word in line]
-        return Scanned(hits, _newlines(find_break, data), _newlines(find_cut, data))
-
-    return scan
-
-
-def _newlines(find: Any, data: bytes) -> list[int]:
-    """The newlines of all occurrences."""
-    newlines: list[int] = []
-    place = 0
-    while (found := find(data, place)) is not None:
-        newlines.append(data.index(b"\n", found.start()))
-        place = newlines[-1] + 1
-    return newlines
-
-
-def _finder(patterns: list[bytes]) -> Any:
     import re2
 
+    if not literals:
+        return lambda _data: []
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.case_sensitive = False
     options.max_mem = 512 << 20
     options.never_capture = True
-    return re2.compile(b"|".join(patterns), options).search
+    find = re2.compile(b"|".join(map(as_pattern, literals)), options).search
+
+    def scan(data: bytes) -> list[Hit]:
+        hits: list[Hit] = []
+        place = 0
+        while (found := find(data, place)) is not None:
+            start = data.rfind(b"\n", 0, found.start() + 1) + 1
+            end = data.find(b"\n", found.end())
+            place = len(data) if end < 0 else end
+            line = data[start:place].lower()
+            hits += [(i, found.end() - 1) for i, word in enumerate(literals) if word in line]
+        return hits
+
+    return scan

@@ -23,6 +23,9 @@ MAX_ASKED = 2
 _NOWHERE = Locator("", 0, 0, 0)
 _DIFFERENTIAL = "added"
 _NEW = (0, 0)
+_COMMA, _BACKSLASH = b",\\"
+# osquery's own spelling of a character, as JSON has it.
+_SPELLED = rb"\\x"
 
 # What is asked of a column, and how the rule reads the row.
 Asked = tuple[Condition, FieldMap]
@@ -46,17 +49,26 @@ class Test(NamedTuple):
 
 
 class Texts:
-    """The answers of rules, by number, to the texts of one column."""
+    """The answers of rules, by number, to the texts of one column. A rule that is not taken in
+    rules out nothing."""
 
-    __slots__ = ("_kept", "_rules", "_tests", "mask", "missed", "name")
+    __slots__ = ("_front", "_kept", "_key", "_raw", "_rules", "_tests", "mask", "missed", "name")
 
-    def __init__(self, name: str, rules: Mapping[int, Asked]) -> None:
+    def __init__(self, name: str) -> None:
         self.missed = 0
-        self.mask = sum(1 << index for index in rules)
+        self.mask = 0
         self.name = name
-        self._rules = rules
+        self._rules: dict[int, Asked] = {}
         self._tests: dict[int, Test | None] = {}
         self._kept: dict[str | None, tuple[int, int]] = {}
+        self._raw: dict[bytes, tuple[int, int]] = {}
+        self._key = orjson.dumps(name)
+        self._front = self._key + b':"'
+
+    def take(self, index: int, asked: Asked) -> None:
+        """Take in what a rule asks of the column."""
+        self._rules[index] = asked
+        self.mask |= 1 << index
 
     def answer(self, value: Any, rules: int) -> int:
         """A mask in which only rules that the column's value rules out are missing."""
@@ -72,6 +84,49 @@ class Texts:
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             self._kept[value] = (known, passed)
+        return ~known | passed
+
+    def raw(self, line: bytes, begin: int, stop: int, rules: int) -> int:
+        """The same for a raw line, the columns' keys between `begin` and `stop` of which stand on
+        one level. Nothing is missing if the column is not there with a text, once.
+
+        In a well-formed line an unescaped quote behind a comma or brace begins a key.
+        """
+        at = line.find(self._front, begin, stop)
+        if at < 0 or (at > begin and line[at - 1] != _COMMA):
+            return -1
+        start = at + len(self._front)
+        end = line.find(b'"', start)
+        while end > 0 and line[end - 1] == _BACKSLASH:
+            text = line[start:end]
+            if (len(text) - len(text.rstrip(b"\\"))) % 2 == 0:
+                break
+            end = line.find(b'"', end + 1)
+        if end < 0 or line.find(self._key, end) >= 0:
+            return -1
+        text = line[start - 1 : end + 1]
+        known, passed = self._raw.get(text, _NEW)
+        missing = rules & self.mask & ~known
+        if missing:
+            if _SPELLED in text:
+                return -1
+            self.missed += 1
+            low = text.lower()
+            may = 0
+            for index in bits(missing):
+                test = self._test(index)
+                if test is not None and test.may(low):
+                    may |= 1 << index
+            if may:
+                try:
+                    value = orjson.loads(text)
+                except ValueError:
+                    return -1
+                passed |= self._held(value, may)
+            known |= missing
+            if len(self._raw) >= MAX_KEPT:
+                self._raw.clear()
+            self._raw[text] = (known, passed)
         return ~known | passed
 
     def _held(self, value: str | None, rules: int) -> int:

@@ -73,6 +73,12 @@ class Binder:
             return ()
         return tuple(binding for one in known for binding in one.bindings)
 
+    def whole(self, table: str) -> Binding | None:
+        """The binding of rows with all columns of a table under their own names. Rows of a query
+        without SQL are bound so, with the columns they have, or not at all."""
+        found = find_table(self._schema, table)
+        return None if found is None else _whole("", "name", found, frozenset(found.columns))
+
     def has_sql(self, query: str) -> bool:
         """Whether any schedule has a query that can be logged under this name."""
         return bool(self._lookup(query))

@@ -44,7 +44,7 @@ def test_recordings() -> None:
     assert not problems
     chosen = [one for one in scenarios if "okta" not in one.name and "kvm-linux" in one.name]
     corpus = read_corpus(chosen, RULES.rules, MANIFEST, taxonomy())
-    some = [one for one in ARTEFACTS if corpus.matched[one.rule]][:40]
+    some = [one for one in ARTEFACTS if corpus.matched.get(one.rule)][:40]
     assert some
     assert not [str(one) for one in disagreements(prove(DUCKDB, PROFILE, some, corpus), corpus)]
 

@@ -96,7 +96,7 @@ def test_recordings() -> None:
     assert not problems
     chosen = [one for one in scenarios if "kvm-linux" in one.name or "relay" in one.name]
     corpus = read_corpus(chosen, RULES.rules, MANIFEST, taxonomy())
-    asked = [one for one in ARTEFACTS if corpus.matched[one.rule]][:60]
+    asked = [one for one in ARTEFACTS if corpus.matched.get(one.rule)][:60]
     assert asked
     for one in asked:
         assert finds(one.query, corpus.records) == corpus.matched[one.rule], one.title

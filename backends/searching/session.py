@@ -22,6 +22,8 @@ INDEX = "molehunt-proof"
 _BULK, _SEARCHES, _HITS = 2_000, 64, 10_000
 # A server reads a query of a correlation in one thread.
 _AT_ONCE = 2
+# The language of artefacts that answer with groups.
+ESQL = "esql"
 
 
 class ServerError(Exception):
@@ -67,12 +69,12 @@ class SearchSession:
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """Run each query for the ids, or of a correlation the groups, that it finds."""
         asked = list(artefacts)
-        searches = (one for one in asked if one.language == "query_dsl")
+        searches = (one for one in asked if one.language != ESQL)
         answers = iter(self._searched(searches))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            grouped = pool.map(self._grouped, [o for o in asked if o.language != "query_dsl"])
+            grouped = pool.map(self._grouped, [o for o in asked if o.language == ESQL])
             for one in asked:
-                yield next(answers if one.language == "query_dsl" else grouped)
+                yield next(grouped if one.language == ESQL else answers)
 
     def _grouped(self, artefact: Artefact) -> Answer:
         """Run the ES|QL of a correlation, on this index instead of the store's."""

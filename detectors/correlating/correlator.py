@@ -76,6 +76,11 @@ class Collector:
         self._wanted = wanted_by(ruleset.correlations, ruleset.rules)
         self._events: list[Event] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many events `take` would give."""
+        return len(self._events)
+
     def add(self, match: Match) -> None:
         """Take a match in. One of a rule that no correlation refers to makes no event."""
         at = match.record.at

@@ -22,6 +22,8 @@ from ..records import Record
 
 # A whole compressed file may be one part.
 BLOCKS_IN_A_PIECE = 64
+# Each event of a correlation holds its row.
+EVENTS_IN_A_PIECE = 5_000
 
 
 class Span(NamedTuple):
@@ -108,7 +110,8 @@ class Hunter:
                 read += 1
                 if watch is not None:
                     watch(block)
-                if read % BLOCKS_IN_A_PIECE == 0:
+                full = self._collector.waiting >= EVENTS_IN_A_PIECE
+                if full or read % BLOCKS_IN_A_PIECE == 0:
                     yield self.taken(part, 0, problems)._replace(last=False)
                     problems = Problems()
         except KeyboardInterrupt:

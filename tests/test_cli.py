@@ -243,8 +243,9 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Ten times the log, matches included, in the same memory (peak in KiB)."""
     peaks = []
+    # What is searched for is chosen and kept in the first run over much; that takes memory once.
     body = kit.line(ROW) + b"\n" + (kit.line(ROW | {"path": "/bin/ls " + "x" * 500}) + b"\n") * 9
-    for copies in (1_500, 15_000):
+    for copies in (15_000, 1_500, 15_000):
         path = tmp_path / f"{copies}.log"
         with path.open("wb") as stream:
             for _ in range(copies):
@@ -252,4 +253,4 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         command = [sys.executable, "-c", PEAK, str(path)]
         done = subprocess.run(command, capture_output=True, check=True)
         peaks.append(int(done.stdout.split()[-1]))
-    assert peaks[1] < peaks[0] + 8_000
+    assert peaks[2] < peaks[1] + 8_000, peaks

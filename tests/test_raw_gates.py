@@ -161,7 +161,7 @@ def own_spelling(patch: pytest.MonkeyPatch) -> None:
 
 def one_document(patch: pytest.MonkeyPatch) -> None:
     """A line taken for one document that holds another."""
-    patch.setattr(route, "is_plain", lambda _line: True)
+    patch.setattr(route, "is_plain", lambda _line, _begin: True)
 
 
 @pytest.mark.parametrize(

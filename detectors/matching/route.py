@@ -132,7 +132,7 @@ class Router:
             gates = told[1] if told is not UNTOLD else self._queries.untold
             if left and gates is not None:
                 left = gates.raw(line, begin, stop, left)
-        if left != rules and (alone or is_plain(line)):
+        if left != rules and (alone or is_plain(line, begin)):
             rules = left
         if rules:
             rules = self._asked(rules, line.lower())
@@ -234,11 +234,10 @@ def columns_of(line: bytes) -> int:
     return columns + len(_COLUMNS) if columns >= 0 else 0
 
 
-def is_plain(line: bytes) -> bool:
-    """Whether a line that begins with a name has one envelope only, so that neither the name nor
-    the columns count again further on: of two the last would, and a broken line can hold another.
-    """
-    begin = columns_of(line)
+def is_plain(line: bytes, begin: int) -> bool:
+    """Whether a line that begins with a name, and its columns at `begin` (0 without any), has one
+    envelope only, so that neither the name nor the columns count again further on: of two the last
+    would, and a broken line can hold another."""
     columns = begin - len(_COLUMNS)
     if begin and line.find(_COLUMNS_KEY, begin) >= 0:
         return False

@@ -3,7 +3,7 @@ repeat."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -80,7 +80,10 @@ class Texts:
             if not is_told(value):
                 return -1
             self.missed += 1
-            known, passed = known | missing, passed | self._held(value, missing)
+            known, passed = (
+                known | missing,
+                passed | self._held(_spelled(value), missing, lambda: value),
+            )
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             self._kept[value] = (known, passed)
@@ -111,32 +114,29 @@ class Texts:
             if _SPELLED in text:
                 return -1
             self.missed += 1
-            low = text.lower()
-            may = 0
-            for index in bits(missing):
-                test = self._test(index)
-                if test is not None and test.may(low):
-                    may |= 1 << index
-            if may:
-                try:
-                    value = orjson.loads(text)
-                except ValueError:
-                    return -1
-                passed |= self._held(value, may)
+            try:
+                passed |= self._held(text.lower(), missing, lambda: orjson.loads(text))
+            except ValueError:
+                return -1
             known |= missing
             if len(self._raw) >= MAX_KEPT:
                 self._raw.clear()
             self._raw[text] = (known, passed)
         return ~known | passed
 
-    def _held(self, value: str | None, rules: int) -> int:
-        """Those of the rules that the text passes."""
-        row = row_of({} if value is None else {self.name: value})
-        low = b"" if value is None else orjson.dumps(value).lower()
+    def _held(self, low: bytes, rules: int, read: Callable[[], str | None]) -> int:
+        """Those of the rules that a text passes. `low` is the text as JSON in lower case; what it
+        says is only `read` for rules whose literals it has."""
+        row: Row | None = None
         passed = 0
         for index in bits(rules):
             test = self._test(index)
-            if test is not None and test.may(low) and test.holds(row):
+            if test is None or not test.may(low):
+                continue
+            if row is None:
+                value = read()
+                row = row_of({} if value is None else {self.name: value})
+            if test.holds(row):
                 passed |= 1 << index
         return passed
 
@@ -144,6 +144,10 @@ class Texts:
         if index not in self._tests:
             self._tests[index] = _test(self._rules[index])
         return self._tests[index]
+
+
+def _spelled(value: str | None) -> bytes:
+    return b"" if value is None else orjson.dumps(value).lower()
 
 
 def _test(asked: Asked) -> Test | None:

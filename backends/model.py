@@ -31,6 +31,14 @@ class Evidence(IntEnum):
     ENGINE = 4
 
 
+class Unsayable(Exception):
+    """What a store cannot say exactly. `code` is one of `backends/reviewed.yml`."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """One way in which a rule reads what the pack collects.

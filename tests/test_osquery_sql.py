@@ -11,9 +11,10 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from molehunt.backends.model import Unsayable
 from molehunt.backends.osquery.functions import add_functions, in_cidr_block
 from molehunt.backends.osquery.sqlregex import LONGEST, translate
-from molehunt.backends.osquery.sqltext import Unsayable, network_test
+from molehunt.backends.osquery.sqltext import network_test
 from molehunt.backends.osquery.sqlwhere import Column, Where
 from molehunt.conditions import (
     And,

@@ -24,18 +24,10 @@ from molehunt.rule import Rule
 from molehunt.schema import tables
 from molehunt.taxonomy import SUBJECT, taxonomy
 
-from ..model import Bound, Subject
+from ..model import Bound, Subject, Unsayable
 
 # Codes of reviewed.yml.
 SIGNAL_ROWS = "signal_rows"
-
-
-class Unplanned(Exception):
-    """It cannot be planned: a code of reviewed.yml and the reason."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +71,32 @@ class Plan:
         """Whether any of the rows are sightings of states."""
         return not all(source.moments for source in self.sources)
 
+    @property
+    def asked(self) -> list[int]:
+        """The places of the rules that a temporal condition is about."""
+        if self.ways:
+            return sorted({place for way in self.ways for place in way})
+        return list(range(len(self.correlation.rules)))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the group-by fields, those of the envelope without their prefix."""
+        return [name.removeprefix("osquery.") for name in self.correlation.group_by]
+
+    @property
+    def identifiers(self) -> list[str]:
+        """The same, with nothing in them but ASCII letters, digits and `_`."""
+        return [
+            "".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in self.names
+        ]
+
 
 def plan_of(subject: Subject) -> Plan:
-    """The plan of a correlation over its members. Raises `Unplanned`."""
+    """The plan of a correlation over its members. Raises `Unsayable`."""
     one = subject.rule
     assert isinstance(one, Correlation)
     if one.type in NUMERIC:
-        raise Unplanned(
+        raise Unsayable(
             "numbers", "sums, means and percentiles of numbers in text are not compiled"
         )
     least, ways = _condition(one)
@@ -101,27 +112,27 @@ def plan_of(subject: Subject) -> Plan:
     )
     made = Plan(one, one.type, one.timespan, least, ways, sources, tuple(sorted(differences)))
     if one.type == "event_count" and least > 1 and made.lasting:
-        raise Unplanned("counted_states", "states are not told apart well enough to be counted")
+        raise Unsayable("counted_states", "states are not told apart well enough to be counted")
     return made
 
 
 def _condition(one: Correlation) -> tuple[int, tuple[tuple[int, ...], ...]]:
     """The least number and, of temporal types, the places of each way to meet the condition."""
     if any(term.lacks for term in one.terms):
-        raise Unplanned("absence", "that something is absent is not compiled")
+        raise Unsayable("absence", "that something is absent is not compiled")
     if one.terms:
         return 1, tuple(term.needs for term in one.terms)
     least = 1
     for op, limit in one.comparisons:
         if op not in ("gt", "gte"):
-            raise Unplanned("upper_bound", "a window with few things in it is not compiled")
+            raise Unsayable("upper_bound", "a window with few things in it is not compiled")
         least = max(least, ceil(limit) if op == "gte" else floor(limit) + 1)
     if not one.type.startswith("temporal"):
         return least, ()
     if least >= len(one.rules):
         return least, (tuple(range(len(one.rules))),)
     if one.ordered:
-        raise Unplanned("sequence", "an order of some of several rules is not compiled")
+        raise Unsayable("sequence", "an order of some of several rules is not compiled")
     return least, ()
 
 
@@ -135,9 +146,9 @@ def _leaves(
         return
     fields = {above.field(place, name) for name in (*above.group_by, *above.value_fields)}
     if one.type != "event_count" or _condition(one)[0] > 1 or fields - set(one.group_by):
-        raise Unplanned("chain", f"it counts what the correlation {one.title} finds")
+        raise Unsayable("chain", f"it counts what the correlation {one.title} finds")
     if one.aliases:
-        raise Unplanned("chain", f"the correlation {one.title} has aliases")
+        raise Unsayable("chain", f"the correlation {one.title} has aliases")
     differences.add(SIGNAL_ROWS)
     for inner, below in enumerate(member.members):
         yield from _leaves(one, inner, below, differences)
@@ -149,7 +160,7 @@ def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[_Key, 
     assert isinstance(rule, Rule)
     for bound in leaf.bounds:
         if not bound.queries:
-            raise Unplanned("other_log", "it reads another log than osquery's")
+            raise Unsayable("other_log", "it reads another log than osquery's")
         group = tuple(_place(bound, one.field(place, name)) for name in one.group_by)
         wanted = [one.field(place, name) for name in one.value_fields]
         values = tuple(_place(bound, name) for name in wanted if name != SUBJECT)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from molehunt.correlation import Correlation
 from molehunt.rule import Rule
 
-from ..correlating.plan import Plan, Unplanned, plan_of
-from ..model import Artefact, Compiled, Refusal, Subject
-from ..searching.dsl import Refused
+from ..correlating.plan import Plan, plan_of
+from ..model import Artefact, Compiled, Refusal, Subject, Unsayable
 from ..searching.layout import Layout
-from .esql import esql, names
+from .esql import esql
 from .kibana import integration_of, told
 
 TARGET = "elastic"
@@ -29,7 +28,7 @@ def correlation(subject: Subject, layout: Layout) -> Compiled:
     try:
         plan = plan_of(subject)
         text, differences = esql(plan, layout)
-    except (Unplanned, Refused) as why:
+    except Unsayable as why:
         return Refusal(rule.id, rule.title, TARGET, profile.name, why.code, why.reason)
     minutes = _minutes(plan)
     body = told(rule, integration_of(layout)) | {
@@ -41,7 +40,7 @@ def correlation(subject: Subject, layout: Layout) -> Compiled:
         "from": f"now-{_look_back(plan) // 60}m",
         "setup": _setup(subject),
     }
-    query = {"query": text, "group": names(plan)}
+    query = {"query": text, "group": plan.names}
     return Artefact(rule.id, rule.title, TARGET, profile.name, "esql", query, body, differences)
 
 

@@ -17,13 +17,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
+from molehunt.detectors.correlating.states import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 from molehunt.schema import tables
 
 from ..correlating.plan import Plan, Source
-from ..model import Profile
-from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, Refused, query_of
+from ..model import Profile, Unsayable
+from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, query_of
 from ..searching.layout import Layout
 from .factoring import factored
 from .marks import BITS, FIRST, marks_of, scored
@@ -36,20 +37,20 @@ LONGEST = 1_000_000
 INGESTED = "event.ingested"
 # A state that nothing has ended; times are milliseconds of 16 digits, which sort as text too.
 _OPEN = "9999999999999"
-_GAP = 7 * 86_400_000
+_GAP = round(1000 * SNAPSHOT_GAP)
 _STATES = {"max_determinized_states": 100_000}
 
 
 def esql(plan: Plan, layout: Layout) -> tuple[str, tuple[str, ...]]:
     """The query and its differences. It gives a row for each group: the values of the group-by
     fields, when the first and the last window ended, and when the latest of its rows came in.
-    Raises `Refused`."""
+    Raises `Unsayable`."""
     found = _Writer(plan, layout)
     query = "\n".join(found.lines())
     if layout.dynamic:
-        raise Refused(UNMAPPED, "a column that no row has had yet is an error in ES|QL")
+        raise Unsayable(UNMAPPED, "a column that no row has had yet is an error in ES|QL")
     if len(query) > LONGEST:
-        raise Refused("too_long", f"a statement may have {LONGEST:,} characters")
+        raise Unsayable("too_long", f"a statement may have {LONGEST:,} characters")
     return query, tuple(sorted(found.differences | set(plan.differences)))
 
 
@@ -83,7 +84,7 @@ class _Writer:
             yield from self.items()
             yield from self.windows()
         yield f"| STATS began = MIN(w), ended = MAX(w), newest = MAX(seen) BY {self.by}"
-        named = (f"{g} AS `{name}`" for g, name in zip(self.groups, names(self.plan), strict=True))
+        named = (f"{g} AS `{name}`" for g, name in zip(self.groups, self.plan.names, strict=True))
         yield f"| RENAME {', '.join(named)}"
         times = (f"{name} = TO_DATETIME({name})" for name in ("began", "ended", "newest"))
         yield f"| EVAL {', '.join(times)}"
@@ -175,9 +176,11 @@ class _Writer:
         elif place.kind == "decoration" and self.profile.decoration:
             column = self.profile.decoration.format(place.name)
         else:
-            raise Refused("envelope", f"the profile does not keep {place.kind} {place.name}")
+            raise Unsayable("envelope", f"the profile does not keep {place.kind} {place.name}")
         if set(place.normalisers) - {"control_text"}:
-            raise Refused("spelling", f"{place.name} is read in another spelling than it is logged")
+            raise Unsayable(
+                "spelling", f"{place.name} is read in another spelling than it is logged"
+            )
         return self.read.setdefault(column, f"c{len(self.read)}")
 
     # An event for each row and source, with its group, its value and its time.
@@ -299,7 +302,7 @@ class _Writer:
     def order(self) -> Iterator[str]:
         """The earliest of the first rule, then of each the earliest that began after the last."""
         if len(self.plan.ways) != 1:
-            raise Refused("sequence", "an order with alternatives is not compiled")
+            raise Unsayable("sequence", "an order with alternatives is not compiled")
         (way,) = self.plan.ways
         by = f"{self.by}, w"
         for number, place in enumerate(way):
@@ -322,19 +325,13 @@ class _Writer:
 
     def held(self) -> list[str]:
         """A count for each place that the condition is about."""
-        return [f'h{place} = COUNT(*) WHERE p == "{place:03}"' for place in self.asked()]
-
-    def asked(self) -> list[int]:
-        ways = self.plan.ways
-        if ways:
-            return sorted({place for way in ways for place in way})
-        return list(range(len(self.plan.correlation.rules)))
+        return [f'h{place} = COUNT(*) WHERE p == "{place:03}"' for place in self.plan.asked]
 
     def enough(self) -> str:
         if self.plan.ways:
             ways = (" AND ".join(f"h{place} > 0" for place in way) for way in self.plan.ways)
             return " OR ".join(f"({way})" for way in ways)
-        there = " + ".join(f"CASE(h{place} > 0, 1, 0)" for place in self.asked())
+        there = " + ".join(f"CASE(h{place} > 0, 1, 0)" for place in self.plan.asked)
         return f"{there} >= {self.plan.least}"
 
 
@@ -349,11 +346,6 @@ _OPENED = (
 def _mapped() -> frozenset[str]:
     """The columns of osquery's tables, all of which the integration maps."""
     return frozenset(name for table in tables().values() for name in table.columns)
-
-
-def names(plan: Plan) -> list[str]:
-    """The names of the group's columns in the answer, in the order of `group-by`."""
-    return [name.removeprefix("osquery.") for name in plan.correlation.group_by]
 
 
 def _padded(name: str) -> str:

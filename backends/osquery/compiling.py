@@ -20,10 +20,9 @@ from molehunt.detectors.schedule.sql import SqlProblem, shape_of
 from molehunt.rule import Rule
 from molehunt.schema import tables
 
-from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject
+from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
 from .bounded import can_hold, listed_values
 from .pack import BAD_BEGINNINGS, BAD_ENDINGS, minimum
-from .sqltext import Unsayable
 from .sqlwhere import FALSE, TRUE, Column, Where
 
 LONGEST = 1 << 20

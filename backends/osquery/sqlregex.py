@@ -14,7 +14,7 @@ from typing import Any
 
 from molehunt.conditions import Regex
 
-from .sqltext import Unsayable
+from ..model import Unsayable
 
 try:
     from re import _parser as sre  # type: ignore[attr-defined]

@@ -13,18 +13,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from molehunt.conditions import Text, Wild
 from molehunt.detectors.values import fold
 
+from ..model import Unsayable
+
 ESCAPE = "^"
 # Unicode has no letter with case from here on.
 _CASED = 0x20000
-
-
-class Unsayable(Exception):
-    """What this SQL cannot say. `code` is one of `backends/reviewed.yml`."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
 
 
 def quoted(text: str) -> str:

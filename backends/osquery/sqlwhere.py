@@ -34,8 +34,9 @@ from molehunt.conditions import (
 from molehunt.detectors.matching.evaluate import regex, value_matches
 from molehunt.detectors.matching.fields import FieldMap, Place
 
+from ..model import Unsayable
 from .sqlregex import translate
-from .sqltext import Unsayable, exact, network_test, quoted, text_test
+from .sqltext import exact, network_test, quoted, text_test
 
 TRUE, FALSE = "1", "0"
 _WIDEST = 50

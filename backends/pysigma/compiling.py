@@ -13,10 +13,10 @@ from typing import Any
 
 from molehunt.correlation import Correlation
 
-from ..model import Artefact, Compiled, Profile, Refusal, Subject
+from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
 from ..reviewed import load_reviewed
 from .pipeline import pipeline
-from .plain import DIALECTS, Unsayable, detection
+from .plain import DIALECTS, detection
 
 DISAGREES = "disagrees"
 

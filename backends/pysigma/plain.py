@@ -34,6 +34,7 @@ from molehunt.conditions import (
     flat,
 )
 
+from ..model import Unsayable
 from ..searching.numbers import beyond, spelt
 from ..searching.re2tree import Unsaid
 from ..sentinel.kqlnet import network
@@ -55,14 +56,6 @@ class Dialect(NamedTuple):
     java: bool = False
     form: str = "{}"
     settings: tuple[tuple[str, Any], ...] = ()
-
-
-class Unsayable(Exception):
-    """The condition has no exact form here; `code` is one of `backends/reviewed.yml`."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
 
 
 Selection = list[dict[str, Any]]

@@ -9,8 +9,8 @@ from typing import Any
 from molehunt.correlation import Correlation
 from molehunt.rule import Rule
 
-from ..model import Artefact, Compiled, Refusal, Subject
-from .dsl import Refused, query_of
+from ..model import Artefact, Compiled, Refusal, Subject, Unsayable
+from .dsl import query_of
 from .layout import Layout
 from .signins import kept_in, signin_query
 
@@ -30,7 +30,7 @@ def compiled(subject: Subject, layout: Layout, target: str, body: Body) -> Compi
         else:
             query, differences = signin_query(subject, layout, source)
             layout = replace(layout, profile=replace(layout.profile, index=source.index))
-    except Refused as refused:
+    except Unsayable as refused:
         return Refusal(rule.id, rule.title, target, profile, refused.code, refused.reason)
     made = body(rule, layout, query)
     return Artefact(

@@ -35,7 +35,7 @@ from molehunt.detectors.matching.evaluate import regex, value_matches
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
-from ..model import Bound, Subject
+from ..model import Bound, Subject, Unsayable
 from .addresses import network
 from .layout import Layout, logged_names
 from .lucene import whole
@@ -49,21 +49,13 @@ Made: TypeAlias = dict[str, Any] | bool
 KEYWORD_LIMIT, ESCAPED_BYTES, NUMBER_SPELLING = "keyword_limit", "escaped_bytes", "number_spelling"
 
 
-class Refused(Exception):
-    """The store cannot say it: the code and the reason."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
-
-
 def query_of(subject: Subject, layout: Layout) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The query that finds a rule's matches, and the differences of it. Raises `Refused`."""
+    """The query that finds a rule's matches, and the differences of it. Raises `Unsayable`."""
     rule = subject.rule
     assert isinstance(rule, Rule)
     bounds = [bound for bound in subject.bounds if bound.queries]
     if not bounds:
-        raise Refused(
+        raise Unsayable(
             "other_log", "this profile keeps osquery rows, and the rule reads another log"
         )
     maker, found = Maker(layout), []
@@ -71,7 +63,7 @@ def query_of(subject: Subject, layout: Layout) -> tuple[dict[str, Any], tuple[st
         found += [maker.bound(rule, bound, names, subject.removed) for names in _alike(rule, bound)]
     query = any_of(found)
     if query is True or query is False:
-        raise Refused("constant", "the condition is the same for all rows")
+        raise Unsayable("constant", "the condition is the same for all rows")
     return query, tuple(sorted(maker.differences))
 
 
@@ -104,7 +96,7 @@ class Maker:
         return all_of(parts)
 
     def condition(self, node: Condition) -> Made:
-        """A condition. Raises `Refused`."""
+        """A condition. Raises `Unsayable`."""
         match node:
             case And():
                 return all_of([self.condition(child) for child in node.args])
@@ -115,7 +107,7 @@ class Maker:
             case FieldIs():
                 return self.field(node.field, node.value)
             case Keyword():
-                raise Refused("keywords", "a text in any column cannot be looked for")
+                raise Unsayable("keywords", "a text in any column cannot be looked for")
 
     def field(self, name: str, value: Wanted) -> Made:
         """One field against what is wanted."""
@@ -128,14 +120,14 @@ class Maker:
         if place.kind == "absent":
             return isinstance(value, Nothing) or value == Exists(False)
         if isinstance(value, Reference):
-            raise Refused("field_reference", "two fields of a row cannot be compared")
+            raise Unsayable("field_reference", "two fields of a row cannot be compared")
         if isinstance(value, TimePart):
-            raise Refused("time_part", "a part of a time that is kept as text cannot be told")
+            raise Unsayable("time_part", "a part of a time that is kept as text cannot be told")
         if place.kind == "envelope":
             return self.envelope(place.name, value)
         if place.kind == "decoration":
             if not self.layout.profile.decoration:
-                raise Refused("decorations", "this profile has no decorations")
+                raise Unsayable("decorations", "this profile has no decorations")
             return self.value(self.layout.profile.decoration.format(place.name), place, value)
         return self.value(self.column(place.name), place, value)
 
@@ -151,7 +143,7 @@ class Maker:
             return self.query_name(value)
         if name == "action":
             if not isinstance(value, Text) or not all(isinstance(p, str) for p in value.parts):
-                raise Refused("envelope", "an action is compared with a whole word only")
+                raise Unsayable("envelope", "an action is compared with a whole word only")
             return dict(self.layout.acted("".join(map(str, value.parts)).lower()))
         if name == "counter":
             return _counter(profile.counter, value)
@@ -164,7 +156,7 @@ class Maker:
         logged = logged_names(self.layout.profile, self.names)
         holds = {value_matches(value, name) for name in logged}
         if len(holds) > 1:
-            raise Refused("query_name", "the rule asks for one spelling of a query's name only")
+            raise Unsayable("query_name", "the rule asks for one spelling of a query's name only")
         return holds.pop()
 
     def value(self, column: str, place: Place, value: Wanted) -> Made:
@@ -172,7 +164,7 @@ class Maker:
         try:
             return self.known(column, place.normalisers, value)
         except Unsaid as error:
-            raise Refused("pattern", f"it has {error}") from None
+            raise Unsayable("pattern", f"it has {error}") from None
 
     def known(self, column: str, normalisers: Sequence[str], value: Wanted) -> Made:
         """The same, but for what `Unsaid` says."""
@@ -258,7 +250,7 @@ _SOMETHING = ((">", 0), (">=", 1), ("!=", 0))
 
 def _counter(column: str, value: Wanted) -> Made:
     if not column:
-        raise Refused("envelope", "this profile does not keep osquery's counter")
+        raise Unsayable("envelope", "this profile does not keep osquery's counter")
     there = {"exists": {"field": column}}
     if isinstance(value, Number):
         return {"term": {column: {"value": value.number}}}
@@ -267,7 +259,7 @@ def _counter(column: str, value: Wanted) -> Made:
         return all_of([there, negation({"term": {column: {"value": 0}}})])
     if isinstance(value, (Exists, Nothing)):
         return dict(there) if value == Exists(True) else negation(there)
-    raise Refused("envelope", "osquery's counter can be a number, or above 0, and no more")
+    raise Unsayable("envelope", "osquery's counter can be a number, or above 0, and no more")
 
 
 def all_of(parts: Iterable[Made]) -> Made:

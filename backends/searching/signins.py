@@ -10,8 +10,8 @@ from typing import Any
 from molehunt.conditions import Cidr, Compare, Exists, Flag, Nothing, Number, Text, Wanted
 from molehunt.rule import Rule
 
-from ..model import Subject
-from .dsl import Made, Maker, Refused, all_of, any_of, negation
+from ..model import Subject, Unsayable
+from .dsl import Made, Maker, all_of, any_of, negation
 from .layout import Kept, Layout, SignIns
 
 # Codes of reviewed.yml.
@@ -30,13 +30,13 @@ def kept_in(subject: Subject, layout: Layout) -> SignIns | None:
 def signin_query(
     subject: Subject, layout: Layout, source: SignIns
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The query that finds a rule's matches, and the differences of it. Raises `Refused`."""
+    """The query that finds a rule's matches, and the differences of it. Raises `Unsayable`."""
     rule, (bound,) = subject.rule, subject.bounds
     assert isinstance(rule, Rule)
     maker = _Maker(layout, bound_=bound, source=source)
     test = any_of([maker.condition(one) for one in rule.conditions])
     if test is True or test is False:
-        raise Refused("constant", "the condition is the same for all events")
+        raise Unsayable("constant", "the condition is the same for all events")
     query = all_of([dict(source.guard), test])
     assert isinstance(query, dict)
     return query, tuple(sorted(maker.differences))
@@ -51,7 +51,7 @@ class _Maker(Maker):
         assert self.bound_ is not None
         if not self.bound_.fields.store.empty_is_null:
             if isinstance(value, Text) and not value.parts:
-                raise Refused("empty_text", "an empty text is not kept apart from a missing one")
+                raise Unsayable("empty_text", "an empty text is not kept apart from a missing one")
             if isinstance(value, (Exists, Nothing)):
                 self.differences.add(NULL_IS_MISSING)
         # Of several values each is asked alone, on its way through here again.
@@ -61,12 +61,12 @@ class _Maker(Maker):
         return self.kept(name).name
 
     def kept(self, name: str) -> Kept:
-        """Where a field is. Raises `Refused` if it is lost, or was never looked up."""
+        """Where a field is. Raises `Unsayable` if it is lost, or was never looked up."""
         found = self.source.fields.get(name)
         if found is None:
             if name in self.source.lost:
-                raise Refused("lost_field", f"{name}: {self.source.lost[name]}")
-            raise Refused("unknown_field", f"where {name} is kept was not looked up")
+                raise Unsayable("lost_field", f"{name}: {self.source.lost[name]}")
+            raise Unsayable("unknown_field", f"where {name} is kept was not looked up")
         if found.difference:
             self.differences.add(found.difference)
         return found
@@ -91,12 +91,12 @@ class _Maker(Maker):
                 return {"range": {column: {_BOUNDS[value.operator]: value.number}}}
             case "boolean", Flag():
                 return {"term": {column: {"value": value.boolean}}}
-        raise Refused("typed", f"{column} is of the type {kind}, and cannot be asked for that")
+        raise Unsayable("typed", f"{column} is of the type {kind}, and cannot be asked for that")
 
 
 def _network(column: str, wanted: str) -> Made:
     """The type `ip` keeps an IPv4 address as its mapped IPv6 address."""
     network = ip_network(wanted)
     if isinstance(network, IPv6Network) and network.overlaps(_MAPPED):
-        raise Refused("typed", f"{wanted} has IPv4 addresses in it there")
+        raise Unsayable("typed", f"{wanted} has IPv4 addresses in it there")
     return {"term": {column: {"value": wanted}}}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
-from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject
+from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
 from .kqltext import FALSE, TRUE, all_of, any_of, literal
-from .kqlwhere import Read, Unsayable, Where
+from .kqlwhere import Read, Where
 
 # Columns of the table, from Microsoft's reference of SigninLogs; what comes after a dot is inside.
 # https://learn.microsoft.com/azure/azure-monitor/reference/tables/signinlogs

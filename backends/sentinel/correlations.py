@@ -11,11 +11,10 @@ from typing import Any
 
 from molehunt.correlation import Correlation
 
-from ..correlating.plan import Plan, Unplanned, plan_of
-from ..model import Artefact, Compiled, Profile, Refusal, Subject
+from ..correlating.plan import Plan, plan_of
+from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
 from .compiling import LONGEST
-from .kqlwhere import Unsayable
-from .kqlwindows import columns_of, windows_query
+from .kqlwindows import windows_query
 from .packaging import described, function_name
 
 _DAY = 86_400
@@ -31,9 +30,9 @@ def correlation(subject: Subject, profile: Profile) -> Compiled:
     try:
         plan = _planned(subject)
         text, differences = windows_query(plan, profile)
-    except (Unplanned, Unsayable) as why:
+    except Unsayable as why:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
-    query = {"query": text, "group": columns_of(plan)}
+    query = {"query": text, "group": plan.identifiers}
     body = _analytics_rule(rule, plan, text)
     return Artefact(rule.id, rule.title, "sentinel", profile.name, "kql", query, body, differences)
 
@@ -52,7 +51,7 @@ def _analytics_rule(rule: Correlation, plan: Plan, text: str) -> dict[str, Any]:
     whole = text + tail
     if len(whole) > LONGEST:
         whole = function_name(rule.id) + tail
-    columns = columns_of(plan)
+    columns = plan.identifiers
     host = "osquery.host" in rule.group_by
     entity = {
         "entityType": "Host",

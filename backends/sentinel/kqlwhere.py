@@ -32,6 +32,7 @@ from molehunt.conditions import (
 )
 from molehunt.detectors.matching.fields import FieldMap, Place
 
+from ..model import Unsayable
 from .kqlnet import network
 from .kqltext import (
     FALSE,
@@ -48,14 +49,6 @@ from .kqltext import (
 
 _EXACT = 1 << 53
 _DECIMAL = r"\A[+-]?[0-9]+(?:\.[0-9]+)?\z"
-
-
-class Unsayable(Exception):
-    """The condition has no exact form here; `code` is one of `backends/reviewed.yml`."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,21 +13,22 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+from molehunt.detectors.correlating.states import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..correlating.plan import Plan, Source
-from ..model import Profile
+from ..model import Profile, Unsayable
 from .compiling import names_of, one_of, row_of
 from .kqltext import FALSE, all_of, any_of, literal
-from .kqlwhere import Read, Unsayable, Where
+from .kqlwhere import Read, Where
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
 ROW_TEXT = "row_text"
 ARRIVED = "ingestion_time()"
 # A state that nothing has ended, in milliseconds; snapshots further apart are two states.
 _OPEN = 9_999_999_999_999
-_GAP = 7 * 86_400_000
+_GAP = round(1000 * SNAPSHOT_GAP)
 _NOTHING = "long(null)"
 _TIMES = ("began", "ended")
 
@@ -39,12 +40,6 @@ def windows_query(plan: Plan, profile: Profile) -> tuple[str, tuple[str, ...]]:
     found = _Writer(plan, profile)
     query = "\n".join(found.lines())
     return query, tuple(sorted(found.differences | set(plan.differences)))
-
-
-def columns_of(plan: Plan) -> list[str]:
-    """The names of the group's columns in the answer, in the order of `group-by`."""
-    names = (name.removeprefix("osquery.") for name in plan.correlation.group_by)
-    return ["".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in names]
 
 
 class _Writer:
@@ -70,7 +65,7 @@ class _Writer:
         yield f"| summarize began = min(w), ended = max(w), newest = max(seen) by {by}"
         times = (f"{name} = datetime(1970-01-01) + 1s * ({name} / 1000)" for name in _TIMES)
         yield f"| extend {', '.join(times)}"
-        named = zip(columns_of(plan), self.groups, strict=True)
+        named = zip(plan.identifiers, self.groups, strict=True)
         columns = ", ".join(f"{name} = {group}" for name, group in named)
         yield f"| project {columns}, began, ended, newest"
 
@@ -295,23 +290,16 @@ class _Writer:
         yield f"| join kind=inner (inside | summarize seen = max(seen) by {by}) on {by}"
 
     @property
-    def asked(self) -> list[int]:
-        ways = self.plan.ways
-        if ways:
-            return sorted({place for way in ways for place in way})
-        return list(range(len(self.plan.correlation.rules)))
-
-    @property
     def places(self) -> str:
         """A count for each place that the condition is about."""
-        return ", ".join(f"h{place} = countif(p == {place})" for place in self.asked)
+        return ", ".join(f"h{place} = countif(p == {place})" for place in self.plan.asked)
 
     @cached_property
     def enough(self) -> str:
         if self.plan.ways:
             each = [all_of([f"h{place} > 0" for place in way]) for way in self.plan.ways]
             return any_of(each)
-        there = " + ".join(f"iff(h{place} > 0, 1, 0)" for place in self.asked)
+        there = " + ".join(f"iff(h{place} > 0, 1, 0)" for place in self.plan.asked)
         return f"{there} >= {self.plan.least}"
 
 

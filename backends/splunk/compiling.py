@@ -10,8 +10,7 @@ from __future__ import annotations
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
-from ..model import Artefact, Compiled, Profile, Refusal, Subject
-from ..sentinel.kqlwhere import Unsayable
+from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
 from .spltext import FALSE, TRUE, string
 from .splwhere import Where, joined, names
 

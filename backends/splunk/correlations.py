@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from molehunt.correlation import Correlation
 
-from ..correlating.plan import Plan, Unplanned, plan_of
-from ..model import Artefact, Compiled, Profile, Refusal, Subject
-from ..sentinel.kqlwhere import Unsayable
+from ..correlating.plan import Plan, plan_of
+from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
 from .packaging import settings
-from .splwindows import fields_of, windows_search
+from .splwindows import windows_search
 
 _DAY = 86_400
 # How long a state is known that was logged once, and how late a laptop may send what it saw.
@@ -22,16 +21,16 @@ def correlation(subject: Subject, profile: Profile) -> Compiled:
     try:
         plan = plan_of(subject)
         text, differences = windows_search(plan, profile)
-    except (Unplanned, Unsayable) as why:
+    except Unsayable as why:
         return Refusal(rule.id, rule.title, "splunk", profile.name, why.code, why.reason)
-    query = {"query": text, "group": fields_of(plan)}
+    query = {"query": text, "group": plan.identifiers}
     body = _stanza(rule, plan, text)
     return Artefact(rule.id, rule.title, "splunk", profile.name, "spl", query, body, differences)
 
 
 def _stanza(rule: Correlation, plan: Plan, text: str) -> dict[str, str]:
     """Runs over the whole look-back, and tells the groups in which something is new."""
-    fields = fields_of(plan)
+    fields = plan.identifiers
     minutes, hours = (60, "*") if plan.timespan <= 3600 else (240, "*/4")
     body = settings(rule, hours)
     return body | {

@@ -26,8 +26,9 @@ from molehunt.conditions import (
 )
 from molehunt.detectors.matching.fields import FieldMap, Place
 
+from ..model import Unsayable
 from ..sentinel import kqlnet
-from ..sentinel.kqlwhere import Unsayable, needs_text
+from ..sentinel.kqlwhere import needs_text
 from .spltext import END, FALSE, TRUE, any_text, found, network, regex, string
 
 _EXACT = 1 << 53

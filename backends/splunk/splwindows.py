@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from molehunt.detectors.correlating.states import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..correlating.plan import Plan, Source
-from ..model import Profile
-from ..sentinel.kqlwhere import Unsayable
+from ..model import Profile, Unsayable
 from .compiling import ENVELOPE, row_of
 from .spltext import FALSE, string
 from .splwhere import Where, joined, names
@@ -24,7 +24,7 @@ from .splwhere import Where, joined, names
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
 ROW_TEXT = "row_text"
 # A state that nothing has ended, in seconds; snapshots further apart are two states.
-_OPEN, _GAP = 9_999_999_999, 7 * 86_400
+_OPEN, _GAP = 9_999_999_999, round(SNAPSHOT_GAP)
 _SEPARATED = ' . "|" . '
 
 
@@ -35,12 +35,6 @@ def windows_search(plan: Plan, profile: Profile) -> tuple[str, tuple[str, ...]]:
     found = _Writer(plan, profile)
     search = " | ".join(found.commands())
     return search, tuple(sorted(found.differences | set(plan.differences)))
-
-
-def fields_of(plan: Plan) -> list[str]:
-    """The names of the group's fields in the answer, in the order of `group-by`."""
-    names = (name.removeprefix("osquery.") for name in plan.correlation.group_by)
-    return ["".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in names]
 
 
 class _Writer:
@@ -69,7 +63,7 @@ class _Writer:
             yield f"streamstats min(held) AS next BY {by}"
             yield f"where next<=end+{plan.timespan}"
             yield f"stats min(next) AS began max(held) AS ended max(seen) AS newest BY {by}"
-        named = zip(self.groups, fields_of(plan), strict=True)
+        named = zip(self.groups, plan.identifiers, strict=True)
         yield "rename " + ", ".join(f"{group} AS {name}" for group, name in named)
 
     # An event for each row and source, with its group, its value and its time.
@@ -217,7 +211,7 @@ class _Writer:
     def together(self) -> Iterator[str]:
         """Of each rule what ended latest of all that began."""
         ways = self.plan.ways
-        asked = sorted({place for way in ways for place in way}) if ways else self.all_places()
+        asked = self.plan.asked
         yield "eval " + ", ".join(f"e{n}=if(p={n}, end, null())" for n in asked)
         yield "sort 0 +num(start)"
         tops = " ".join(f"max(e{n}) AS e{n}" for n in asked)
@@ -229,9 +223,6 @@ class _Writer:
         else:
             enough = "+".join(f"if({there[n]}, 1, 0)" for n in asked) + f">={self.plan.least}"
         yield f"eval hold=if({enough}, 1, 0)"
-
-    def all_places(self) -> list[int]:
-        return list(range(len(self.plan.correlation.rules)))
 
     def order(self) -> Iterator[str]:
         """Of each rule the chain up to it whose first end is latest; the last says it holds."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from random import Random
 from typing import Any, NamedTuple
 
 import correlation_kit as ck
+import correlation_samples as samples
 import kit
 import pytest
 import search_random
+from correlation_samples import TOGETHER, state
 
 from molehunt.backends.model import Artefact, Profile, Target
 from molehunt.backends.registry import target
@@ -24,8 +25,6 @@ from molehunt.data import load_yaml
 from molehunt.taxonomy import taxonomy
 
 ROUNDS, EACH = 6, 8
-STATES, EVENTS = "pack_molehunt_processes_linux", "pack_molehunt_process_events"
-NAMES = sorted(ck.RULES)
 # A row with the columns to which the pack gives names, so that they are mapped.
 NAMED = kit.line(
     {"port": "1", "process_path": "/z", "process_cmdline": "z"},
@@ -74,169 +73,48 @@ def groups(server: Running, loaded: Any, lines: Sequence[bytes]) -> list[Any]:
     return [set(one.groups) for one in answers]
 
 
-def section(rng: Random, kind: str, value: str) -> dict[str, Any]:
-    """A random `correlation` section of a type, of what is compiled."""
-    made: dict[str, Any] = {"type": kind, "group-by": ["cmdline"]}
-    made["timespan"] = f"{rng.randint(1, 8)}s"
-    made["rules"] = rng.sample(NAMES, rng.randint(1, 3))
-    if kind == "value_count":
-        made["condition"] = {"field": value, rng.choice(("gte", "gt")): rng.randint(1, 2)}
-    elif kind == "event_count":
-        made["condition"] = {"gte": 1 if value == "osquery.host" else rng.randint(1, 3)}
-    elif kind == "temporal" and rng.random() < 0.5:
-        del made["rules"]
-        words = ("({} or {}) and {}", "{} and {}", "{} or {} and {}")
-        made["condition"] = rng.choice(words).format(*rng.sample(NAMES, 3))
-    elif kind == "temporal":
-        made["condition"] = {"gte": rng.randint(1, len(made["rules"]))}
-    return made
-
-
-def documents(rng: Random, service: str, value: str) -> list[str]:
-    """The three rules and random correlations over them."""
-    kinds = ("event_count", "value_count", "temporal", "temporal_ordered")
-    found = ck.rules(service)
-    for number in range(EACH):
-        text = ck.correlation(section(rng, kinds[number % 4], value), f"c{number}")
-        found.append(text.replace("0000000000c1", f"0000000000d{number}"))
-    return found
-
-
 def seed() -> int:
     """In CI what is tested must not depend on chance."""
     return 0 if os.environ.get("CI") else int.from_bytes(os.urandom(3))
 
 
-def compare(server: Running, docs: Sequence[str], lines: Sequence[bytes], expected: Any) -> int:
-    """The server finds what the oracle finds; gives the number of groups."""
-    loaded = kit.ruleset(*docs)
-    assert len(loaded.correlations) == EACH
-    total = 0
-    for one, found in zip(loaded.correlations, groups(server, loaded, lines), strict=True):
-        wanted = {group for group, _, _ in ck.oracle_windows(one, expected(one), 10**12)}
-        assert found == wanted, (one.raw["correlation"], found ^ wanted)
-        total += len(wanted)
-    return total
+def compare(server: Running, make: Any) -> None:
+    """The server finds what the oracle finds."""
+    start, total = seed(), 0
+    for number in range(start, start + ROUNDS):
+        sample = make(number, EACH)
+        found = groups(server, sample.loaded, sample.lines)
+        for one, theirs in zip(sample.loaded.correlations, found, strict=True):
+            wanted = sample.groups(one)
+            assert theirs == wanted, (number, one.raw["correlation"], theirs ^ wanted)
+            total += len(wanted)
+    assert total >= ROUNDS
 
 
 def test_random_correlations_over_events(server: Running) -> None:
     """Windows over moments slide, both ends included; values and groups fold."""
-    start, total = seed(), 0
-    for number in range(start, start + ROUNDS):
-        rng = Random(number)
-        rows = [
-            {
-                "path": rng.choice(("/a", "/b", "/ab", "/c", "/n")),
-                "cmdline": rng.choice(("g", "G", "h", "")),
-                "cwd": rng.choice(("v", "V", "w", "")),
-                "pid": place,
-                "time": ck.START + rng.randint(0, 16),
-            }
-            for place in range(rng.randint(4, 14))
-        ]
-        docs = documents(rng, "process_events", "cwd")
-        total += compare(
-            server, docs, ck.lines(rows, EVENTS), lambda one, r=rows: ck.occurred(one, r)
-        )
-    assert total >= ROUNDS
+    compare(server, samples.moments)
 
 
 def test_random_correlations_over_states(server: Running) -> None:
     """A row counts from added to removed, whatever came again in between."""
-    start, total = seed(), 0
-    for number in range(start, start + ROUNDS):
-        rng = Random(number)
-        found: dict[Any, dict[str, Any]] = {}
-        for _ in range(rng.randint(4, 14)):
-            row = {
-                "path": rng.choice(("/a", "/ab", "/b", "/c")),
-                "cmdline": rng.choice(("g", "h", "")),
-            }
-            one = {
-                "row": row,
-                "host": rng.choice(("lab-01", "lab-02")),
-                "action": rng.choice(("added", "added", "removed")),
-                "counter": rng.choice((0, 1)),
-                "time": ck.START + rng.randint(0, 16),
-            }
-            found[(*row.values(), one["host"], one["action"], one["time"])] = one
-        sightings = list(found.values())
-        lines = [sighting(one) for one in sightings]
-        docs = documents(rng, "processes", "osquery.host")
-        total += compare(server, docs, lines, lambda one, s=sightings: ck.states(one, s))
-    assert total >= ROUNDS
-
-
-def sighting(one: Mapping[str, Any]) -> bytes:
-    """A line about a state."""
-    return kit.line(
-        one["row"] | {"pid": "7", "name": "x"},
-        STATES,
-        hostIdentifier=one["host"],
-        action=one["action"],
-        counter=one["counter"],
-        unixTime=one["time"],
-    )
-
-
-def state(path: str, at: int, action: str = "added", **more: Any) -> bytes:
-    """A line about a process at a second."""
-    row = {"path": path, "cmdline": more.pop("cmdline", "g")}
-    one = {"row": row, "host": "lab-01", "action": action, "counter": 1, "time": ck.START + at}
-    return sighting(one | more)
+    compare(server, samples.lasting)
 
 
 def both(server: Running, wanted: Mapping[str, Any], *lines: bytes) -> tuple[Any, Any]:
     """The groups that the server finds, and those of the engine."""
     loaded = kit.ruleset(*ck.rules("processes"), ck.correlation(wanted))
     (theirs,) = groups(server, loaded, lines)
-    mine = {tuple(map(str.lower, one.group)) for one in ck.results(loaded, matched(loaded, lines))}
-    return theirs, mine
+    return theirs, samples.engine_groups(loaded, lines)
 
 
-def matched(loaded: Any, lines: Sequence[bytes]) -> Any:
-    """The matches in lines of the pack."""
-    return ck.matches(loaded, *lines)
-
-
-TOGETHER = {"type": "temporal", "rules": ["r1", "r3"], "group-by": ["cmdline"], "timespan": "10s"}
-
-
-# A second more than a week apart.
-SNAPSHOTS = [state("/a", 0, "snapshot"), state("/a", 7 * 86400 + 1, "snapshot")]
-
-
-@pytest.mark.parametrize(
-    ("lines", "found"),
-    [
-        ([state("/a", 0), state("/c", 100)], True),
-        ([state("/a", 0), state("/a", 20, "removed"), state("/c", 30)], True),
-        ([state("/a", 0), state("/a", 20, "removed"), state("/c", 31)], False),
-        ([state("/a", 20, "removed"), state("/c", 25)], False),
-        ([state("/a", 0, "snapshot"), state("/a", 7 * 86400, "snapshot"), state("/c", 99)], True),
-        ([*SNAPSHOTS, state("/c", 99), state("/c", 100, "removed")], False),
-    ],
-)
-def test_states_last(server: Running, lines: list[bytes], found: bool) -> None:
-    """Until they are seen to go away; snapshots last while they are seen again within a week."""
-    theirs, mine = both(server, TOGETHER, *lines)
-    assert theirs == mine == ({("g",)} if found else set())
-
-
-@pytest.mark.parametrize(
-    ("lines", "found"),
-    [
-        ([state("/a", 0), state("/c", 1)], True),
-        ([state("/a", 0), state("/c", 0)], False),
-        ([state("/a", 0), state("/c", 1, counter=0)], False),
-        ([state("/a", 0, counter=0), state("/c", 1)], True),
-        ([state("/a", 0), state("/c", -1), state("/c", 2)], False),
-    ],
-)
-def test_orders(server: Running, lines: list[bytes], found: bool) -> None:
-    """What follows must be seen to begin, and later; what was there already does not."""
-    theirs, mine = both(server, TOGETHER | {"type": "temporal_ordered"}, *lines)
-    assert theirs == mine == ({("g",)} if found else set())
+@pytest.mark.parametrize("kind", sorted(samples.CASES))
+def test_states_last_and_what_follows_begins_later(server: Running, kind: str) -> None:
+    """Until they are seen to go away; snapshots last while they are seen again within a week. What
+    follows must be seen to begin, and later; what was there already does not."""
+    loaded, lines, wanted = samples.cases(kind)
+    (theirs,) = groups(server, loaded, lines)
+    assert theirs == wanted == samples.engine_groups(loaded, lines)
 
 
 def test_the_case_of_java(server: Running) -> None:
@@ -275,7 +153,7 @@ def test_rows_of_a_signal(server: Running) -> None:
     found = dict(
         zip([one.id for one in loaded.correlations], groups(server, loaded, lines), strict=True)
     )
-    mine = {one.correlation.id for one in ck.results(loaded, matched(loaded, lines))}
+    mine = {one.correlation.id for one in ck.results(loaded, ck.matches(loaded, *lines))}
     parent = next(one.id for one in loaded.correlations if one.type == "temporal")
     assert (found[parent], parent in mine) == ({("g",)}, False)
     compiled = {one.rule: one for one in artefacts(server, loaded)}

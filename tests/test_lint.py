@@ -1,23 +1,18 @@
-"""`molehunt lint` as people use it: files in, findings, reports and mended files out."""
+"""`molehunt lint` as people use it: files in, findings and mended files out."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
-from jsonschema import Draft4Validator
+from lint_kit import FIXABLE, GOOD, RULE, run, write
 
 from molehunt.backends.support import locked
-from molehunt.cli import main
 from molehunt.linting.catalogue import checks
 from molehunt.linting.model import Severity
 from molehunt.linting.run import lint
 
 ROOT = Path(__file__).parents[1]
-RULE = checks()["MH104"].failing.files["example_rule_file.yml"]
-GOOD = checks()["MH104"].passing.files["example_rule_file.yml"]
 
 
 @pytest.fixture(autouse=True)
@@ -25,21 +20,6 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No recordings and nothing kept from other runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MOLEHUNT_CACHE", str(tmp_path / "cache"))
-
-
-def write(name: str, text: str) -> Path:
-    """A rule file in the folder `rules`."""
-    place = Path("rules", name)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text, encoding="utf-8")
-    return place
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of `molehunt lint`."""
-    code = main(["lint", *arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def test_text_shows_line_and_caret(capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,9 +125,6 @@ def test_a_suppression_in_a_value_is_none(capsys: pytest.CaptureFixture[str]) ->
     assert "MH90" not in run(capsys, "rules", "--level", "hint")[1]
 
 
-FIXABLE = checks()["MH115"].failing.files["example_rule_file.yml"]
-
-
 def test_fix_keeps_comments_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     """Only the one line goes; what is around it stays byte for byte."""
     commented = FIXABLE.replace("- 'tool'", "- 'tool' # seen in an invented case")
@@ -188,114 +165,6 @@ def test_fix_leaves_generated_rules(capsys: pytest.CaptureFixture[str]) -> None:
     place = write("proc_creation_windows_tool.yml", text)
     run(capsys, "rules", "--fix")
     assert place.read_text(encoding="utf-8") == text
-
-
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every finding with its place and its severity."""
-    write("dns_query_windows_tool.yml", RULE)
-    found = json.loads(run(capsys, "rules", "--format", "json")[1])
-    (one,) = found["findings"]
-    assert one["check"] == "MH104"
-    assert one["severity"] == "warning"
-    assert (one["line"], one["column"], one["end_column"]) == (20, 29, 42)
-    assert found["files"] == 1
-
-
-def test_sarif(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the standard requires (SARIF 2.1.0, 3.13, 3.14, 3.19, 3.27 to 3.30) fits
-    together: results point at their rule, addresses are relative, columns count code points."""
-    write("dns_query windows 100%.yml", RULE)
-    write("unreadable_file.yml", "title: [\n")
-    log = json.loads(run(capsys, "rules", "--format", "sarif", "--level", "hint")[1])
-    assert log["version"] == "2.1.0"
-    assert log["$schema"].endswith("sarif-2.1.0.json")
-    (done,) = log["runs"]
-    assert done["columnKind"] == "unicodeCodePoints"
-    rules = done["tool"]["driver"]["rules"]
-    assert len({rule["id"] for rule in rules}) == len(rules)
-    for rule in rules:
-        assert rule["defaultConfiguration"]["level"] in ("none", "note", "warning", "error")
-        assert rule["shortDescription"]["text"]
-    assert {result["ruleId"] for result in done["results"]} >= {"MH001", "MH104", "MH411"}
-    for result in done["results"]:
-        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-        assert result["message"]["text"]
-        place = result["locations"][0]["physicalLocation"]
-        uri = place["artifactLocation"]["uri"]
-        assert uri in ("rules/dns_query%20windows%20100%25.yml", "rules/unreadable_file.yml")
-        region = place["region"]
-        assert region["startLine"] >= 1
-        assert region["startColumn"] >= 1
-        if "endLine" in region:
-            start = (region["startLine"], region["startColumn"])
-            assert (region["endLine"], region["endColumn"]) >= start
-
-
-SARIF_SCHEMA = Path(__file__).parent / "formats" / "sarif-schema-2.1.0.json"
-
-
-def sarif_problems(text: str) -> list[str]:
-    """What breaks the official schema (OASIS Standard, errata 01), addresses and formats too."""
-    schema = json.loads(SARIF_SCHEMA.read_text(encoding="utf-8"))
-    checker = Draft4Validator(schema, format_checker=Draft4Validator.FORMAT_CHECKER)
-    return [f"{one.json_path}: {one.message}" for one in checker.iter_errors(json.loads(text))]
-
-
-def test_sarif_keeps_its_official_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of the failing example of every check, of odd names and of nothing found."""
-    for name, check in checks().items():
-        for file, text in check.failing.files.items():
-            write(f"{name} é#%/{file}", text)
-    everything = run(capsys, "rules", "--format", "sarif", "--level", "hint", "--validators")[1]
-    assert sarif_problems(everything) == []
-    found = {one["ruleId"] for one in json.loads(everything)["runs"][0]["results"]}
-    assert len(found) > 60
-    assert sarif_problems(run(capsys, "rules", "--format", "sarif", "--select", "MH903")[1]) == []
-
-
-def test_sarif_of_the_shipped_rules_keeps_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    """Real output on real rules."""
-    assert sarif_problems(run(capsys, "--format", "sarif", "--level", "hint")[1]) == []
-
-
-def test_the_sarif_schema_is_one_that_refuses(capsys: pytest.CaptureFixture[str]) -> None:
-    """A check that cannot fail would prove nothing."""
-    write("dns_query_windows_tool.yml", RULE)
-    log = json.loads(run(capsys, "rules", "--format", "sarif")[1])
-    del log["runs"][0]["tool"]
-    assert sarif_problems(json.dumps(log)) == ["$.runs[0]: 'tool' is a required property"]
-
-
-def test_github(capsys: pytest.CaptureFixture[str]) -> None:
-    """Workflow commands: one line for each finding, with commas and line breaks escaped."""
-    write("dns_query,windows.yml", RULE)
-    out = run(capsys, "rules", "--format", "github")[1]
-    assert out.startswith(
-        "::warning file=rules/dns_query%2Cwindows.yml,line=20,col=29,endLine=20,endColumn=42,"
-        "title=MH104 bare-domain::also matches"
-    )
-    assert len(out.splitlines()) == 1
-
-
-def test_junit(capsys: pytest.CaptureFixture[str]) -> None:
-    """One case for each file; only warnings and errors fail it."""
-    write("dns_query_windows_tool.yml", RULE)
-    write("proc_creation_windows_tool.yml", FIXABLE.replace("5f1c3f0e", "00000000"))
-    root = ET.fromstring(run(capsys, "rules", "--format", "junit", "--level", "hint")[1])
-    suite = root.find("testsuite")
-    assert suite is not None
-    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
-    assert [case.get("name") for case in suite if case.find("failure") is not None] == [
-        "rules/dns_query_windows_tool.yml"
-    ]
-
-
-def test_a_hostile_rule_cannot_write_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Control characters of a rule come out as text."""
-    text = RULE.replace("'example.com'", '"\\e]0;owned\\aexample.com"').replace("endswith", "all")
-    write("dns_query_windows_tool.yml", text)
-    for kind in ("text", "github", "junit"):
-        assert "\x1b" not in run(capsys, "rules", "--format", kind, "--level", "hint")[1]
 
 
 def test_changed_files_are_looked_at_again(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,22 +5,17 @@ It is 900 MB with what it needs, so nothing installs it for you.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from molehunt.detectors.records import Record
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
-from .emulator import clickhouse, row_names
-from .pipeline import NOTHING
-from .rows import row
+from .emulator import clickhouse
+from .rows import PLACE, written
 
-_PLACE = "molehunt_place"
 _HEAD = "SELECT * FROM logs WHERE "
 
 
@@ -38,16 +33,8 @@ class Session:
 
     def load(self, records: Sequence[Record]) -> None:
         """The rows of osquery, those of other logs left out."""
-        columns = dict.fromkeys((*row_names(self._profile), NOTHING))
-        with TemporaryDirectory() as folder:
-            path = Path(folder, "rows.json")
-            with path.open("w", encoding="utf-8") as file:
-                for place, record in enumerate(records):
-                    if record.binding.how != "source":
-                        texts = row(record, self._profile)
-                        columns.update(dict.fromkeys(texts))
-                        file.write(json.dumps({_PLACE: place, **texts}) + "\n")
-            typed = ", ".join((f"{_PLACE} UInt32", *(f"{_name(one)} String" for one in columns)))
+        with written(records, self._profile) as (path, columns):
+            typed = ", ".join((f"{PLACE} UInt32", *(f"{_name(one)} String" for one in columns)))
             self._database.query(f"CREATE TABLE logs ({typed}) ENGINE = Memory")
             self._database.query(
                 f"INSERT INTO logs SELECT * FROM file('{path}', JSONEachRow, '{typed}')"  # noqa: S608
@@ -71,7 +58,7 @@ class Session:
         for name in sorted(clickhouse(query)[1] - self._columns):
             self._database.query(f"ALTER TABLE logs ADD COLUMN {_name(name)} String")
             self._columns.add(name)
-        asked = f"SELECT {_PLACE} FROM logs WHERE {query[len(_HEAD) :]}"  # noqa: S608
+        asked = f"SELECT {PLACE} FROM logs WHERE {query[len(_HEAD) :]}"  # noqa: S608
         yield from map(int, self._database.query(asked, "TSV").bytes().split())
 
 

@@ -13,22 +13,17 @@ It is neither of them. Letters beyond ASCII are lowered as DuckDB does it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from molehunt.detectors.records import Record
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
-from .pipeline import NOTHING
-from .rows import row
+from .rows import PLACE, written
 
-_PLACE = "molehunt_place"
 _LARGEST = 1 << 28  # bytes of one row, far more than any has
 
 
@@ -53,19 +48,11 @@ class Session:
 
     def load(self, records: Sequence[Record]) -> None:
         """The rows of osquery, those of other logs left out."""
-        columns = dict.fromkeys((*row_names(self._profile), NOTHING))
-        with TemporaryDirectory() as folder:
-            path = Path(folder, "rows.json")
-            with path.open("w", encoding="utf-8") as file:
-                for place, record in enumerate(records):
-                    if record.binding.how != "source":
-                        texts = row(record, self._profile)
-                        columns.update(dict.fromkeys(texts))
-                        file.write(json.dumps({_PLACE: str(place), **texts}) + "\n")
-            typed = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in (_PLACE, *columns))
+        with written(records, self._profile) as (path, columns):
+            typed = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in (PLACE, *columns))
             kept = ", ".join(f"coalesce({_name(name)}, '') AS {_name(name)}" for name in columns)
             self._database.execute(
-                f"CREATE TABLE logs AS SELECT {_PLACE}::INTEGER AS {_PLACE}, {kept} "  # noqa: S608
+                f"CREATE TABLE logs AS SELECT {PLACE}::INTEGER AS {PLACE}, {kept} "  # noqa: S608
                 f"FROM read_json({_text(str(path))}, format='newline_delimited', "
                 f"maximum_object_size={_LARGEST}, columns={{{typed}}})"
             )
@@ -90,17 +77,12 @@ class Session:
         for name in sorted(columns - self._columns):
             self._database.execute(f"ALTER TABLE logs ADD COLUMN {_name(name)} VARCHAR DEFAULT ''")
             self._columns.add(name)
-        found = self._database.execute(f"SELECT {_PLACE} FROM logs WHERE {where}").fetchall()  # noqa: S608
+        found = self._database.execute(f"SELECT {PLACE} FROM logs WHERE {where}").fetchall()  # noqa: S608
         return [place for (place,) in found]
 
     def close(self) -> None:
         """The end."""
         self._database.close()
-
-
-def row_names(profile: Profile) -> tuple[str, ...]:
-    """The columns that every row has."""
-    return (profile.query, profile.action, profile.host, profile.counter)
 
 
 def spark(query: str) -> tuple[str, set[str]]:

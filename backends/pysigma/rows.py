@@ -1,13 +1,21 @@
-"""A recorded row as the table of the profile holds it: texts only."""
+"""Recorded rows as the table of the profile holds them: texts only."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from molehunt.detectors.records import Record
 from molehunt.detectors.values import as_text
 
 from ..model import Profile
+from .pipeline import NOTHING
+
+PLACE = "molehunt_place"
 
 
 def row(record: Record, profile: Profile) -> dict[str, str]:
@@ -23,6 +31,24 @@ def row(record: Record, profile: Profile) -> dict[str, str]:
     for name, text in record.decorations.items():
         found[profile.decoration.format(name)] = text
     return found
+
+
+@contextmanager
+def written(records: Sequence[Record], profile: Profile) -> Iterator[tuple[Path, list[str]]]:
+    """A file with a JSON object for each row of osquery, which has its place as `PLACE`; and the
+    columns of the table. Those of other logs are left out."""
+    # What every row has, and what none has.
+    every = (profile.query, profile.action, profile.host, profile.counter, NOTHING)
+    columns = dict.fromkeys(every)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "rows.json")
+        with path.open("w", encoding="utf-8") as file:
+            for place, record in enumerate(records):
+                if record.binding.how != "source":
+                    texts = row(record, profile)
+                    columns.update(dict.fromkeys(texts))
+                    file.write(json.dumps({PLACE: place, **texts}) + "\n")
+        yield path, list(columns)
 
 
 def _text(value: Any) -> str:

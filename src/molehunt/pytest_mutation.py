@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from molehunt.correlation import Correlation
+    from molehunt.detectors.enriching.inputs import Inputs
+    from molehunt.detectors.findings.organisation import Organisation
     from molehunt.detectors.proof.correlate import Gathered
     from molehunt.detectors.proof.manifest import Scenario
     from molehunt.detectors.proof.mutate import Mutation, Seen
     from molehunt.detectors.proof.mutate_joint import Outcome
     from molehunt.detectors.proof.survivors import Reasons
+    from molehunt.detectors.schedule.binding import Binder
     from molehunt.joins import Join
     from molehunt.problems import Problem
     from molehunt.rule import Rule, RuleSet
+    from molehunt.taxonomy import Taxonomy
+
+    Around = tuple[Taxonomy, Binder, Organisation | None, Sequence[Join], Inputs]
 
 
 class Measuring:
@@ -58,25 +64,9 @@ class Measuring:
     def proven(self) -> Mapping[str, list[Problem]]:
         """What is wrong with each correlation and join over all recordings, by id. Those that only
         serve others are not among them."""
-        from molehunt.commands.common import inputs_of, make_binder, organisation_of
         from molehunt.detectors.proof.correlate import correlate, prove_correlations
-        from molehunt.taxonomy import taxonomy
 
-        seen = [
-            (
-                scenario,
-                correlate(
-                    scenario,
-                    self._ruleset,
-                    taxonomy(),
-                    make_binder(scenario.config, []),
-                    organisation_of(scenario, []),
-                    self._joins,
-                    inputs_of(scenario, []),
-                ),
-            )
-            for scenario in self._scenarios
-        ]
+        seen = [(one, correlate(one, self._ruleset, *self._around(one))) for one in self._scenarios]
         ones: list[Correlation | Join] = [*self._ruleset.correlations, *self._joins]
         return {proof.rule.id: proof.problems for proof in prove_correlations(ones, seen)}
 
@@ -120,22 +110,17 @@ class Measuring:
 
     @cached_property
     def _gathered(self) -> list[Gathered]:
-        from molehunt.commands.common import inputs_of, make_binder, organisation_of
         from molehunt.detectors.proof.correlate import gather
+
+        return [gather(one, self._wide, *self._around(one)) for one in self._scenarios]
+
+    def _around(self, scenario: Scenario) -> Around:
+        """What a recording is read with, beside the rules."""
+        from molehunt.commands.common import inputs_of, make_binder, organisation_of
         from molehunt.taxonomy import taxonomy
 
-        return [
-            gather(
-                scenario,
-                self._wide,
-                taxonomy(),
-                make_binder(scenario.config, []),
-                organisation_of(scenario, []),
-                self._joins,
-                inputs_of(scenario, []),
-            )
-            for scenario in self._scenarios
-        ]
+        binder, organisation = make_binder(scenario.config, []), organisation_of(scenario, [])
+        return taxonomy(), binder, organisation, self._joins, inputs_of(scenario, [])
 
     @cached_property
     def _outcomes(self) -> Mapping[str, Outcome]:

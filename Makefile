@@ -49,10 +49,11 @@ help:
 	@echo 'make clean         remove what these made'
 
 hunt: $(INSTALLED)
-	$(VENV)/bin/molehunt hunt tests/recordings $(CONFIGS) --output hunt.json
+	$(VENV)/bin/molehunt hunt tests/recordings $(CONFIGS) --top 20 --output hunt.json
 
 test: lint types
 	$(VENV)/bin/molehunt lint rules --recordings tests/recordings --level warning
+	$(VENV)/bin/molehunt lock
 	$(PY) -m pytest $(PARALLEL) -m 'not packaging'
 	$(PY) -m pytest tests/test_packaging.py
 	$(VENV)/bin/molehunt prove

@@ -68,7 +68,7 @@ def sbom(files: Mapping[str, bytes], version: str, commit: str, at: int, archive
     versions = {
         name: (rule, number)
         for line in files["rules/rules.lock"].decode().splitlines()
-        for rule, number, _, name in [line.split(" ", 3)]
+        for rule, number, _, _, name in [line.split(" ", 4)]
     }
     components = []
     for name, data in files.items():

@@ -16,6 +16,7 @@ import orjson
 import molehunt
 from molehunt import backends, detectors
 from molehunt.cache import keep, recall
+from molehunt.lock import LOCK
 from molehunt.rulefiles import builtin_rules_path
 
 from .compiling import compile_all
@@ -95,5 +96,6 @@ def _files() -> Iterator[Path]:
     ):
         yield from sorted(path for kind in ("py", "yml") for path in root.rglob(f"*.{kind}"))
     rules = Path(builtin_rules_path())
-    yield from sorted(path for path in rules.iterdir() if path.is_file())
+    # The lock tells of what comes out, and only packages have versions.
+    yield from sorted(one for one in rules.iterdir() if one.is_file() and one.name != LOCK)
     yield from sorted((rules / "data").iterdir())

@@ -14,6 +14,8 @@ import jsonschema
 import kit
 import pytest
 
+from molehunt.cli import build_parser
+
 ROW = {"pid": "7", "name": "x11vnc", "path": "/usr/bin/x11vnc"}
 X11VNC = "6e0c5a53-2f2d-4b0e-9f0c-6c1d1f8a4d10"
 
@@ -254,3 +256,28 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, check=True)
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[2] < peaks[1] + 8_000, peaks
+
+
+def test_help_tells_the_exit_codes() -> None:
+    """Of 1 only where a command ever ends with it."""
+    actions = build_parser()._subparsers
+    assert actions is not None
+    commands = next(one for one in actions._group_actions if one.choices).choices
+    assert commands is not None and len(commands) > 15
+    told = {name for name, one in dict(commands).items() if "\n  1  " in one.format_help()}
+    fails = {name for name, one in dict(commands).items() if "--fail-on" in one.format_usage()}
+    assert told == fails | {"new", "tune"}
+
+
+PEOPLE = "host,user,groups,start_date,end_date,ship_to\nlab-01,anna,,,,\n"
+
+
+def test_warnings_that_say_the_same_are_counted(log: Path, tmp_path: Path) -> None:
+    """The first three name their place; every error does."""
+    for number in range(5):
+        (tmp_path / f"people{number}.csv").write_text(PEOPLE, encoding="utf-8")
+        (tmp_path / f"broken{number}.log").write_text('{"name": "processes"\n', encoding="utf-8")
+    said = molehunt("hunt", str(tmp_path)).stderr.decode()
+    assert said.count("a list of people, not a log; give it") == 3
+    assert "\n… and 2 more: a list of people, not a log\n" in said
+    assert sum(f"broken{number}.log:1" in said for number in range(5)) == 5

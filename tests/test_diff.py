@@ -142,6 +142,29 @@ def test_check_version(repository: Path, diff: Diff) -> None:
         assert f"version 1 becomes 2, not {version}" in err and parts[0] in err
 
 
+def test_check_artefact(repository: Path, diff: Diff) -> None:
+    """A rule that compiles to something else needs the next version too, and no other."""
+    lock = repository / "rules" / "rules.lock"
+    text = lock.read_text(encoding="utf-8")
+    assert main(["lock", "--rules", "rules"]) == Exit.DONE
+    first, second = text.splitlines()
+    parts = first.split(" ")
+    made = [one.rpartition(":") for one in parts[3].split(",")]
+    assert len(made) > 3
+    made[0] = (made[0][0], ":", "0" * 16)
+    parts[3] = ",".join(map("".join, made))
+    for version, expected in (("1", Exit.BAD_INPUT), ("2", Exit.DONE), ("3", Exit.BAD_INPUT)):
+        line = " ".join([parts[0], version, *parts[2:]])
+        lock.write_text(f"{line}\n{second}\n", encoding="utf-8")
+        code, _, err = diff("--check")
+        assert code == expected
+        if code:
+            told = f"compiles to something else for {made[0][0]}, so version 1 becomes 2"
+            assert f"{told}, not {version}" in err
+    assert main(["lock", "--rules", "rules"]) == Exit.BAD_INPUT
+    assert _lock() == Exit.DONE
+
+
 def test_check_gone(repository: Path, diff: Diff) -> None:
     """A rule goes only with a reason, a replacement and a date; its id is not used again."""
     (repository / "rules" / "2.yml").unlink()

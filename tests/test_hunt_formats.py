@@ -15,7 +15,7 @@ import pytest
 
 from molehunt.arguments.common import FORMATS
 from molehunt.cli import main
-from molehunt.commands.output import file_format
+from molehunt.commands.output import TERMINAL, file_format
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = {"pid": "7", "name": "x11vnc", "path": "/usr/bin/x11vnc"}
@@ -163,3 +163,28 @@ def test_the_shipped_recordings_give_a_whole_report() -> None:
     }
     assert len(titles["json"]) > 20
     assert all(found == titles["json"] for found in titles.values())
+
+
+def test_top(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table shows so many and counts the others; a pipe gets all, a terminal the first ones;
+    a file always holds all."""
+    path = tmp_path / "osqueryd.results.log"
+    hosts = [f"lab-{number:03}" for number in range(TERMINAL + 1)]
+    lines = [kit.line(ROW, hostIdentifier=host, decorations={}) for host in hosts]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+    def shown(*arguments: str) -> tuple[int, str]:
+        assert main(["hunt", str(path), "--quiet", *arguments]) == 0
+        out = capsys.readouterr().out
+        return sum(host in out for host in hosts), out
+
+    full = tmp_path / "all.csv"
+    number, out = shown("--top", "3", "--output", str(full))
+    assert number == 3 and f"… and {len(hosts) - 3} more (--top 0" in out
+    assert len(READERS["csv"](full.read_text(encoding="utf-8"))) == len(hosts)
+    assert shown()[0] == shown("--top", "0")[0] == shown("--top", "999")[0] == len(hosts)
+    assert " more (" not in shown()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        assert shown()[0] == TERMINAL
+        assert shown("--top", "0")[0] == len(hosts)

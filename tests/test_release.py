@@ -79,7 +79,7 @@ def test_content(built: tuple[Path, dict[str, bytes]]) -> None:
         names = [member.name for member in members]
         lock = archive.extractfile(f"{NAME}/rules/rules.lock")
         assert lock is not None
-        locked = [line.split(" ", 3)[3] for line in lock.read().decode().splitlines()]
+        locked = [line.split(" ", 4)[4] for line in lock.read().decode().splitlines()]
     assert names == sorted(names)
     assert {name.split("/")[1] for name in names} == {"rules", "LICENSE", "NOTICE"}
     assert {f"{NAME}/rules/{name}" for name in locked} <= set(names)

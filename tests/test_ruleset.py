@@ -11,9 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from molehunt.backends.registry import targets
+from molehunt.backends.support import locked
 from molehunt.joins import load_joins
 from molehunt.levels import Level
-from molehunt.lock import check_lock, update_lock
+from molehunt.lock import check_lock, parse_lock, update_lock
 from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
 
@@ -220,6 +222,60 @@ def test_lock_sees_a_changed_meaning_but_no_changed_text(tmp_path: Path) -> None
     assert check_lock(again, changed) == []
     gone = load(tmp_path, a=GOOD.replace("0001", "0002"))
     assert {problem.rule and problem.rule[-1] for problem in check_lock(lines, gone)} == {"1", "2"}
+
+
+def test_lock_sees_changed_artefacts(tmp_path: Path) -> None:
+    """What a rule compiles to is locked too: another artefact counts the version up, one more or
+    one less does not; a lock from before says nothing of artefacts."""
+    rules = load(tmp_path, a=GOOD)
+    (rule,) = rules.rules
+    made = {rule.id: {"splunk/osquery": "0" * 16, "elastic/filebeat": "1" * 16}}
+    lines = update_lock([], rules, artefacts=made)
+    assert f" elastic/filebeat:{'1' * 16},splunk/osquery:{'0' * 16} " in lines[0]
+    assert check_lock(lines, rules, artefacts=made) == []
+    for other, version, told in (
+        ({"splunk/osquery": "2" * 16, "elastic/filebeat": "1" * 16}, "2", "splunk/osquery"),
+        ({"elastic/filebeat": "1" * 16}, "1", "splunk/osquery"),
+        (made[rule.id] | {"osquery/osquery": "3" * 16}, "1", "osquery/osquery"),
+        ({}, "1", "elastic/filebeat, splunk/osquery"),
+    ):
+        (problem,) = check_lock(lines, rules, artefacts={rule.id: other})
+        assert problem.what.endswith(f" for {told}") and problem.rule == rule.id
+        again = update_lock(lines, rules, artefacts={rule.id: other})
+        assert again[0].split(" ")[1] == version
+        assert check_lock(again, rules, artefacts={rule.id: other}) == []
+    before = [" ".join([*lines[0].split(" ")[:3], lines[0].split(" ")[4]])]
+    assert len(check_lock(before, rules, artefacts=made)) == 1
+    assert update_lock(before, rules, artefacts=made) == lines
+
+
+def test_lock_lines_with_spaces_in_file_names(tmp_path: Path) -> None:
+    """They come back from both forms of a line."""
+    rules = load(tmp_path, **{"a b": GOOD})
+    made = {rules.rules[0].id: {"splunk/osquery": "0" * 16}}
+    for lines in (update_lock([], rules), update_lock([], rules, artefacts=made)):
+        assert check_lock(lines, rules) == []
+        parts = lines[0].split(" ", 4)
+        assert check_lock([" ".join([*parts[:3], parts[4]])], rules) == []
+
+
+def test_the_two_locks_agree() -> None:
+    """The artefacts of the rule lock are those of which the support lock says what is known."""
+    entries, problems = parse_lock(
+        Path(builtin_rules_path(), "rules.lock").read_text().splitlines()
+    )
+    assert not problems
+    own = {target.name for target in targets() if target.own}
+    known = {
+        (one.rule, f"{one.target}/{one.profile}"): one.digest
+        for one in locked().values()
+        if one.target in own and one.evidence is not None
+    }
+    assert known == {
+        (entry.id, key): hashed
+        for entry in entries.values()
+        for key, hashed in (entry.artefacts or {}).items()
+    }
 
 
 def test_the_shipped_lock_is_current() -> None:

@@ -76,7 +76,6 @@ def told(rule: Rule | Correlation, integration: str) -> dict[str, Any]:
         "max_signals": 100,
         "author": _authors(rule),
         "license": str(rule.raw.get("license", "")),
-        "version": version(rule),
         "tags": ["molehunt", *_plain_tags(rule)],
         "threat": list(threats(rule)),
         "false_positives": list(rule.false_positives),
@@ -142,7 +141,8 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
     lines: list[dict[str, Any]] = []
     exceptions: list[dict[str, Any]] = []
     for artefact in sorted(artefacts, key=lambda one: one.rule):
-        body, rule = dict(artefact.body), packing.rules[artefact.rule]
+        rule = packing.rules[artefact.rule]
+        body = {**artefact.body, "version": version(rule)}
         if isinstance(packing.organisation, Organisation) and isinstance(rule, Rule):
             found = approvals_of(rule, packing.organisation)
             source = _SIGN_INS.get(rule.product or "")

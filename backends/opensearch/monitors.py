@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from molehunt.correlation import Correlation
 from molehunt.levels import Level
 from molehunt.rule import Rule
 
@@ -70,7 +71,6 @@ def monitor(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, A
         "ui_metadata": {
             "molehunt": {
                 "rule": rule.id,
-                "version": version(rule),
                 "level": str(rule.level),
                 "techniques": list(rule.techniques),
                 "description": rule.description.strip(),
@@ -82,12 +82,19 @@ def monitor(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def package(artefacts: Sequence[Artefact], _packing: Packing) -> dict[str, bytes]:
+def versioned(artefact: Artefact, rule: Rule | Correlation) -> dict[str, Any]:
+    """A monitor with the version of its rule."""
+    told = artefact.body["ui_metadata"]["molehunt"]
+    return {**artefact.body, "ui_metadata": {"molehunt": {**told, "version": version(rule)}}}
+
+
+def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]:
     """A file for each monitor, all of them in one, and the index template."""
     files: dict[str, bytes] = {"index_template.json": pretty(template())}
     lines = []
     for artefact in sorted(artefacts, key=lambda one: one.rule):
-        files[f"monitors/{artefact.rule}.json"] = pretty(artefact.body)
-        lines.append(json.dumps(artefact.body, sort_keys=True, ensure_ascii=False))
+        body = versioned(artefact, packing.rules[artefact.rule])
+        files[f"monitors/{artefact.rule}.json"] = pretty(body)
+        lines.append(json.dumps(body, sort_keys=True, ensure_ascii=False))
     files["monitors.ndjson"] = "".join(f"{line}\n" for line in lines).encode()
     return files

@@ -28,6 +28,7 @@ _RULE = 8
 _HEAD = 8
 _GAP = 2
 NOTHING = "Nothing to report."
+MORE = "--top 0 shows all, --output FILE keeps them"
 
 # What an old code page cannot show, in signs of the same width.
 _PLAIN = str.maketrans("…↑×─", "~^x-")
@@ -40,15 +41,17 @@ def render_table(
     colour: bool,
     file: TextIO,
     when_zone: tzinfo = UTC,
+    top: int = 0,
 ) -> None:
-    """Write the findings to `file` as a table `width` cells wide (at least 60).
+    """Write the findings to `file` as a table `width` cells wide (at least 60); of many the `top`
+    most severe, and how many there are beside them (0: all).
 
     From 110 cells on every column stands by itself; below that, host and time share one and so do
     the title and the reasons. With `colour` false no escape sequence is written. Characters that
     the encoding of `file` lacks are replaced, never an error.
     """
     shown = StringIO()
-    _print(findings, _console(shown, width, colour), when_zone)
+    _print(findings, _console(shown, width, colour), when_zone, top)
     lines = (line.rstrip(" ") for line in shown.getvalue().split("\n"))
     file.write(_encodable("\n".join(lines), file.encoding or "utf-8"))
 
@@ -74,8 +77,8 @@ def render_svg(
     return style.replace("Fira Code, monospace", _FONTS) + end + rest
 
 
-def _print(findings: Iterable[Finding], console: Console, zone: tzinfo) -> None:
-    console.print(_report(in_order(findings), console.width, zone))
+def _print(findings: Iterable[Finding], console: Console, zone: tzinfo, top: int = 0) -> None:
+    console.print(_report(in_order(findings), console.width, zone, top))
 
 
 def _console(file: TextIO, width: int, colour: bool, record: bool = False) -> Console:
@@ -106,11 +109,15 @@ def _encodable(text: str, encoding: str) -> str:
     return text
 
 
-def _report(findings: list[Finding], width: int, zone: tzinfo) -> Group:
+def _report(findings: list[Finding], width: int, zone: tzinfo, top: int) -> Group:
     if not findings:
         return Group(Text(NOTHING))
-    table = _wide(findings, width, zone) if width >= _WIDE else _narrow(findings, width, zone)
-    return Group(cells.summary(findings), Text(), table)
+    shown = findings[:top] if top else findings
+    table = _wide(shown, width, zone) if width >= _WIDE else _narrow(shown, width, zone)
+    parts = [cells.summary(findings), Text(), table]
+    if more := len(findings) - len(shown):
+        parts += [Text(), Text(f"… and {more:,} more ({MORE})")]
+    return Group(*parts)
 
 
 class _Column(NamedTuple):

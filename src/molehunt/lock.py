@@ -1,15 +1,19 @@
-"""One line per rule, so that a changed meaning is seen: `<id> <version> <hash> <file>`.
+"""One line per rule, so that a change is seen: `<id> <version> <hash> <artefacts> <file>`.
 
-The hash covers what decides about a finding: log source, detection, correlation or join, level, and
-those keys of the `molehunt:` block. Text for people does not count.
+The hash is of the meaning: what decides about a finding (log source, detection, correlation or
+join, level, and those keys of the `molehunt:` block). Text for people does not count. The artefacts
+are `<target>/<profile>:<hash>` with commas between them, one for each product that the rule
+compiles for, `-` if there is none. The version grows with the meaning and with an artefact.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .correlation import Correlation
@@ -21,18 +25,32 @@ from .rulefiles import JOINS
 LOCK = "rules.lock"
 HINT = "`molehunt lock --update` writes it anew"
 Lockable = Rule | Correlation | Join
+# By rule id, the hash of what it compiles to by target and profile.
+Artefacts = Mapping[str, Mapping[str, str]]
+_ARTEFACTS = re.compile(r"-|[^ :,]+/[^ :,]+:[0-9a-f]{16}(,[^ :,]+/[^ :,]+:[0-9a-f]{16})*")
+_NOTHING: Mapping[str, str] = {}
 
 
 class Entry(NamedTuple):
-    """One line. `version` starts at 1 and grows with each change of meaning."""
+    """One line. `version` starts at 1 and grows with each change. `artefacts` are hashes by target
+    and profile; None where the line was written before they were locked."""
 
     id: str
     version: int
     meaning: str
     name: str
+    artefacts: Mapping[str, str] | None = _NOTHING
 
     def __str__(self) -> str:
-        return f"{self.id} {self.version} {self.meaning} {self.name}"
+        made = ",".join(f"{key}:{one}" for key, one in sorted((self.artefacts or {}).items()))
+        return f"{self.id} {self.version} {self.meaning} {made or '-'} {self.name}"
+
+    def compiles_otherwise(self, other: Entry) -> list[str]:
+        """The targets for which both have an artefact, and not the same."""
+        if self.artefacts is None or other.artefacts is None:
+            return []
+        both = sorted(self.artefacts.keys() & other.artefacts.keys())
+        return [key for key in both if self.artefacts[key] != other.artefacts[key]]
 
 
 def meaning_of(rule: Lockable) -> str:
@@ -81,14 +99,22 @@ def parse_lock(lines: Sequence[str]) -> tuple[dict[str, Entry], list[Problem]]:
     entries: dict[str, Entry] = {}
     problems: list[Problem] = []
     for number, line in enumerate(lines, 1):
-        parts = line.split(" ", 3)
-        if len(parts) != 4 or not parts[1].isdigit():
+        parts = line.split(" ", 4)
+        if len(parts) < 5 or not _ARTEFACTS.fullmatch(parts[3]):
+            # A line from before artefacts were locked.
+            parts = line.split(" ", 3)
+        if len(parts) < 4 or not parts[1].isdigit():
             problems.append(Problem("not a lock line", LOCK, number, hint=HINT))
         elif parts[0] in entries:
             problems.append(Problem("a rule id twice", LOCK, number, parts[0]))
         else:
-            entries[parts[0]] = Entry(parts[0], int(parts[1]), parts[2], parts[3])
+            made = _artefacts(parts[3]) if len(parts) == 5 else None
+            entries[parts[0]] = Entry(parts[0], int(parts[1]), parts[2], parts[-1], made)
     return entries, problems
+
+
+def _artefacts(text: str) -> dict[str, str]:
+    return dict(one.rsplit(":", 1) for one in text.split(",")) if text != "-" else {}
 
 
 def versions(ruleset: RuleSet) -> dict[str, int]:
@@ -107,27 +133,43 @@ def _name(rule: Lockable) -> str:
     return f"{JOINS}/{Path(rule.path).name}" if isinstance(rule, Join) else rule.name
 
 
-def update_lock(lines: Sequence[str], ruleset: RuleSet, joins: Sequence[Join] = ()) -> list[str]:
+def update_lock(
+    lines: Sequence[str],
+    ruleset: RuleSet,
+    joins: Sequence[Join] = (),
+    artefacts: Artefacts = MappingProxyType({}),
+) -> list[str]:
     """The lines as they should be: new rules at 1, changed ones one up, sorted by id."""
     entries, _ = parse_lock(lines)
     every = (*ruleset.both, *joins)
-    return sorted(str(_updated(rule, entries.get(rule.id))) for rule in every)
+    return sorted(str(_updated(rule, entries.get(rule.id), artefacts)) for rule in every)
 
 
-def _updated(rule: Lockable, old: Entry | None) -> Entry:
-    meaning = meaning_of(rule)
-    version = 1 if old is None else old.version + (old.meaning != meaning)
-    return Entry(rule.id, version, meaning, _name(rule))
+def _updated(rule: Lockable, old: Entry | None, artefacts: Artefacts) -> Entry:
+    new = Entry(rule.id, 1, meaning_of(rule), _name(rule), artefacts.get(rule.id, _NOTHING))
+    if old is None:
+        return new
+    changed = old.meaning != new.meaning or bool(old.compiles_otherwise(new))
+    return new._replace(version=old.version + changed)
 
 
-def check_lock(lines: Sequence[str], ruleset: RuleSet, joins: Sequence[Join] = ()) -> list[Problem]:
-    """What differs between the lock and the rules; empty if the lock is current."""
+def check_lock(
+    lines: Sequence[str],
+    ruleset: RuleSet,
+    joins: Sequence[Join] = (),
+    artefacts: Artefacts | None = None,
+) -> list[Problem]:
+    """What differs between the lock and the rules, and what they compile to if `artefacts` are
+    given; empty if the lock is current."""
     entries, problems = parse_lock(lines)
-    return [*problems, *_differences(list(lines), entries, (*ruleset.both, *joins))]
+    return [*problems, *_differences(list(lines), entries, (*ruleset.both, *joins), artefacts)]
 
 
 def _differences(
-    lines: list[str], entries: dict[str, Entry], rules: Sequence[Lockable]
+    lines: list[str],
+    entries: dict[str, Entry],
+    rules: Sequence[Lockable],
+    artefacts: Artefacts | None,
 ) -> Iterator[Problem]:
     for rule in rules:
         entry = entries.get(rule.id)
@@ -138,9 +180,18 @@ def _differences(
             yield Problem(what, rule.path, rule=rule.id, hint=HINT)
         elif entry.name != _name(rule):
             yield Problem(f"rule was locked as {entry.name}", rule.path, rule=rule.id, hint=HINT)
+        elif artefacts is not None and (told := _other(entry, artefacts.get(rule.id, _NOTHING))):
+            what = f"rule compiles to something else than was locked for {told}"
+            yield Problem(what, rule.path, rule=rule.id, hint=HINT)
     known = {rule.id for rule in rules}
     for gone in sorted(set(entries) - known):
         what = f"locked rule is gone: {entries[gone].name}"
         yield Problem(what, LOCK, rule=gone, hint="deprecate a rule instead of deleting it")
     if lines != sorted(lines):
         yield Problem("lines are not sorted", LOCK, hint=HINT)
+
+
+def _other(entry: Entry, now: Mapping[str, str]) -> str:
+    """The targets of which what was locked is not what comes out now; "" if there is none."""
+    was = entry.artefacts or {}
+    return ", ".join(key for key in sorted(was.keys() | now) if was.get(key) != now.get(key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .common import (
+    FAIL_ON,
     SEVERITIES,
     Commands,
     command,
@@ -49,7 +50,8 @@ def _test(commands: Commands) -> None:
 
 
 def _lint(commands: Commands) -> None:
-    parser = command(commands, "lint", "find what is wrong or doubtful in Sigma rules")
+    text = "find what is wrong or doubtful in Sigma rules"
+    parser = command(commands, "lint", text, FAIL_ON)
     parser.add_argument(
         "paths",
         nargs="*",
@@ -90,7 +92,8 @@ def _lint(commands: Commands) -> None:
 
 
 def _new(commands: Commands) -> None:
-    parser = command(commands, "new", "begin a rule with its recordings and a proof that fails")
+    text = "begin a rule with its recordings and a proof that fails"
+    parser = command(commands, "new", text, "the proof of what was written does not fail")
     parser.add_argument("title", metavar="TITLE", help="title of the rule")
     parser.add_argument(
         "--query",
@@ -108,7 +111,8 @@ def _new(commands: Commands) -> None:
 
 
 def _tune(commands: Commands) -> None:
-    parser = command(commands, "tune", "propose a Sigma filter from false positives of a rule")
+    text = "propose a Sigma filter from false positives of a rule"
+    parser = command(commands, "tune", text, "no filter keeps the true positives")
     parser.add_argument("rule", metavar="RULE", help="rule id (or its beginning), title or file")
     parser.add_argument(
         "events", nargs="+", metavar="EVENT", help="false positive: FILE:LINE or FILE:LINE:ROW"

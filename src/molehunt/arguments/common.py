@@ -11,11 +11,11 @@ from ..exits import Exit
 LEVELS = ("informational", "low", "medium", "high", "critical")
 SEVERITIES = ("error", "warning", "info", "hint")
 FORMATS = ("table", "json", "ndjson", "csv", "html", "ocsf", "ecs")
+FAIL_ON = "something at or above --fail-on was found"
 EXITS = """\
 exit codes:
   0  done
-  1  something at or above --fail-on was found
-  2  part of the input or rules was bad; the good part is done and shown
+{}  2  part of the input or rules was bad, or a check failed; the good part is done and shown
   3  wrong usage
 """
 
@@ -32,13 +32,14 @@ class Parser(argparse.ArgumentParser):
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - has no public name
 
 
-def command(commands: Commands, name: str, text: str) -> Parser:
-    """A new command with its help, ready for its arguments."""
+def command(commands: Commands, name: str, text: str, found: str = "") -> Parser:
+    """A new command with its help, ready for its arguments. `found` says when it exits with 1, if
+    it ever does."""
     return commands.add_parser(
         name,
         help=text,
         description=text[0].upper() + text[1:] + ".",
-        epilog=EXITS,
+        epilog=EXITS.format(f"  1  {found}\n" if found else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -88,6 +89,24 @@ def positive(text: str) -> int:
     return number
 
 
+def count(text: str) -> int:
+    """A whole number from 0; raises ArgumentTypeError."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def top(parser: argparse.ArgumentParser) -> None:
+    """How much of the table is shown."""
+    parser.add_argument(
+        "--top",
+        type=count,
+        metavar="N",
+        help="of the table, the N most severe findings (0: all; default: all, on a terminal 50)",
+    )
+
+
 def days(text: str) -> float:
     """Days, up to ten years; raises ArgumentTypeError."""
     number = float(text)
@@ -106,6 +125,7 @@ def hunting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--output", metavar="FILE", help="write it there")
     parser.add_argument("--level", choices=LEVELS, default="informational")
+    top(parser)
     parser.add_argument("--fail-on", choices=LEVELS, metavar="LEVEL")
     parser.add_argument(
         "--log", metavar="FILE", help="keep the answers there, in osquery's log format"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .common import (
+    FAIL_ON,
     FORMATS,
     LEVELS,
     Commands,
@@ -13,6 +14,7 @@ from .common import (
     inputs,
     positive,
     rules,
+    top,
 )
 
 
@@ -26,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def _hunt(commands: Commands) -> None:
-    parser = command(commands, "hunt", "hunt through logs and show what was found")
+    parser = command(commands, "hunt", "hunt through logs and show what was found", FAIL_ON)
     parser.add_argument(
         "paths",
         nargs="+",
@@ -56,6 +58,7 @@ def _hunt(commands: Commands) -> None:
     parser.add_argument(
         "--level", choices=LEVELS, default="informational", help="show from this level up"
     )
+    top(parser)
     parser.add_argument(
         "--fail-on", choices=LEVELS, metavar="LEVEL", help="exit with 1 if anything reaches LEVEL"
     )
@@ -133,7 +136,8 @@ def _baseline(commands: Commands) -> None:
 
 
 def _live(commands: Commands) -> None:
-    parser = command(commands, "live", "ask a running osqueryd and hunt through what it answers")
+    text = "ask a running osqueryd and hunt through what it answers"
+    parser = command(commands, "live", text, FAIL_ON)
     parser.add_argument(
         "--socket",
         metavar="PATH",
@@ -148,7 +152,7 @@ def _live(commands: Commands) -> None:
 
 def _sweep(commands: Commands) -> None:
     text = "print ten questions for osqueryi, Fleet or Kibana, and hunt through the answers"
-    parser = command(commands, "sweep", text)
+    parser = command(commands, "sweep", text, FAIL_ON)
     parser.add_argument(
         "--system", choices=("linux", "darwin", "windows"), default="linux", help="of the hosts"
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..exits import Exit
 
-_PASSED = ("rules", "organisation", "entities", "mmdb", "format", "output", "level", "fail_on")
+_INPUTS = ("rules", "organisation", "entities", "mmdb")
+_PASSED = (*_INPUTS, "format", "output", "level", "top", "fail_on")
 
 
 def hunt_in(lines: Iterable[Mapping[str, Any]], options: Namespace) -> Exit:

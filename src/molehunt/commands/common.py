@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from molehunt.detectors.schedule.binding import Binder
 
 MAX_SHOWN = 50
+# Of warnings that say the same of different places.
+MAX_ALIKE = 3
 
 
 def load(paths: Sequence[str] | None) -> RuleSet:
@@ -144,12 +147,26 @@ def _is_meant(rule: Rule | Correlation, wanted: str) -> bool:
     )
 
 
+def _few_of_a_kind(problems: Iterable[Problem]) -> tuple[list[Problem], dict[str, int]]:
+    """All errors and the first warnings of each kind; how many more there are by kind."""
+    shown: list[Problem] = []
+    seen: Counter[str] = Counter()
+    for problem in problems:
+        seen[problem.what] += problem.severity is not Severity.ERROR
+        if problem.severity is Severity.ERROR or seen[problem.what] <= MAX_ALIKE:
+            shown.append(problem)
+    return shown, {what: n - MAX_ALIKE for what, n in seen.items() if n > MAX_ALIKE}
+
+
 def show(problems: Iterable[Problem]) -> Exit:
     """Print problems to stderr, many alike only in part. Returns BAD_INPUT if any is an error."""
     listed = list(dict.fromkeys(problems))
-    for problem in listed[:MAX_SHOWN]:
+    shown, alike = _few_of_a_kind(listed)
+    for problem in shown[:MAX_SHOWN]:
         print(printable(str(problem)), file=sys.stderr)
-    if len(listed) > MAX_SHOWN:
-        print(f"… and {len(listed) - MAX_SHOWN} more problems", file=sys.stderr)
+    if len(shown) > MAX_SHOWN:
+        print(f"… and {len(shown) - MAX_SHOWN} more problems", file=sys.stderr)
+    for what, number in alike.items():
+        print(printable(f"… and {number} more: {what}"), file=sys.stderr)
     bad = any(problem.severity is Severity.ERROR for problem in listed)
     return Exit.BAD_INPUT if bad else Exit.DONE

@@ -83,6 +83,7 @@ def _elastic(options: Namespace, problems: list[Problem]) -> _Place:
 def _opensearch(options: Namespace, problems: list[Problem]) -> _Place:
     from molehunt.backends.deploying.opensearch import OpenSearchThings, wanted_things
     from molehunt.backends.opensearch.layouts import TEMPLATE, template
+    from molehunt.backends.opensearch.monitors import versioned
     from molehunt.backends.opensearch.stored import INDEX, SETTINGS, index_body, stored_query
 
     ruleset, made = _subjects(options, problems)
@@ -91,11 +92,11 @@ def _opensearch(options: Namespace, problems: list[Problem]) -> _Place:
     store = OpenSearchThings(server, _owned(ruleset), INDEX, SETTINGS, options.remove)
     monitors: dict[str, Body] = {}
     queries: dict[str, Body] = {}
+    rules = {rule.id: rule for rule in ruleset.rules}
     if store.alerting():
-        monitors = {key: one.body for key, one in artefacts.items()}
+        monitors = {key: versioned(one, rules[key]) for key, one in artefacts.items()}
     else:
         print("no alerting plugin there: rules become stored queries of a percolator index")
-        rules = {rule.id: rule for rule in ruleset.rules}
         queries = {key: stored_query(one, rules[key]) for key, one in artefacts.items()}
     wanted = wanted_things(monitors, queries, INDEX, index_body(made))
     titles = _titles(ruleset)

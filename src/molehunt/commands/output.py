@@ -13,6 +13,8 @@ from molehunt.detectors.findings.model import Finding
 from ..problems import UsageError
 
 TABLE = "table"
+# The most that a terminal shows unasked.
+TERMINAL = 50
 # The standards that require a time in every document, and the field that holds it.
 _TIMED = {"ocsf": "time", "ecs": "@timestamp"}
 # What a file's name promises. OCSF and ECS have no ending of their own, so they must be asked for.
@@ -36,7 +38,7 @@ def write(options: Namespace, findings: Sequence[Finding], run: Mapping[str, Any
     if kind in _TIMED and not options.quiet:
         _tell_of_missing_times(_TIMED[kind], findings)
     if kind == TABLE:
-        _table(findings)
+        _table(findings, options.top)
     elif not options.output:
         # A report is UTF-8 with its own line ends, whatever the locale.
         if kind in ("csv", "html") and hasattr(sys.stdout, "reconfigure"):
@@ -101,7 +103,7 @@ def _tell_of_missing_times(field: str, findings: Sequence[Finding]) -> None:
         )
 
 
-def _table(findings: Sequence[Finding]) -> None:
+def _table(findings: Sequence[Finding], top: int | None) -> None:
     import os
     import shutil
 
@@ -109,4 +111,7 @@ def _table(findings: Sequence[Finding]) -> None:
 
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((120, 40)).columns
-    render_table(findings, width=width, colour=colour, file=sys.stdout)
+    if top is None:
+        # Who reads a terminal sees the end first; a file or a pipe gets everything.
+        top = TERMINAL if sys.stdout.isatty() else 0
+    render_table(findings, width=width, colour=colour, file=sys.stdout, top=top)

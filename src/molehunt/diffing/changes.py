@@ -166,8 +166,9 @@ def gate(
     deprecated: Mapping[str, Mapping[str, str]],
     path: str,
 ) -> Iterator[Problem]:
-    """What a pull request may not do to the lock: change a meaning and not the version, raise a
-    version by more than one or for nothing, drop a rule that is not deprecated, use an id again.
+    """What a pull request may not do to the lock: change a meaning or an artefact and not the
+    version, raise a version by more than one or for nothing, drop a rule that is not deprecated,
+    use an id again.
 
     `deprecated` maps ids to their entries in `rules/deprecated.yml`.
     """
@@ -177,10 +178,11 @@ def gate(
             if entry.version != 1:
                 what = f"new rule {entry.name} begins at version {entry.version}"
                 yield Problem(what, path, rule=rule, hint="a new rule begins at 1")
-        elif entry.meaning != before.meaning and entry.version != before.version + 1:
-            what = f"{entry.name} changed its meaning, so version {before.version} becomes "
-            yield Problem(f"{what}{before.version + 1}, not {entry.version}", path, rule=rule)
-        elif entry.meaning == before.meaning and entry.version != before.version:
+        elif change := _change(before, entry):
+            if entry.version != before.version + 1:
+                what = f"{entry.name} {change}, so version {before.version} becomes "
+                yield Problem(f"{what}{before.version + 1}, not {entry.version}", path, rule=rule)
+        elif entry.version != before.version:
             what = f"{entry.name}: version {before.version} became {entry.version} with no change"
             yield Problem(what, path, rule=rule)
         if rule in deprecated:
@@ -190,3 +192,11 @@ def gate(
         what = f"{old[rule].name} is gone and not deprecated"
         hint = "name id, reason, replacement and date in rules/deprecated.yml"
         yield Problem(what, path, rule=rule, hint=hint)
+
+
+def _change(old: Entry, new: Entry) -> str:
+    """What changed in a rule so that its version must rise; "" if nothing did."""
+    if old.meaning != new.meaning:
+        return "changed its meaning"
+    otherwise = new.compiles_otherwise(old)
+    return f"compiles to something else for {', '.join(otherwise)}" if otherwise else ""

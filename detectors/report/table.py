@@ -11,7 +11,7 @@ from typing import NamedTuple, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
@@ -114,7 +114,7 @@ def _report(findings: list[Finding], width: int, zone: tzinfo, top: int) -> Grou
         return Group(Text(NOTHING))
     shown = findings[:top] if top else findings
     table = _wide(shown, width, zone) if width >= _WIDE else _narrow(shown, width, zone)
-    parts = [cells.summary(findings), Text(), table]
+    parts: list[RenderableType] = [cells.summary(findings), Text(), table]
     if more := len(findings) - len(shown):
         parts += [Text(), Text(f"… and {more:,} more ({MORE})")]
     return Group(*parts)

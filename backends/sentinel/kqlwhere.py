@@ -133,10 +133,11 @@ class Where:
         return text
 
     def _value(self, place: Place, read: Read, value: Wanted) -> str:
-        if not self.fields.store.empty_is_null and (
-            isinstance(value, Nothing) or (isinstance(value, Text) and not value.parts)
-        ):
-            raise Unsayable("null_or_empty", "the table does not tell null from the empty text")
+        if not self.fields.store.empty_is_null:
+            if isinstance(value, Text) and not value.parts:
+                raise Unsayable("null_or_empty", "the table does not tell null from the empty text")
+            if isinstance(value, (Nothing, Exists)):
+                self.differences.add("null_is_missing")
         if read.listed:
             return self._listed(read, value)
         if isinstance(value, Exists):

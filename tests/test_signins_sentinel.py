@@ -15,6 +15,7 @@ import sign_in_random
 import signin_samples
 
 from molehunt.backends.compiling import compile_all
+from molehunt.backends.corpus import Corpus
 from molehunt.backends.model import Artefact, Compiled, Refusal
 from molehunt.backends.proving import disagreements, prove
 from molehunt.backends.sentinel.emulator import DUCKDB
@@ -84,7 +85,8 @@ def test_random(source: str) -> None:
         kit.ruleset(sign_in_random.rule_text(source, FIELDS[source], rng, n)).rules[0]
         for n in range(60)
     ]
-    corpus = search_random.judge(rules, [sign_in_random.line(source, rng) for _ in range(60)])
+    judged = search_random.judge(rules, [sign_in_random.line(source, rng) for _ in range(60)])
+    corpus = Corpus(judged.records, judged.matched)
     made, refused = search_random.compiled(SENTINEL, PROFILE, rules)
     assert {one.code for one in refused} <= {"listed", "network"}
     verdicts = list(prove(DUCKDB, PROFILE, made, corpus))

@@ -24,15 +24,7 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     differences: set[str] = set()
     try:
         log = _log(subject)
-        if log is None:
-            query = _osquery(subject, profile, differences)
-            table, _, rest = query.partition("\n")
-            scheduled = f"{table}\n{_NEW}{rest}\n| extend HostName = HostIdentifier"
-        else:
-            query = _signins(subject, log, differences)
-            scheduled = _signins(subject, log, differences, _NEW)
-        if len(query) > LONGEST - 100 or len(scheduled) > LONGEST:
-            raise Unsayable("too_long", f"a query may have {LONGEST} characters")
+        query, scheduled = _queries(subject, profile, log, differences)
     except Unsayable as why:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
     from .packaging import analytics_rule
@@ -42,6 +34,22 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
         rule.id, rule.title, "sentinel", profile.name, "kql",
         query, body, tuple(sorted(differences)),
     )  # fmt: skip
+
+
+def _queries(
+    subject: Subject, profile: Profile, log: Log | None, differences: set[str]
+) -> tuple[str, str]:
+    """The query over all rows, and as the rule runs it, over those that are new."""
+    if log is None:
+        query = _osquery(subject, profile, differences)
+        table, _, rest = query.partition("\n")
+        scheduled = f"{table}\n{_NEW}{rest}\n| extend HostName = HostIdentifier"
+    else:
+        query = _signins(subject, log, differences)
+        scheduled = _signins(subject, log, differences, _NEW)
+    if len(query) > LONGEST - 100 or len(scheduled) > LONGEST:
+        raise Unsayable("too_long", f"a query may have {LONGEST} characters")
+    return query, scheduled
 
 
 def _log(subject: Subject) -> Log | None:

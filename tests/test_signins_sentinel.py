@@ -94,6 +94,20 @@ def test_random(source: str) -> None:
     assert sum(one.positives for one in verdicts) > 100
 
 
+@pytest.mark.parametrize("source", sorted(FIELDS))
+def test_random_correlations(source: str) -> None:
+    """Windows over the events' own times, both ends included; accounts fold."""
+    sample = signin_samples.sample(source, 1)
+    made = [SENTINEL.compile(one, PROFILE) for one in sample.correlations]
+    asked = [one for one in made if isinstance(one, Artefact)]
+    assert len(asked) == len(sample.groups), made
+    with DUCKDB.open(PROFILE) as session:
+        session.load(sample.records)
+        answers = list(session.ask(asked))
+    assert [one.groups for one in answers] == sample.groups, answers
+    assert all(sample.groups)
+
+
 def test_both_tables_of_entra() -> None:
     """Sign-ins without the user stand in a table of their own, whose objects are texts."""
     events = [sign_in_random.azure(Random(n)) for n in range(20)]

@@ -149,6 +149,20 @@ def test_random(source: str) -> None:
     assert found > 100
 
 
+@pytest.mark.parametrize("source", sorted(FIELDS))
+@pytest.mark.parametrize("seed", range(3))
+def test_random_correlations(source: str, seed: int) -> None:
+    """Windows over the events' own times, both ends included; accounts fold."""
+    sample = signin_samples.sample(source, seed)
+    for one, wanted in zip(sample.correlations, sample.groups, strict=True):
+        made = SPLUNK.compile(one, PROFILE)
+        assert isinstance(made, Artefact), made
+        rows = spl_oracle.run_events(made.query["query"], sample.events)
+        found = {tuple(row[name] for name in made.query["group"]) for row in rows}
+        assert found == wanted, (one.rule.raw["correlation"], found ^ wanted)
+        assert wanted
+
+
 def test_what_is_no_sign_in() -> None:
     """Other events of the same source type are not looked at."""
     search = next(one.query for one in artefacts() if "VPN by a Computer" in one.title)

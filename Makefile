@@ -14,6 +14,10 @@ OLD := $(OLDEST)/develop-$(HERE)
 # hyperscan only as a wheel: building it takes a compiler, boost and a quarter of an hour.
 INSTALL := -m pip install --quiet --disable-pip-version-check --only-binary hyperscan
 
+# splunk-appinspect pins what it needs, and so has an environment of its own.
+INSPECT := .venv-appinspect
+INSPECTOR := $(INSPECT)/installed-$(HERE)
+
 # pyproject.toml says why.
 STORES := $(INSTALL) --no-deps --ignore-requires-python --group stores
 
@@ -27,13 +31,14 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke differential lock pack rules coverage tools mutation picture prove support site lint-docs rows clean
+.PHONY: help hunt test lint typing types test-oldest smoke appinspect differential lock pack rules coverage tools mutation picture prove support site lint-docs rows clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
 	@echo 'make test          lint, types, tests and packaging tests'
 	@echo 'make test-oldest   the tests with the oldest dependencies that are supported'
 	@echo 'make smoke         install and start with each other supported Python found here, and beside sigma-cli'
+	@echo 'make appinspect    inspect the compiled Splunk app with splunk-appinspect'
 	@echo 'make differential  compare the engines on a million generated pairs (long)'
 	@echo 'make lock          bring the rule lock file up to date'
 	@echo 'make pack          bring the osquery pack that feeds the rules up to date'
@@ -82,6 +87,9 @@ smoke: $(DEVELOP)
 	$(PY) .ci/smoke.py
 	$(PY) .ci/sigma_cli.py
 
+appinspect: $(DEVELOP) $(INSPECTOR)
+	MOLEHUNT_APPINSPECT=$(INSPECT)/bin/splunk-appinspect $(PY) -m pytest -q tests/test_splunk_appinspect.py
+
 differential: $(DEVELOP)
 	$(PY) tests/agreement/run.py --pairs 1000000
 
@@ -123,7 +131,7 @@ site: $(DEVELOP)
 	$(PY) docs/site/build.py site
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .typing build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(INSPECT) .typing build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PY):
@@ -142,6 +150,12 @@ $(INSTALLED): pyproject.toml | $(PY)
 	@$(PY) $(INSTALL) --editable '.[fast]' \
 		|| { echo 'Without hyperscan then; matching is the same, only slower.' >&2; \
 			$(PY) $(INSTALL) --editable .; }
+	@touch $@
+
+$(INSPECTOR): pyproject.toml | $(PY)
+	@$(PY) -m venv --clear $(INSPECT)
+	@$(INSPECT)/bin/python $(INSTALL) --upgrade 'pip>=25.1'
+	@$(INSPECT)/bin/python $(INSTALL) --group appinspect
 	@touch $@
 
 # Dependency groups need pip 25.1.

@@ -6,7 +6,7 @@ writes the same in the language of a store (docs/compile.md, "Correlations").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, floor
@@ -27,7 +27,9 @@ from molehunt.taxonomy import SUBJECT, taxonomy
 from ..model import Bound, Subject, Unsayable
 
 # Codes of reviewed.yml.
-SIGNAL_ROWS = "signal_rows"
+SIGNAL_ROWS, OTHER_LOG = "signal_rows", "other_log"
+# The store of osquery's rows, in rules/taxonomy.yml.
+OSQUERY = "osquery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Source:
     `place` is that of the rule in the correlation. `moments` says that a row is a moment and not a
     sighting of a state; `time` is the column that says when, "" if the log line does. `group` are
     the places of the group-by fields, `values` those of what is counted; `label` is the value
-    where the rule's subject is counted. `columns` are all columns of the queries.
+    where the rule's subject is counted. `columns` are all columns of the queries. `log` is the
+    store (of rules/taxonomy.yml) that the rows are in.
     """
 
     place: int
@@ -48,6 +51,7 @@ class Source:
     label: str
     members: tuple[Subject, ...]
     columns: tuple[str, ...]
+    log: str = OSQUERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class Plan:
     ways: tuple[tuple[int, ...], ...]
     sources: tuple[Source, ...]
     differences: tuple[str, ...]
+
+    @property
+    def log(self) -> str:
+        """The store (of rules/taxonomy.yml) that all its rows are in."""
+        return self.sources[0].log if self.sources else OSQUERY
 
     @property
     def lasting(self) -> bool:
@@ -91,8 +100,9 @@ class Plan:
         ]
 
 
-def plan_of(subject: Subject) -> Plan:
-    """The plan of a correlation over its members. Raises `Unsayable`."""
+def plan_of(subject: Subject, logs: Collection[str] = ()) -> Plan:
+    """The plan of a correlation over its members. `logs` are the stores beside osquery's (sign-in
+    logs) that the target reads. Raises `Unsayable`."""
     one = subject.rule
     assert isinstance(one, Correlation)
     if one.type in NUMERIC:
@@ -110,6 +120,11 @@ def plan_of(subject: Subject) -> Plan:
         Source(**key._asdict(), members=tuple(_joined(members)), columns=_columns_of(key, members))
         for key, members in found.items()
     )
+    stores = {source.log for source in sources}
+    if len(stores) > 1:
+        raise Unsayable(OTHER_LOG, "it reads several logs, each of which stands elsewhere")
+    if stores - {OSQUERY} - set(logs):
+        raise Unsayable(OTHER_LOG, "it reads a log that is not compiled for here")
     made = Plan(one, one.type, one.timespan, least, ways, sources, tuple(sorted(differences)))
     if one.type == "event_count" and least > 1 and made.lasting:
         raise Unsayable("counted_states", "states are not told apart well enough to be counted")
@@ -159,8 +174,7 @@ def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[_Key, 
     rule = leaf.rule
     assert isinstance(rule, Rule)
     for bound in leaf.bounds:
-        if not bound.queries:
-            raise Unsayable("other_log", "it reads another log than osquery's")
+        log = bound.fields.store.name
         group = tuple(_place(bound, one.field(place, name)) for name in one.group_by)
         wanted = [one.field(place, name) for name in one.value_fields]
         values = tuple(_place(bound, name) for name in wanted if name != SUBJECT)
@@ -174,10 +188,13 @@ def _alike(one: Correlation, place: int, leaf: Subject) -> Iterator[tuple[_Key, 
             known = _pack()[query]
             kind = (known.evented or asks_removed(rule), known.time)
             parts.setdefault(kind, []).append(query)
+        if log != OSQUERY:
+            # A sign-in is a moment, and each log knows where it says when.
+            parts[True, ""] = []
         for (moments, time), queries in parts.items():
             # Which rule it was matters to the temporal types only.
             mine = place if one.type.startswith("temporal") else 0
-            key = _Key(mine, moments, time, group, values, label)
+            key = _Key(mine, moments, time, group, values, label, log)
             yield key, Bound(tuple(queries), bound.fields)
 
 
@@ -213,6 +230,7 @@ class _Key(NamedTuple):
     group: tuple[Place, ...]
     values: tuple[Place, ...]
     label: str
+    log: str
 
 
 class _Query(NamedTuple):

@@ -13,7 +13,7 @@ from ..correlating.plan import Plan, plan_of
 from ..model import Artefact, Compiled, Refusal, Subject, Unsayable
 from ..searching.layout import Layout
 from .esql import esql
-from .kibana import integration_of, told
+from .kibana import INTEGRATION, integration_of, told
 
 TARGET = "elastic"
 _DAY = 86_400
@@ -26,19 +26,21 @@ def correlation(subject: Subject, layout: Layout) -> Compiled:
     rule, profile = subject.rule, layout.profile
     assert isinstance(rule, Correlation)
     try:
-        plan = plan_of(subject)
+        plan = plan_of(subject, layout.signins)
         text, differences = esql(plan, layout)
     except Unsayable as why:
         return Refusal(rule.id, rule.title, TARGET, profile.name, why.code, why.reason)
     minutes = _minutes(plan)
-    body = told(rule, integration_of(layout)) | {
+    source = layout.signins.get(plan.log)
+    integration = source.package if source else integration_of(layout)
+    body = told(rule, integration) | {
         "type": "esql",
         "language": "esql",
         # What a run before has told is not told again, whatever else the look-back holds.
         "query": f"{text}\n| WHERE newest >= NOW() - {2 * minutes} minutes",
         "interval": f"{minutes}m",
         "from": f"now-{_look_back(plan) // 60}m",
-        "setup": _setup(subject),
+        "setup": INTEGRATION.format(source.package) if source else _setup(subject),
     }
     query = {"query": text, "group": plan.names}
     return Artefact(rule.id, rule.title, TARGET, profile.name, "esql", query, body, differences)

@@ -25,13 +25,14 @@ from molehunt.schema import tables
 from ..correlating.plan import Plan, Source
 from ..model import Profile, Unsayable
 from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, query_of
-from ..searching.layout import Layout
+from ..searching.layout import Layout, SignIns
+from ..searching.signins import kept_field, signin_query
 from .factoring import factored
 from .marks import BITS, FIRST, marks_of, scored
 from .querystring import querystring
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
-ROW_IDENTITY, UNMAPPED = "row_identity", "unmapped"
+ROW_IDENTITY, UNMAPPED, MILLISECONDS = "row_identity", "unmapped", "milliseconds"
 LONGEST = 1_000_000
 """Characters in a statement (`EsqlParser.MAX_LENGTH`)."""
 INGESTED = "event.ingested"
@@ -47,7 +48,7 @@ def esql(plan: Plan, layout: Layout) -> tuple[str, tuple[str, ...]]:
     Raises `Unsayable`."""
     found = _Writer(plan, layout)
     query = "\n".join(found.lines())
-    if layout.dynamic:
+    if layout.dynamic and found.log is None:
         raise Unsayable(UNMAPPED, "a column that no row has had yet is an error in ES|QL")
     if len(query) > LONGEST:
         raise Unsayable("too_long", f"a statement may have {LONGEST:,} characters")
@@ -66,11 +67,16 @@ class _Writer:
         self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]
         self.by = ", ".join(self.groups)
         self.counts = plan.kind == "event_count" and plan.least > 1
+        # The sign-in log that the rows are in; None if they are osquery's.
+        self.log = layout.signins.get(plan.log)
+        if self.log is not None:
+            self.differences.add(MILLISECONDS)
 
     def lines(self) -> Iterator[str]:
         """The commands, in order."""
         rows = list(self.rows())
-        yield f"FROM {self.profile.index} METADATA _id{', _score' * bool(self.flags)}"
+        index = self.profile.index if self.log is None else self.log.index
+        yield f"FROM {index} METADATA _id{', _score' * bool(self.flags)}"
         yield from rows
         yield from self.events()
         if self.plan.lasting:
@@ -118,6 +124,8 @@ class _Writer:
             texts = ", ".join(self.profile.column.format(name) for name in times)
             text = f"COALESCE({texts})" if len(times) > 1 else texts
             by.append(f"happened = TO_LONG(1000 * TO_DOUBLE({text}))")
+        if self.log is not None and self.log.happened:
+            by.append(f"happened = TO_LONG({self.log.happened})")
         if self.plan.lasting:
             by.append(f"row = {self.row()}")
         asked = {name: text for name, text in told.items() if name not in self.flags}
@@ -134,6 +142,8 @@ class _Writer:
 
     def named(self, names: Sequence[str]) -> str:
         """Rows of these queries of the pack."""
+        if self.log is not None:
+            raise Unsayable("alike", "which of its rules found a sign-in is not told apart")
         return querystring(dict(self.layout.named(names)))
 
     def scored(self, name: str, text: str) -> str:
@@ -142,6 +152,8 @@ class _Writer:
 
     def condition(self, sources: Iterable[Source]) -> str:
         """What the members ask, rows that went away included: they say how long a state lasted."""
+        if self.log is not None:
+            return self.signins(sources, self.log)
         found = []
         for source in sources:
             for member in source.members:
@@ -151,6 +163,15 @@ class _Writer:
                 self.differences |= set(differences)
                 found.append(query)
         return querystring(factored(found))
+
+    def signins(self, sources: Iterable[Source], log: SignIns) -> str:
+        """The same of members that read a sign-in log."""
+        found = []
+        for member in (one for source in sources for one in source.members):
+            query, differences = signin_query(member, self.layout, log)
+            self.differences |= set(differences)
+            found.append(querystring(query))
+        return found[0] if len(found) == 1 else f"({' '.join(found)})"
 
     def row(self) -> str:
         """What is the same for the same row on the same host. Columns that the pack's queries name
@@ -164,6 +185,8 @@ class _Writer:
 
     def column(self, place: Place) -> str:
         """The short name of a column, which is read from now on."""
+        if self.log is not None:
+            return self.kept(place, self.log)
         if place.kind == "envelope" and place.name == "host":
             column = self.profile.host
         elif place.kind == "column":
@@ -181,6 +204,17 @@ class _Writer:
             raise Unsayable(
                 "spelling", f"{place.name} is read in another spelling than it is logged"
             )
+        return self.read.setdefault(column, f"c{len(self.read)}")
+
+    def kept(self, place: Place, log: SignIns) -> str:
+        """The short name of a field of a sign-in."""
+        found = kept_field(place.name, log)
+        if found.difference:
+            self.differences.add(found.difference)
+        if found.name in log.dynamic:
+            self.differences.add(UNMAPPED)
+        self.differences.add(KEYWORD_LIMIT)
+        column = found.name if found.type == "keyword" else f"TO_STRING({found.name})"
         return self.read.setdefault(column, f"c{len(self.read)}")
 
     # An event for each row and source, with its group, its value and its time.
@@ -204,6 +238,8 @@ class _Writer:
         yield f"| EVAL {', '.join(made)}"
         timed = [str(n) for n, source in enumerate(sources) if source.time]
         at = "logged"
+        if self.log is not None and self.log.happened:
+            at = "CASE(happened > 0, happened, logged)"
         if timed:
             at = f"CASE({_among('m', timed)} AND happened > 0, happened, logged)"
         yield f"| EVAL at = {at}, seen = COALESCE(came, logged)"

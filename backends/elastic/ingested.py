@@ -90,7 +90,7 @@ _OUTER = {
 
 def signin_document(record: Record) -> dict[str, Any]:
     """A sign-in of Entra ID in `logs-azure.signinlogs-*`."""
-    event = snake_case(_diagnostic(nested(record.values)))
+    event = snake_case(diagnostic_record(nested(record.values)))
     inner: dict[str, Any] = event["properties"]
     found: dict[str, Any] = {"azure": {"signinlogs": event}}
     address = inner.pop("ip_address", None)
@@ -113,7 +113,7 @@ def signin_document(record: Record) -> dict[str, Any]:
     return whole
 
 
-def _diagnostic(columns: Mapping[str, Any]) -> dict[str, Any]:
+def diagnostic_record(columns: Mapping[str, Any]) -> dict[str, Any]:
     """The record as Entra's diagnostic settings write it."""
     outer: dict[str, Any] = {"category": "SignInLogs"}
     inner: dict[str, Any] = {}

@@ -35,7 +35,7 @@ _SEVERITY = {
     Level.CRITICAL: ("critical", 99),
 }
 _SITE = "https://attack.mitre.org"
-_INTEGRATION = "The Elastic integration `{}`, collecting the log that the rule's index is made of."
+INTEGRATION = "The Elastic integration `{}`, collecting the log that the rule's index is made of."
 # Runs overlap, and `event.ingested` is when a row came in: laptops send late what they saw.
 _INTERVAL, _FROM = "5m", "now-10m"
 
@@ -52,7 +52,7 @@ def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str,
         "index": layout.profile.index.split(","),
         "interval": _INTERVAL,
         "from": _FROM,
-        "setup": _INTEGRATION.format(source.package) if source else needs(rule),
+        "setup": INTEGRATION.format(source.package) if source else needs(rule),
     }
 
 

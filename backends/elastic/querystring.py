@@ -13,6 +13,7 @@ from typing import Any
 from ..searching.ranges import literal, of, written
 
 Query = Mapping[str, Any]
+_SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def querystring(query: Query) -> str:
@@ -23,6 +24,8 @@ def querystring(query: Query) -> str:
     if kind == "exists":
         return f"_exists_:{inside['field']}"
     ((field, wanted),) = inside.items()
+    if kind == "range":
+        return _every([f"{field}:{_SIGNS[name]}{limit}" for name, limit in wanted.items()])
     if kind == "terms":
         return _any([f"{field}:{_quoted(value)}" for value in wanted])
     value = wanted["value"] if isinstance(wanted, Mapping) else wanted
@@ -74,11 +77,17 @@ def _bool(inside: Mapping[str, Any]) -> str:
     return f"({' '.join(parts)})"
 
 
+def _every(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"({' '.join(f'+{one}' for one in parts)})"
+
+
 def _any(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({' '.join(parts)})"
 
 
 def _quoted(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if not isinstance(value, str):
         return str(value)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

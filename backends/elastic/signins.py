@@ -66,6 +66,7 @@ _AZURE = {
     ),
     "source.as.number": _NETWORK,
 }
+_CREATED = _SIGNINS + "created_at"
 _AZURE_LOST = {
     "LocationDetails.countryOrRegion": "the pipeline removes it; the country that it keeps is that"
     " of the outer record, which may be another",
@@ -116,8 +117,10 @@ SIGN_INS = {
         _guard("azure.signinlogs", _SIGNINS + "user_principal_name"),
         _AZURE,
         _AZURE_LOST,
-        _properties(_AZURE),
+        _properties(_AZURE) | {_CREATED: {"type": "date"}},
         signin_document,
+        _CREATED,
+        frozenset([_SIGNINS + "authentication_app_device_details.device_id"]),
     ),
     "google_workspace": SignIns(
         "google_workspace",

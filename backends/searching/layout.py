@@ -31,7 +31,9 @@ class SignIns:
     `fields` has each known field of the log by its name in the taxonomy, `lost` those that are not
     kept and why. `guard` finds the events that the reader of the log would read; `account` is the
     field of the account; `package` the integration that must be installed. `properties` is the
-    mapping, `document(record)` an event as it stands there.
+    mapping, `document(record)` an event as it stands there. `happened` is the field with the time
+    of the event, "" if that is `@timestamp`; `dynamic` are fields that the integration does not
+    map, so that they are there from the first event on that has them.
     """
 
     package: str
@@ -42,6 +44,8 @@ class SignIns:
     lost: Mapping[str, str]
     properties: Mapping[str, Any]
     document: Callable[[Record], Mapping[str, Any]]
+    happened: str = ""
+    dynamic: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

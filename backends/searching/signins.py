@@ -42,6 +42,16 @@ def signin_query(
     return query, tuple(sorted(maker.differences))
 
 
+def kept_field(name: str, source: SignIns) -> Kept:
+    """Where a field is. Raises `Unsayable` if it is lost, or was never looked up."""
+    found = source.fields.get(name)
+    if found is None:
+        if name in source.lost:
+            raise Unsayable("lost_field", f"{name}: {source.lost[name]}")
+        raise Unsayable("unknown_field", f"where {name} is kept was not looked up")
+    return found
+
+
 @dataclass(slots=True)
 class _Maker(Maker):
     source: SignIns = field(kw_only=True)
@@ -62,11 +72,7 @@ class _Maker(Maker):
 
     def kept(self, name: str) -> Kept:
         """Where a field is. Raises `Unsayable` if it is lost, or was never looked up."""
-        found = self.source.fields.get(name)
-        if found is None:
-            if name in self.source.lost:
-                raise Unsayable("lost_field", f"{name}: {self.source.lost[name]}")
-            raise Unsayable("unknown_field", f"where {name} is kept was not looked up")
+        found = kept_field(name, self.source)
         if found.difference:
             self.differences.add(found.difference)
         return found

@@ -8,58 +8,68 @@ from molehunt.rule import Rule
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
 from .kqltext import FALSE, TRUE, all_of, any_of, literal
 from .kqlwhere import Read, Where
+from .signins import ARRIVED, LOGS, Log, log_query
 
-# Columns of the table, from Microsoft's reference of SigninLogs; what comes after a dot is inside.
-# https://learn.microsoft.com/azure/azure-monitor/reference/tables/signinlogs
-SIGNIN_TEXT = frozenset(
-    "AppDisplayName AppId ClientAppUsed ConditionalAccessStatus IPAddress Identity Location"
-    " ResultDescription ResultSignature ResultType RiskDetail RiskLevelAggregated"
-    " RiskLevelDuringSignIn RiskState UserAgent UserDisplayName UserId UserPrincipalName".split()
-)
-SIGNIN_OBJECTS = frozenset(
-    "AuthenticationAppDeviceDetails DeviceDetail LocationDetails MfaDetail Status".split()
-)
-SIGNIN_LISTS = frozenset(["RiskEventTypes", "RiskEventTypes_V2"])
 LONGEST = 10_000
 """Characters in the query of an analytics rule (Microsoft Sentinel service limits)."""
+# Rows arrive late; each run takes what came in since the one before
+# (https://learn.microsoft.com/azure/sentinel/ingestion-delay).
+_NEW = f"| where {ARRIVED} > ago(1h)\n"
 
 
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     """A rule as one query; `body` has what an analytics rule adds to it."""
     rule = subject.rule
     assert isinstance(rule, Rule)
+    differences: set[str] = set()
     try:
-        differences: set[str] = set()
-        query = _query(subject, profile, differences)
+        log = _log(subject)
+        query, scheduled = _queries(subject, profile, log, differences)
     except Unsayable as why:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
     from .packaging import analytics_rule
 
-    body = analytics_rule(rule, query)
+    body = analytics_rule(rule, f"{scheduled}\n", log)
     return Artefact(
         rule.id, rule.title, "sentinel", profile.name, "kql",
         query, body, tuple(sorted(differences)),
     )  # fmt: skip
 
 
-def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
-    query = _single(subject, profile, differences)
-    if len(query) > LONGEST - 100:
+def _queries(
+    subject: Subject, profile: Profile, log: Log | None, differences: set[str]
+) -> tuple[str, str]:
+    """The query over all rows, and as the rule runs it, over those that are new."""
+    if log is None:
+        query = _osquery(subject, profile, differences)
+        table, _, rest = query.partition("\n")
+        scheduled = f"{table}\n{_NEW}{rest}\n| extend HostName = HostIdentifier"
+    else:
+        query = _signins(subject, log, differences)
+        scheduled = _signins(subject, log, differences, _NEW)
+    if len(query) > LONGEST - 100 or len(scheduled) > LONGEST:
         raise Unsayable("too_long", f"a query may have {LONGEST} characters")
-    return query
+    return query, scheduled
 
 
-def _single(subject: Subject, profile: Profile, differences: set[str]) -> str:
+def _log(subject: Subject) -> Log | None:
+    """The sign-in log that a rule reads; None if it reads osquery's rows."""
     stores = {bound.fields.store.name for bound in subject.bounds}
     if stores == {"osquery"}:
-        return _osquery(subject, profile, differences)
-    if stores == {"azure"}:
-        (bound,) = subject.bounds
-        where = Where(bound.fields, _signin)
-        test = any_of([where.condition(one) for one in subject.rule.conditions])  # type: ignore[union-attr]
-        differences |= where.differences
-        return f"SigninLogs\n| where {test}"
-    raise Unsayable("connector", "its connector's table has no layout that could be checked here")
+        return None
+    found = LOGS.get(stores.pop()) if len(stores) == 1 else None
+    if found is None:
+        raise Unsayable("connector", "its table has no layout that could be checked here")
+    return found
+
+
+def _signins(subject: Subject, log: Log, differences: set[str], new: str = "") -> str:
+    (bound,) = subject.bounds
+    read: dict[str, str] = {}
+    where = Where(bound.fields, log.reader(read, differences))
+    test = any_of([where.condition(one) for one in subject.rule.conditions])  # type: ignore[union-attr]
+    differences |= where.differences
+    return log_query(log, read, test, new)
 
 
 def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
@@ -126,15 +136,3 @@ def row_of(place: Place, profile: Profile, read: dict[str, str]) -> Read | None:
     if read.setdefault(name, value) != value:
         raise Unsayable("names", f"two columns would be called {name}")
     return Read(name)
-
-
-def _signin(place: Place) -> Read | None:
-    head, _, rest = place.name.partition(".")
-    if place.kind == "column" and head in SIGNIN_LISTS and not rest:
-        return Read(f"tostring({head})", listed=True)
-    if place.kind == "column" and head in SIGNIN_OBJECTS and rest:
-        inside = "".join(f"[{literal(part)}]" for part in rest.split("."))
-        return Read(f"tostring(parse_json(tostring({head})){inside})")
-    if place.kind == "column" and head in SIGNIN_TEXT and not rest:
-        return Read(f"tostring({head})")
-    raise Unsayable("no_column", f"SigninLogs has no column for {place.name}")

@@ -15,7 +15,8 @@ from ..correlating.plan import Plan, plan_of
 from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
 from .compiling import LONGEST
 from .kqlwindows import windows_query
-from .packaging import described, function_name
+from .packaging import described, entity, function_name
+from .signins import LOGS
 
 _DAY = 86_400
 LONGEST_PERIOD = 14 * _DAY
@@ -38,7 +39,7 @@ def correlation(subject: Subject, profile: Profile) -> Compiled:
 
 
 def _planned(subject: Subject) -> Plan:
-    plan = plan_of(subject)
+    plan = plan_of(subject, LOGS)
     if plan.timespan > LONGEST_PERIOD - _LATE:
         raise Unsayable("look_back", "an analytics rule sees 14 days; the correlation needs more")
     return plan
@@ -51,21 +52,22 @@ def _analytics_rule(rule: Correlation, plan: Plan, text: str) -> dict[str, Any]:
     whole = text + tail
     if len(whole) > LONGEST:
         whole = function_name(rule.id) + tail
-    columns = plan.identifiers
-    host = "osquery.host" in rule.group_by
-    entity = {
-        "entityType": "Host",
-        "fieldMappings": [{"identifier": "FullName", "columnName": "host"}],
+    columns, log = plan.identifiers, LOGS.get(plan.log)
+    field = "osquery.host" if log is None else log.account
+    entities = {
+        "Host" if log is None else "Account": name
+        for name, asked in zip(columns, rule.group_by, strict=True)
+        if asked == field
     }
     body = described(rule) | {
-        "requiredDataConnectors": [],
+        "requiredDataConnectors": [] if log is None else [dict(log.connector)],
         "queryFrequency": "PT1H",
         "queryPeriod": f"P{_days(plan)}D",
         "triggerOperator": "gt",
         "triggerThreshold": 0,
         "query": whole,
-        "entityMappings": [entity] if host else [],
-        "customDetails": {name: name for name in (*columns, "began", "ended")},
+        "entityMappings": [entity(kind, name) for kind, name in entities.items()],
+        "customDetails": {_detail(name): name for name in (*columns, "began", "ended")},
         "eventGroupingSettings": {"aggregationKind": "AlertPerResult"},
         "suppressionEnabled": False,
         "suppressionDuration": "PT5H",
@@ -77,12 +79,17 @@ def _analytics_rule(rule: Correlation, plan: Plan, text: str) -> dict[str, Any]:
             "reopenClosedIncident": False,
             "lookbackDuration": "P1D",
             "matchingMethod": "Selected",
-            "groupByEntities": ["Host"] if host else [],
+            "groupByEntities": list(entities),
             "groupByAlertDetails": [],
-            "groupByCustomDetails": columns,
+            "groupByCustomDetails": [_detail(name) for name in columns],
         }
     }
     return body
+
+
+def _detail(name: str) -> str:
+    """The key of a custom detail, which may have twenty characters."""
+    return name if len(name) <= 20 else name.rpartition("_")[2][-20:]
 
 
 def _days(plan: Plan) -> int:

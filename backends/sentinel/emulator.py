@@ -7,6 +7,7 @@ records that the rule matches; case beyond ASCII and regular expressions are Duc
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,10 +18,18 @@ from molehunt.detectors.records import Record
 from molehunt.detectors.values import as_text, fold
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
-from .compiling import SIGNIN_LISTS, SIGNIN_OBJECTS, SIGNIN_TEXT
-from .kqlwindows import ARRIVED
+from .ingested import rows_of
+from .signins import ARRIVED, LOGS, MFA_DEVICE
 
-_TYPES = {"string": "VARCHAR", "long": "BIGINT", "dynamic": "JSON", "datetime": "TIMESTAMP"}
+_IF_THERE = re.compile(r'column_ifexists\("(\w+)", ""\)')
+_TYPES = {
+    "string": "VARCHAR",
+    "long": "BIGINT",
+    "int": "INTEGER",
+    "bool": "BOOLEAN",
+    "dynamic": "JSON",
+    "datetime": "TIMESTAMP",
+}
 _OSQUERY = {
     "Place": "long",
     "Name": "string",
@@ -33,11 +42,13 @@ _OSQUERY = {
     "TimeGenerated": "datetime",
     "_ItemId": "string",
 }
-_SIGNIN = {
-    "Place": "long",
-    **dict.fromkeys(sorted(SIGNIN_TEXT | SIGNIN_LISTS), "string"),
-    **dict.fromkeys(sorted(SIGNIN_OBJECTS), "dynamic"),
+_SIGNINS = {
+    name: {"Place": "long", **columns}
+    for log in LOGS.values()
+    for name, columns in log.tables.items()
 }
+for _name in LOGS["azure"].tables:
+    _SIGNINS[_name][MFA_DEVICE] = "dynamic"
 
 
 def missing() -> str:
@@ -49,29 +60,29 @@ def missing() -> str:
 
 
 class Session:
-    """Two tables in memory."""
+    """The tables in memory."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def load(self, records: Sequence[Record]) -> None:
         """The records as the tables of docs/sentinel.md have them, with their place."""
-        rows, signins = [], []
+        rows: dict[str, list[list[Any]]] = {"Osquery_CL": []}
         for place, record in enumerate(records):
-            if record.source == "azure":
-                signins.append(_signin(place, record))
+            if record.source in LOGS:
+                table, row = rows_of(record)
+                row["Place"], row["_ItemId"] = place, str(place)
+                values = [row.get(name) for name in _SIGNINS[table]]
+                rows.setdefault(table, []).append(values)
             elif record.binding.how != "source":
-                rows.append(_row(place, record))
-        for table, columns, values in (
-            ("Osquery_CL", _OSQUERY, rows),
-            ("SigninLogs", _SIGNIN, signins),
-        ):
+                rows["Osquery_CL"].append(_row(place, record))
+        for table, columns in {"Osquery_CL": _OSQUERY, **_SIGNINS}.items():
             typed = ", ".join(f'"{name}" {_TYPES[kind]}' for name, kind in columns.items())
             self._connection.execute(f"CREATE TABLE {table} ({typed})")
-            if values:
+            if rows.get(table):
                 marks = ", ".join("?" * len(columns))
                 statement = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608
-                self._connection.executemany(statement, values)
+                self._connection.executemany(statement, rows[table])
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """What each query finds."""
@@ -91,7 +102,7 @@ class Session:
         """When a row came in is not kept here; when it was logged stands for it."""
         import duckdb_kql
 
-        text = one.query["query"].replace(ARRIVED, "TimeGenerated")
+        text = _known(one.query["query"].replace(ARRIVED, "TimeGenerated"))
         asked = f"{text}\n| project {', '.join(one.query['group'])}"
         found = duckdb_kql.execute(self._connection, asked).fetchall()
         return Answer(one.rule, groups=frozenset(tuple(map(fold, row)) for row in found))
@@ -104,12 +115,17 @@ def found_by(connection: Any, artefacts: Iterable[Artefact]) -> Iterator[Answer]
 
     for one in artefacts:
         try:
-            found = duckdb_kql.execute(connection, f"{one.query}\n| project Place")
+            found = duckdb_kql.execute(connection, f"{_known(one.query)}\n| project Place")
             places = frozenset(int(row[0]) for row in found.fetchall())
         except (duckdb.Error, duckdb_kql.KqlError) as error:
             yield Answer(one.rule, error=f"{type(error).__name__}: {str(error)[:300]}")
         else:
             yield Answer(one.rule, places)
+
+
+def _known(query: str) -> str:
+    """`column_ifexists` is not known here; the columns are there."""
+    return _IF_THERE.sub(r"\1", query)
 
 
 def _row(place: int, record: Record) -> list[Any]:
@@ -134,33 +150,6 @@ def _kept(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     return None if value is None else as_text(value)
-
-
-def _signin(place: int, record: Record) -> list[Any]:
-    objects: dict[str, dict[str, Any]] = {}
-    texts: dict[str, Any] = {}
-    for name, value in record.values.items():
-        head, _, rest = name.partition(".")
-        if head in SIGNIN_OBJECTS and rest:
-            _put(objects.setdefault(head, {}), rest.split("."), value)
-        elif head in SIGNIN_LISTS:
-            listed = value if isinstance(value, tuple) else (value,)
-            texts[head] = None if value is None else json.dumps(listed)
-        elif value is not None:
-            texts[head] = as_text(value[0] if isinstance(value, tuple) else value)
-    row: list[Any] = [place]
-    for name in list(_SIGNIN)[1:]:
-        if name in SIGNIN_OBJECTS:
-            row.append(json.dumps(objects[name]) if name in objects else None)
-        else:
-            row.append(texts.get(name))
-    return row
-
-
-def _put(inside: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        inside = inside.setdefault(part, {})
-    inside[path[-1]] = list(value) if isinstance(value, tuple) else value
 
 
 @contextmanager

@@ -133,10 +133,8 @@ class Where:
         return text
 
     def _value(self, place: Place, read: Read, value: Wanted) -> str:
-        if not self.fields.store.empty_is_null and (
-            isinstance(value, Nothing) or (isinstance(value, Text) and not value.parts)
-        ):
-            raise Unsayable("null_or_empty", "the table does not tell null from the empty text")
+        if not self.fields.store.empty_is_null:
+            self._merged(value)
         if read.listed:
             return self._listed(read, value)
         if isinstance(value, Exists):
@@ -159,6 +157,13 @@ class Where:
             case Reference():
                 return self._reference(place, read, value)
         raise Unsayable("time_part", f"{type(value).__name__} has no exact form in KQL")
+
+    def _merged(self, value: Wanted) -> None:
+        """In a table null, the empty text and what is missing are one."""
+        if isinstance(value, Text) and not value.parts:
+            raise Unsayable("null_or_empty", "the table does not tell null from the empty text")
+        if isinstance(value, (Nothing, Exists)):
+            self.differences.add("null_is_missing")
 
     def _regex(self, place: Place, read: Read, value: Regex) -> str:
         if word_edges(value):

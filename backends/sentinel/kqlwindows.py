@@ -22,10 +22,11 @@ from ..model import Profile, Unsayable
 from .compiling import names_of, one_of, row_of
 from .kqltext import FALSE, all_of, any_of, literal
 from .kqlwhere import Read, Where
+from .signins import ARRIVED, LOGS, extended
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
+MILLISECONDS = "milliseconds"
 ROW_TEXT = "row_text"
-ARRIVED = "ingestion_time()"
 # A state that nothing has ended, in milliseconds; snapshots further apart are two states.
 _OPEN = 9_999_999_999_999
 _GAP = round(1000 * SNAPSHOT_GAP)
@@ -50,6 +51,9 @@ class _Writer:
         self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]
         self.by = ", ".join(self.groups)
         self.counts = plan.kind == "event_count" and plan.least > 1
+        self.log = LOGS.get(plan.log)
+        if self.log is not None:
+            self.differences.add(MILLISECONDS)
 
     def lines(self) -> Iterator[str]:
         """The statements, in order."""
@@ -75,12 +79,16 @@ class _Writer:
         sources, profile = self.plan.sources, self.profile
         tests = [self.test(source) for source in sources]
         made = list(self.made())
-        yield f"let events = materialize({profile.index}"
-        everything = sorted({name for source in sources for name in _names(source, profile)})
-        yield f"| where {one_of(profile.query, everything)}"
-        if self.read:
-            read = (f"{name} = {value}" for name, value in sorted(self.read.items()))
-            yield f"| extend {', '.join(read)}"
+        if self.log is None:
+            yield f"let events = materialize({profile.index}"
+            everything = sorted({name for source in sources for name in _names(source, profile)})
+            yield f"| where {one_of(profile.query, everything)}"
+            if self.read:
+                yield extended(self.read)
+        else:
+            read = self.read | {"arrived": ARRIVED, "happened": _milliseconds(self.log.happened)}
+            made_there = f"{extended(read)}\n| project {', '.join(['_ItemId', *sorted(read)])}"
+            yield f"let events = materialize({self.log.source(made_there)}"
         if len(tests) == 1:
             yield f"| where {tests[0]}"
         else:
@@ -103,7 +111,7 @@ class _Writer:
                 where = Where(bound.fields, self.reader)
                 asked = any_of([where.condition(one) for one in member.rule.conditions])
                 parts = [where.belongs(), asked]
-                if source.moments and not member.removed:
+                if self.log is None and source.moments and not member.removed:
                     parts.insert(0, f'{self.profile.action} != "removed"')
                 test = all_of(parts)
                 if test != FALSE:
@@ -111,6 +119,8 @@ class _Writer:
                     by.setdefault(tuple(names_of(bound, self.profile)), []).append(test)
         if not by:
             raise Unsayable("never", "no query of the pack has the columns that it needs")
+        if self.log is not None:
+            return any_of([any_of(tests) for tests in by.values()])
         return any_of(
             [
                 all_of([one_of(self.profile.query, list(names)), any_of(tests)])
@@ -119,6 +129,8 @@ class _Writer:
         )
 
     def reader(self, place: Place) -> Read | None:
+        if self.log is not None:
+            return self.log.reader(self.read, self.differences)(place)
         return row_of(place, self.profile, self.read)
 
     def made(self) -> Iterator[str]:
@@ -128,7 +140,7 @@ class _Writer:
             yield f"{name} = {self.choice(self.text(source.group[number]) for source in sources)}"
         yield f"v = {self.values()}"
         yield f"at = {self.choice(map(self.time, sources))}"
-        yield f"seen = {ARRIVED}"
+        yield f"seen = {ARRIVED if self.log is None else 'arrived'}"
         moments = self.choice("true" if source.moments else "false" for source in sources)
         action = self.profile.action
         if moments == "true":
@@ -162,6 +174,8 @@ class _Writer:
             raise Unsayable("spelling", f"{place.name} is read in another spelling than it is kept")
         read = self.reader(place)
         assert read is not None
+        if read.listed:
+            raise Unsayable("listed", f"{place.name} has several values")
         if "control_text" in place.normalisers:
             self.differences.add("escaped_text")
         return f"tolower({read.expression})"
@@ -186,6 +200,8 @@ class _Writer:
         return f'iff({there}, strcat_delim({literal(chr(9))}, {", ".join(texts)}), "")'
 
     def time(self, source: Source) -> str:
+        if self.log is not None:
+            return "happened"
         logged = "1000 * UnixTime"
         if not source.time:
             return logged
@@ -301,6 +317,10 @@ class _Writer:
             return any_of(each)
         there = " + ".join(f"iff(h{place} > 0, 1, 0)" for place in self.plan.asked)
         return f"{there} >= {self.plan.least}"
+
+
+def _milliseconds(moment: str) -> str:
+    return f"datetime_diff('millisecond', {moment}, datetime(1970-01-01))"
 
 
 def _names(source: Source, profile: Profile) -> Iterator[str]:

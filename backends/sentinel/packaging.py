@@ -16,6 +16,7 @@ from molehunt.levels import Level
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
+from .signins import Log
 
 SEVERITY = {
     Level.CRITICAL: "High",
@@ -61,37 +62,30 @@ TRANSFORM = (
 )
 
 
-def analytics_rule(rule: Rule, query: str) -> dict[str, Any]:
-    """What Sentinel imports, but for the version.
-
-    Rows arrive late: the period goes back a day, and each run takes what came in since the one
-    before (<https://learn.microsoft.com/azure/sentinel/ingestion-delay>).
-    """
-    table, _, rest = query.partition("\n")
-    signin = table == "SigninLogs"
-    tail = "" if signin else "\n| extend HostName = HostIdentifier"
-    entities = (
-        [
-            {"entityType": "Account", "fieldMappings": [_mapping("FullName", "UserPrincipalName")]},
-            {"entityType": "IP", "fieldMappings": [_mapping("Address", "IPAddress")]},
-        ]
-        if signin
-        else [{"entityType": "Host", "fieldMappings": [_mapping("FullName", "HostName")]}]
-    )
+def analytics_rule(rule: Rule, query: str, log: Log | None = None) -> dict[str, Any]:
+    """What Sentinel imports, but for the version. Rows arrive late: the period goes back a day."""
+    entities = {"Host": "HostName"} if log is None else log.entities
     return described(rule) | {
-        "requiredDataConnectors": (
-            [{"connectorId": "AzureActiveDirectory", "dataTypes": ["SigninLogs"]}] if signin else []
-        ),
+        "requiredDataConnectors": [] if log is None else [dict(log.connector)],
         "queryFrequency": "PT1H",
         "queryPeriod": "P1D",
         "triggerOperator": "gt",
         "triggerThreshold": 0,
-        "query": f"{table}\n| where ingestion_time() > ago(1h)\n{rest}{tail}\n",
-        "entityMappings": entities,
+        "query": query,
+        "entityMappings": [entity(kind, column) for kind, column in entities.items()],
         "eventGroupingSettings": {"aggregationKind": "SingleAlert"},
         "suppressionEnabled": False,
         "suppressionDuration": "PT5H",
         "kind": "Scheduled",
+    }
+
+
+def entity(kind: str, column: str) -> dict[str, Any]:
+    """The mapping of a column to an entity (Host, Account, IP)."""
+    identifier = "Address" if kind == "IP" else "FullName"
+    return {
+        "entityType": kind,
+        "fieldMappings": [{"identifier": identifier, "columnName": column}],
     }
 
 
@@ -110,10 +104,6 @@ def described(rule: Rule | Correlation) -> dict[str, Any]:
     }
 
 
-def _mapping(identifier: str, column: str) -> dict[str, str]:
-    return {"identifier": identifier, "columnName": column}
-
-
 def _tactics(rule: Rule | Correlation) -> list[str]:
     words = (tag.removeprefix("attack.") for tag in rule.tags if tag.startswith("attack."))
     return sorted({TACTICS[word] for word in words if word in TACTICS})
@@ -128,7 +118,7 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
         files[f"AnalyticsRules/{stem}_{artefact.rule[:8]}.yaml"] = yaml_text(body)
         if isinstance(artefact.query, dict) and artefact.query["query"] not in body["query"]:
             files[f"Functions/{function_name(artefact.rule)}.json"] = _function(artefact)
-    if any(isinstance(one.query, dict) or one.query.startswith("Osquery_CL") for one in artefacts):
+    if any("Osquery_CL" in _asked(one) for one in artefacts):
         table = {
             "properties": {
                 "plan": "Analytics",
@@ -141,6 +131,11 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
         files["Osquery_CL/table.json"] = (json.dumps(table, indent=2) + "\n").encode()
         files["Osquery_CL/transform.kql"] = TRANSFORM.encode()
     return files
+
+
+def _asked(one: Artefact) -> str:
+    text: str = one.query["query"] if isinstance(one.query, dict) else one.query
+    return text
 
 
 def function_name(rule: str) -> str:

@@ -18,17 +18,13 @@ from shutil import which
 from molehunt.detectors.records import Record
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
-from .compiling import SIGNIN_LISTS, SIGNIN_OBJECTS, SIGNIN_TEXT
 from .packaging import COLUMNS
+from .signins import LOGS
 
 VARIABLE = "MOLEHUNT_KUSTO"
-TABLES = {
+TABLES: Mapping[str, Mapping[str, str]] = {
     "Osquery_CL": COLUMNS | {"_ItemId": "string"},
-    "SigninLogs": {
-        "TimeGenerated": "datetime",
-        **dict.fromkeys(sorted(SIGNIN_TEXT | SIGNIN_LISTS), "string"),
-        **dict.fromkeys(sorted(SIGNIN_OBJECTS), "dynamic"),
-    },
+    **{name: columns for log in LOGS.values() for name, columns in log.tables.items()},
 }
 
 

@@ -11,9 +11,11 @@ from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
+from .signins import LOGS, Log, SignInWhere, value_of
 from .spltext import FALSE, TRUE, string
 from .splwhere import Where, joined, names
 
+ACCOUNT = "molehunt_account"
 ENVELOPE = (
     'eval molehunt_name=coalesce(json_extract(_raw, "name"), ""),'
     ' molehunt_action=coalesce(json_extract(_raw, "action"), ""),'
@@ -28,7 +30,11 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     rule = subject.rule
     differences: set[str] = set()
     try:
-        query = _query(subject, profile, differences)
+        log = _log(subject)
+        if log is None:
+            query = _query(subject, profile, differences)
+        else:
+            query = _signins(subject, log, differences)
     except Unsayable as why:
         return Refusal(rule.id, rule.title, "splunk", profile.name, why.code, why.reason)
     from .packaging import stanza
@@ -36,15 +42,35 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     assert isinstance(rule, Rule)
     return Artefact(
         rule.id, rule.title, "splunk", profile.name, "spl",
-        query, stanza(rule, query), tuple(sorted(differences)),
+        query, stanza(rule, query, signins=log is not None), tuple(sorted(differences)),
     )  # fmt: skip
+
+
+def _log(subject: Subject) -> Log | None:
+    """The sign-in log that a rule reads; None if it reads osquery's rows."""
+    stores = {bound.fields.store.name for bound in subject.bounds}
+    if stores == {"osquery"}:
+        return None
+    found = LOGS.get(stores.pop()) if len(stores) == 1 else None
+    if found is None:
+        raise Unsayable("connector", "its add-ons spell it in ways that were not checked")
+    return found
+
+
+def _signins(subject: Subject, log: Log, differences: set[str]) -> str:
+    rule, (bound,) = subject.rule, subject.bounds
+    assert isinstance(rule, Rule)
+    read = {ACCOUNT: value_of([log.account])}
+    where = SignInWhere(bound.fields, log.reader(read, differences), lists=log.lists)
+    test = joined([where.condition(one) for one in rule.conditions], "OR")
+    differences |= where.differences
+    made = ", ".join(f"{name}={value}" for name, value in sorted(read.items()))
+    return f"{log.head()} | eval {made} | where {joined([log.belongs(), test], 'AND')}"
 
 
 def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
     rule = subject.rule
     assert isinstance(rule, Rule)
-    if any(bound.fields.store.name != "osquery" for bound in subject.bounds):
-        raise Unsayable("connector", "add-ons spell sign-in logs in ways that were not checked")
     read: dict[str, str] = {}
 
     def reader(place: Place) -> str | None:

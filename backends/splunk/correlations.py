@@ -7,6 +7,7 @@ from molehunt.correlation import Correlation
 from ..correlating.plan import Plan, plan_of
 from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
 from .packaging import settings
+from .signins import LOGS
 from .splwindows import windows_search
 
 _DAY = 86_400
@@ -19,7 +20,7 @@ def correlation(subject: Subject, profile: Profile) -> Compiled:
     rule = subject.rule
     assert isinstance(rule, Correlation)
     try:
-        plan = plan_of(subject)
+        plan = plan_of(subject, LOGS)
         text, differences = windows_search(plan, profile)
     except Unsayable as why:
         return Refusal(rule.id, rule.title, "splunk", profile.name, why.code, why.reason)

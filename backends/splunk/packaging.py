@@ -29,6 +29,16 @@ MACROS = """\
 [molehunt_osquery]
 definition = index=* (sourcetype="osquery:results" OR sourcetype="osquery:snapshots")
 iseval = 0
+
+# Sign-ins of Entra ID, as the Splunk Add-on for Microsoft Cloud Services brings them.
+[molehunt_entra]
+definition = index=* sourcetype="azure:monitor:aad"
+iseval = 0
+
+# Okta's System Log, as the add-on for Okta Identity Cloud brings it.
+[molehunt_okta]
+definition = index=* sourcetype="OktaIM2:log"
+iseval = 0
 """
 META = """\
 []
@@ -42,14 +52,16 @@ export = none
 """
 
 
-def stanza(rule: Rule, query: str) -> dict[str, str]:
-    """The settings of a rule's saved search: over what was indexed in the hour before."""
+def stanza(rule: Rule, query: str, *, signins: bool = False) -> dict[str, str]:
+    """The settings of a rule's saved search: over what was indexed in the hour before. A row tells
+    its host, and of `signins` the account with the event."""
     head, _, rest = query.partition(" | ")
+    shown = "molehunt_host, molehunt_name, molehunt_action, molehunt_row"
     return settings(rule) | {
         "search": f"{head} _index_earliest=-60m@m _index_latest=@m | {rest}"
-        " | table _time, molehunt_host, molehunt_name, molehunt_action, molehunt_row",
+        f" | table _time, {'molehunt_account, _raw' if signins else shown}",
         "dispatch.earliest_time": "-7d@h",
-        "alert.suppress.fields": "molehunt_host",
+        "alert.suppress.fields": "molehunt_account" if signins else "molehunt_host",
     }
 
 
@@ -139,7 +151,8 @@ version = {plain}
 
 def _readme(number: int) -> str:
     return f"""\
-molehunt: {number} saved searches over osquery's results
+molehunt: {number} saved searches over osquery's results and sign-in logs
 They read the raw JSON of sourcetypes osquery:results and osquery:snapshots (Splunk 9.0 or newer,
-for json_array_to_mv). Set the macro molehunt_osquery to your index.
+for json_array_to_mv), azure:monitor:aad and OktaIM2:log. Set the macros molehunt_osquery,
+molehunt_entra and molehunt_okta to your indexes.
 """

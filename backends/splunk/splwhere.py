@@ -57,7 +57,7 @@ class Where:
                 inner = self.condition(node.arg)
                 return {TRUE: FALSE, FALSE: TRUE}.get(inner, f"NOT ({inner})")
             case FieldIs():
-                return self._field(node.field, list(flat(node.value)))
+                return self.of_field(node.field, list(flat(node.value)))
         raise Unsayable("keyword", "a search of the raw event finds names of columns too")
 
     def belongs(self) -> str:
@@ -70,7 +70,8 @@ class Where:
             tests.append(any_text(name, wanted))
         return joined(tests, "AND")
 
-    def _field(self, name: str, values: list[Wanted]) -> str:
+    def of_field(self, name: str, values: list[Wanted]) -> str:
+        """That a field has one of several values."""
         place = self.fields.places[name]
         read = self.read(place)
         if read is None:

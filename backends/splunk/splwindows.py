@@ -16,8 +16,9 @@ from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..correlating.plan import Plan, Source
-from ..model import Profile, Unsayable
+from ..model import Bound, Profile, Unsayable
 from .compiling import ENVELOPE, row_of
+from .signins import LOGS, TARGET, SignInWhere, value_of
 from .spltext import FALSE, string
 from .splwhere import Where, joined, names
 
@@ -44,6 +45,9 @@ class _Writer:
         self.read: dict[str, str] = {}
         self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]
         self.by = " ".join(self.groups)
+        self.log = LOGS.get(plan.log)
+        # What is read of each of the targets of an event.
+        self.targets: dict[str, str] = {}
 
     def commands(self) -> Iterator[str]:
         """The commands, in order."""
@@ -69,17 +73,9 @@ class _Writer:
     # An event for each row and source, with its group, its value and its time.
 
     def events(self) -> Iterator[str]:
-        sources, profile = self.plan.sources, self.profile
-        tests = [self.test(source) for source in sources]
-        made = ", ".join(self.made())
-        logged = {name for source in sources for name in _names(source, profile)}
-        yield f"{profile.index} (" + " OR ".join(map(string, sorted(logged))) + ")"
-        yield ENVELOPE
-        yield "mvexpand molehunt_row limit=0"
-        self.read["molehunt_time"] = 'coalesce(tonumber(json_extract(_raw, "unixTime")), 0)'
-        self.read["molehunt_count"] = 'coalesce(tonumber(json_extract(_raw, "counter")), -1)'
-        yield "eval " + ", ".join(f"{name}={value}" for name, value in sorted(self.read.items()))
-        yield "streamstats count AS once"
+        tests = [self.test(source) for source in self.plan.sources]
+        made = ", ".join(self.made() if self.log is None else self.made_of_signins())
+        yield from self.rows() if self.log is None else self.signins()
         marks = ", ".join(f'if({test}, "{n}", null())' for n, test in enumerate(tests))
         yield f"eval m=mvappend({marks}, null())"
         yield "where isnotnull(m)"
@@ -91,16 +87,53 @@ class _Writer:
         yield f"where {' AND '.join(wanted)}"
         yield f"stats max(seen) AS seen max(x) AS x BY row p v {self.by} k at"
 
+    def signins(self) -> Iterator[str]:
+        """The events of a sign-in log, with what is read of them."""
+        assert self.log is not None
+        self.read["molehunt_time"] = self.log.time()
+        yield self.log.head()
+        yield f"where {self.log.belongs()}"
+        yield "eval " + ", ".join(f"{name}={value}" for name, value in sorted(self.read.items()))
+        yield "streamstats count AS once"
+        if self.targets:
+            # What has several targets is in the group of each.
+            yield f'eval {TARGET}=coalesce(json_array_to_mv(json_extract(_raw, "target")), "")'
+            yield f"mvexpand {TARGET} limit=0"
+            made = (f"{name}={value}" for name, value in sorted(self.targets.items()))
+            yield f"eval {', '.join(made)}"
+
+    def made_of_signins(self) -> Iterator[str]:
+        sources = self.plan.sources
+        yield f"p={self.choice(str(source.place) for source in sources)}"
+        for number, name in enumerate(self.groups):
+            yield f"{name}={self.choice(self.text(source.group[number]) for source in sources)}"
+        yield f"v={self.choice(map(self.value, sources))}"
+        counted = self.plan.kind == "event_count" and self.plan.least > 1
+        once = "tostring(once)" if counted else '"-"'
+        yield f'at=molehunt_time, seen=_indextime, k="P", x=1, row={once}'
+
+    def rows(self) -> Iterator[str]:
+        """The rows of osquery, of both shapes, with what is read of them."""
+        sources, profile = self.plan.sources, self.profile
+        logged = {name for source in sources for name in _names(source, profile)}
+        yield f"{profile.index} (" + " OR ".join(map(string, sorted(logged))) + ")"
+        yield ENVELOPE
+        yield "mvexpand molehunt_row limit=0"
+        self.read["molehunt_time"] = 'coalesce(tonumber(json_extract(_raw, "unixTime")), 0)'
+        self.read["molehunt_count"] = 'coalesce(tonumber(json_extract(_raw, "counter")), -1)'
+        yield "eval " + ", ".join(f"{name}={value}" for name, value in sorted(self.read.items()))
+        yield "streamstats count AS once"
+
     def test(self, source: Source) -> str:
         """What the members ask, rows that went away included: they say how long a state lasted."""
         by: dict[tuple[str, ...], list[str]] = {}
         for member in source.members:
             assert isinstance(member.rule, Rule)
             for bound in member.bounds:
-                where = Where(bound.fields, self.reader)
+                where = self.where(bound)
                 asked = joined([where.condition(one) for one in member.rule.conditions], "OR")
                 parts = [where.belongs(), asked]
-                if source.moments and not member.removed:
+                if self.log is None and source.moments and not member.removed:
                     parts.insert(0, f'{self.profile.action}!="removed"')
                 test = joined(parts, "AND")
                 if test != FALSE:
@@ -109,13 +142,22 @@ class _Writer:
                     by.setdefault(tuple(logged), []).append(test)
         if not by:
             raise Unsayable("never", "no query of the pack has the columns that it needs")
+        if self.log is not None:
+            return joined([test for tests in by.values() for test in tests], "OR")
         parts = [
             joined([names(self.profile.query, list(logged)), joined(tests, "OR")], "AND")
             for logged, tests in by.items()
         ]
         return joined(parts, "OR")
 
+    def where(self, bound: Bound) -> Where:
+        if self.log is None:
+            return Where(bound.fields, self.reader)
+        return SignInWhere(bound.fields, self.reader, lists=self.log.lists)
+
     def reader(self, place: Place) -> str | None:
+        if self.log is not None:
+            return self.log.reader(self.read, self.differences)(place)
         return row_of(place, self.profile, self.read)
 
     def made(self) -> Iterator[str]:
@@ -147,6 +189,12 @@ class _Writer:
             raise Unsayable("spelling", "SPL compares the value as osquery spells it")
         if "control_text" in place.normalisers:
             self.differences.add("escaped_text")
+        if self.plan.log == "okta" and place.name.startswith("target."):
+            name = "t_" + place.name.removeprefix("target.").replace(".", "_")
+            self.targets[name] = value_of([place.name.removeprefix("target.")], TARGET)
+            return f"lower({name})"
+        if self.log is not None and place.name in self.log.lists:
+            raise Unsayable("listed", f"{place.name} has several values")
         return f"lower({self.reader(place)})"
 
     def value(self, source: Source) -> str:

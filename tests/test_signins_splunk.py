@@ -1,0 +1,211 @@
+"""Sign-in logs in Splunk: searches over events as the add-ons index them, and their stanzas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from random import Random
+from typing import Any
+
+import kit
+import pytest
+import search_random
+import sign_in_random
+import signin_samples
+import spl_oracle
+
+from molehunt.backends.compiling import compile_all
+from molehunt.backends.elastic.ingested import diagnostic_record, nested
+from molehunt.backends.model import Artefact, Compiled, Refusal
+from molehunt.backends.splunk.checker import faults
+from molehunt.backends.splunk.target import PROFILE, SPLUNK
+from molehunt.detectors.records import Record
+from molehunt.detectors.values import fold
+
+FIELDS = {
+    "azure": {
+        "AppDisplayName": "keyword",
+        "Category": "keyword",
+        "DeviceDetail.isManaged": "boolean",
+        "DeviceDetail.operatingSystem": "keyword",
+        "IPAddress": "ip",
+        "IsInteractive": "boolean",
+        "LocationDetails.city": "keyword",
+        "ResultType": "keyword",
+        "RiskEventTypes_V2": "keyword",
+    },
+    "okta": {
+        "client.ipAddress": "ip",
+        "client.userAgent.os": "keyword",
+        "device.id": "keyword",
+        "device.managed": "boolean",
+        "eventType": "keyword",
+        "outcome.result": "keyword",
+        "securityContext.asNumber": "long",
+        "securityContext.asOrg": "keyword",
+        "securityContext.isProxy": "boolean",
+    },
+}
+NETWORKS = ("autonomousSystemNumber", "asNumber")
+
+
+@pytest.fixture(params=["null", "the word"])
+def _null(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What `json_extract` makes of a JSON null."""
+    spl_oracle.JSON_NULL[0] = spl_oracle.NULL if request.param == "null" else "null"
+    yield
+    spl_oracle.JSON_NULL[0] = spl_oracle.NULL
+
+
+@cache
+def shipped() -> tuple[Compiled, ...]:
+    """What becomes of the shipped rules and correlations on sign-in logs."""
+    return tuple(compile_all(SPLUNK, PROFILE, signin_samples.subjects_of_sign_ins()))
+
+
+def artefacts() -> list[Artefact]:
+    """Those that compile."""
+    return [one for one in shipped() if isinstance(one, Artefact)]
+
+
+def event(record: Record) -> Any:
+    """A record as the add-on indexes it; None of a log that it does not bring."""
+    if record.source == "azure":
+        made = diagnostic_record(nested(record.values))
+        inner = made["properties"]
+        for name in ("riskEventTypes", "riskEventTypes_v2"):
+            if isinstance(inner.get(name), str):
+                inner[name] = [inner[name]]
+        return made
+    if record.source != "okta":
+        return None
+    made = nested(record.values)
+    target = made.get("target")
+    if isinstance(target, dict):
+        values = {name: one if isinstance(one, list) else [one] for name, one in target.items()}
+        longest = max(map(len, values.values()))
+        made["target"] = [
+            {name: one[n] for name, one in values.items() if n < len(one)} for n in range(longest)
+        ]
+    return made
+
+
+def asked_of(one: Artefact, events: Sequence[Any]) -> Sequence[Any]:
+    """The events that a search is asked of: without networks where the search reads those of the
+    log, and the rule those of a database that the proof has not."""
+    if "network_database" not in one.differences:
+        return events
+    return [_without(event) for event in events]
+
+
+def _without(event: Any) -> Any:
+    if isinstance(event, dict):
+        return {name: _without(one) for name, one in event.items() if name not in NETWORKS}
+    return event
+
+
+@pytest.mark.usefixtures("_null")
+def test_recordings() -> None:
+    """Over all recorded sign-ins the searches find what rules match and where correlations hold."""
+    corpus = signin_samples.corpus()
+    events = [event(record) or {} for record in corpus.records]
+    found = 0
+    for one in artefacts():
+        grouped = isinstance(one.query, dict)
+        search = one.query["query"] if grouped else one.query
+        rows = spl_oracle.run_events(search, asked_of(one, events))
+        if grouped:
+            groups = {tuple(fold(row[name]) for name in one.query["group"]) for row in rows}
+            assert groups == corpus.groups[one.rule], one.title
+            found += len(groups)
+        else:
+            assert {row["place"] for row in rows} == corpus.matched[one.rule], one.title
+            found += len(rows)
+    assert found > 100
+
+
+@pytest.mark.usefixtures("_null")
+@pytest.mark.parametrize("source", sorted(FIELDS))
+def test_random(source: str) -> None:
+    """Random rules over random events find just what the evaluator does."""
+    rng = Random(6)
+    rules = [
+        kit.ruleset(sign_in_random.rule_text(source, FIELDS[source], rng, n)).rules[0]
+        for n in range(60)
+    ]
+    events = [sign_in_random.EVENTS[source](rng) for _ in range(60)]
+    lines = [json.dumps(one).encode() for one in events]
+    judged = search_random.judge(rules, lines)
+    made, refused = search_random.compiled(SPLUNK, PROFILE, rules)
+    assert {one.code for one in refused} <= {"listed", "value"}
+    found = 0
+    for one in made:
+        assert not list(faults(one.body))
+        if not {"one_byte", "pcre"} & set(one.differences):
+            places = {row["place"] for row in spl_oracle.run_events(one.query, events)}
+            assert places == judged.matched[one.rule], one.query
+            found += len(places)
+    assert found > 100
+
+
+@pytest.mark.parametrize("source", sorted(FIELDS))
+@pytest.mark.parametrize("seed", range(3))
+def test_random_correlations(source: str, seed: int) -> None:
+    """Windows over the events' own times, both ends included; accounts fold."""
+    sample = signin_samples.sample(source, seed)
+    for one, wanted in zip(sample.correlations, sample.groups, strict=True):
+        made = SPLUNK.compile(one, PROFILE)
+        assert isinstance(made, Artefact), made
+        rows = spl_oracle.run_events(made.query["query"], sample.events)
+        found = {tuple(row[name] for name in made.query["group"]) for row in rows}
+        assert found == wanted, (one.rule.raw["correlation"], found ^ wanted)
+        assert wanted
+
+
+def test_what_is_no_sign_in() -> None:
+    """Other events of the same source type are not looked at."""
+    search = next(one.query for one in artefacts() if "VPN by a Computer" in one.title)
+    assert isinstance(search, str)
+    for change in (
+        {"category": "AuditLogs"},
+        {"properties": {"userPrincipalName": "a@corp.example"}},
+    ):
+        assert spl_oracle.run_events(search, [sign_in_random.azure(Random(1)) | change]) == []
+
+
+def test_times() -> None:
+    """Microsoft writes seven digits of a fraction, Okta three; both in UTC."""
+    for text, wanted in (
+        ("2026-11-03T14:00:00.1234567Z", 1793714400.1234567),
+        ("2026-11-03T14:00:00.1234567+00:00", 1793714400.1234567),
+        ("2026-11-03T14:00:00Z", 1793714400.0),
+    ):
+        search = next(
+            one.query["query"]
+            for one in artefacts()
+            if isinstance(one.query, dict) and "molehunt_entra" in one.query["query"]
+        )
+        made = sign_in_random.azure(Random(1))
+        made["properties"]["createdDateTime"] = text
+        head = search.partition(" | streamstats")[0]
+        (row,) = spl_oracle.run_events(head, [made])
+        assert row["molehunt_time"] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_stanzas() -> None:
+    """The form of savedsearches.conf; alerts are told apart by the account."""
+    for one in artefacts():
+        assert not list(faults(one.body)), one.title
+        assert one.body["search"].startswith(("`molehunt_entra`", "`molehunt_okta`"))
+        if isinstance(one.query, str):
+            assert "_index_earliest=-60m@m" in one.body["search"]
+            assert one.body["alert.suppress.fields"] == "molehunt_account"
+            assert one.body["search"].endswith("| table _time, molehunt_account, _raw")
+
+
+def test_what_is_refused() -> None:
+    """Google Workspace, whose add-ons were not looked up."""
+    refused = [one for one in shipped() if isinstance(one, Refusal) and one.code != "no_input"]
+    assert [one.code for one in refused] == ["connector"]
+    assert len(artefacts()) == 7 + 9 + 7

@@ -10,6 +10,7 @@ from typing import Any
 from molehunt.cache import keep, recall
 from molehunt.codec import Codec
 from molehunt.data import read_bytes
+from molehunt.installed import release
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
@@ -55,9 +56,7 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
     what it was fitted to before if that serves."""
     if plan.scan != "hyperscan":
         return
-    from importlib.metadata import version
-
-    name = f"choice-{_digest(key + version('hyperscan'), plan.binder)}"
+    name = _name("choice", plan, key)
     found = recall(name)
     if found is not None:
         try:
@@ -68,8 +67,33 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):
             pass  # not what was kept: made anew
     plan.tune(sample)
+    keep(name, [plan.share(sample), *_searching(plan)])
+
+
+def guess_kept(plan: FastPlan, key: str) -> None:
+    """Have a plan, whose set of rules has this key, search for what is chosen without data."""
+    if plan.scan != "hyperscan":
+        return None
+    name = _name("guess", plan, key)
+    found = recall(name)
+    if found is not None:
+        try:
+            database, choice = found
+            plan.use(_choice(choice), unpacked(b64decode(database, validate=True)))
+            return
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
+            pass  # not what was kept: made anew
+    keep(name, _searching(plan))
+
+
+def _name(kind: str, plan: FastPlan, key: str) -> str:
+    return f"{kind}-{_digest(key + release('hyperscan'), plan.binder)}"
+
+
+def _searching(plan: FastPlan) -> list[Any]:
+    """What a plan searches for, with Hyperscan's database for it."""
     database = packed(compiled(*searched(plan.choice)))
-    keep(name, [plan.share(sample), b64encode(database).decode(), _plain_choice(plan.choice)])
+    return [b64encode(database).decode(), _plain_choice(plan.choice)]
 
 
 def _digest(key: str, binder: Binder) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from importlib.metadata import version
 from typing import Any, TypeVar, overload
 
 from . import __version__, conditions
@@ -17,6 +16,7 @@ from .codec import Codec
 from .conditions import Condition
 from .correlation import Comparison, Correlation, Term
 from .data import read_bytes
+from .installed import release
 from .levels import Level
 from .metadata import Metadata
 from .problems import Problem, Severity
@@ -82,7 +82,7 @@ def ruleset_key(paths: Sequence[str]) -> str:
     """A hash of all that decides what these files and folders load to."""
     from .rulefiles import rule_files
 
-    digest = sha256(repr((FORM, __version__, version("pysigma"), sys.version_info[:2])).encode())
+    digest = sha256(repr((FORM, __version__, release("pysigma"), sys.version_info[:2])).encode())
     for name in ("taxonomy.yml", "rule.schema.json"):
         digest.update(read_bytes(name))
     for path, name, explicit in rule_files(paths, []):

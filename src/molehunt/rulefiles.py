@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 
+from .data import builtin_rules_path as builtin_rules_path  # noqa: PLC0414 - told on
 from .problems import Problem
 
 # Files of the rules folder that are data.
@@ -15,11 +15,6 @@ _NOT_RULES = frozenset(("taxonomy.yml", "pack.yml", "deprecated.yml"))
 _CATALOGUE = "catalogue"
 # The folder of joins, which are no Sigma rules.
 JOINS = "joins"
-
-
-def builtin_rules_path() -> str:
-    """The folder of the rules inside the package, in a checkout and in a wheel."""
-    return str(next(iter(import_module("molehunt.rules").__path__)))
 
 
 def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, str, bool]]:

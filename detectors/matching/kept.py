@@ -73,7 +73,7 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
 def guess_kept(plan: FastPlan, key: str) -> None:
     """Have a plan, whose set of rules has this key, search for what is chosen without data."""
     if plan.scan != "hyperscan":
-        return None
+        return
     name = _name("guess", plan, key)
     found = recall(name)
     if found is not None:

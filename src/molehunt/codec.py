@@ -54,18 +54,20 @@ class Codec:
         not such data."""
         if type(data) is not list:
             return data
-        kind, *parts = data
-        if type(kind) is int:
-            one = self._classes[kind]
-            return one(*map(self.restored, parts))
+        kind = data[0]
         if kind == _NUMBER:
-            (text,) = parts
+            _, text = data
             return int(text) if text.lstrip("-").isdigit() else float(text)
+        # Most parts are texts, for which a call would take longest.
+        restored = self.restored
+        parts = [restored(part) if type(part) is list else part for part in data]
+        del parts[0]
+        if type(kind) is int:
+            return self._classes[kind](*parts)
         if kind == _TUPLE:
-            return tuple(map(self.restored, parts))
+            return tuple(parts)
         if kind == _SET:
-            return frozenset(map(self.restored, parts))
+            return frozenset(parts)
         if kind == _MAPPING:
-            values = list(map(self.restored, parts))
-            return dict(zip(values[::2], values[1::2], strict=True))
+            return dict(zip(parts[::2], parts[1::2], strict=True))
         raise ValueError(f"no such kind: {kind!r}")

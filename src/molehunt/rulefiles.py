@@ -25,8 +25,10 @@ def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[
             found = sorted(_below(path, catalogue))
             if not found:
                 problems.append(Problem("no rule files in this folder", path))
+            base = str(Path(path))
             for parts in found:
-                yield str(Path(path, *parts)), "/".join(parts), False
+                whole = os.path.join(*parts) if base == "." else os.path.join(base, *parts)
+                yield whole, "/".join(parts), False
         elif os.path.exists(path):
             yield path, os.path.basename(path), True
         else:

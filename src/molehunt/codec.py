@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-_TUPLE, _MAPPING, _SET, _NUMBER = "()", "{}", "<>", "#"
+_TUPLE, _TEXTS, _MAPPING, _SET, _NUMBER = "()", "", "{}", "<>", "#"
 _BIG = 2**53
 
 
@@ -42,6 +42,8 @@ class Codec:
         if value is None or kind in (str, int, float, bool):
             return value
         if kind is tuple or kind is list:
+            if all(type(part) is str for part in value):
+                return [_TEXTS, *value]
             return [_TUPLE, *map(self.plain, value)]
         if isinstance(value, frozenset):
             return [_SET, *sorted(map(self.plain, value))]
@@ -55,6 +57,8 @@ class Codec:
         if type(data) is not list:
             return data
         kind = data[0]
+        if kind == _TEXTS:
+            return tuple(data[1:])
         if kind == _NUMBER:
             _, text = data
             return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
@@ -40,8 +41,8 @@ def yaml_of(content: bytes) -> Any:
     """
     key = f"yaml-{sha256(content).hexdigest()}"
     found = recall(key)
-    if isinstance(found, dict) and found.keys() == {"yaml"}:
-        return found["yaml"]
+    if isinstance(found, dict) and found.keys() == {"yaml", "dates"}:
+        return _dated(found["yaml"], found["dates"])
     import orjson
     import yaml
 
@@ -52,12 +53,34 @@ def yaml_of(content: bytes) -> Any:
     except yaml.YAMLError as error:
         raise NotYamlError(str(error)) from None
     try:
-        same = repr(orjson.loads(orjson.dumps(made))) == repr(made)
-    except TypeError:  # dates as keys, say
-        same = False
-    if same:
-        keep(key, {"yaml": made})
+        plain, dates = orjson.loads(orjson.dumps(made)), list(_dates(made, ()))
+        if repr(_dated(plain, dates)) == repr(made):
+            keep(key, {"yaml": made, "dates": dates})
+    except TypeError:  # keys that are no texts, say
+        pass
     return made
+
+
+def _dates(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """Where dates stand, which are texts in JSON."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _dates(one, (*path, key))
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _dates(one, (*path, index))
+    elif type(value) is date and path:
+        yield path
+
+
+def _dated(value: Any, dates: Sequence[Sequence[str | int]]) -> Any:
+    """`value` with dates again where they stood."""
+    for *steps, last in dates:
+        place = value
+        for step in steps:
+            place = place[step]
+        place[last] = date.fromisoformat(place[last])
+    return value
 
 
 @cache

@@ -172,7 +172,7 @@ def _restored(found: list[list[Any]]) -> RuleSet:
     for number, text, rest in kept_rules:
         if len(rest) != len(_FIELDS) or type(number) is not int or type(text) is not str:
             raise ValueError("not the parts of a rule")
-        parts = iter(map(_REST.restored, rest))
+        parts = iter([_REST.restored(one) if type(one) is list else one for one in rest])
         kept = {"conditions": Kept(number, text), "lines": {}, "raw": {}}
         rules.append(Rule(*(kept[name] if name in kept else next(parts) for name in _ALL)))
     return RuleSet(

@@ -128,7 +128,7 @@ def test_a_second_hunt_finds_the_same(capsys: pytest.CaptureFixture[str]) -> Non
     assert place is not None
     files = sorted(place.iterdir())
     kinds = {file.name.partition("-")[0] for file in files}
-    assert kinds == {"rules", "plan", "guess", "yaml"}
+    assert kinds == {"rules", "plan", "guess", "sql", "yaml"}
     assert hunt(capsys) == first
     assert sorted(place.iterdir()) == files
 

@@ -8,15 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 from molehunt.cache import keep, recall
-from molehunt.codec import Codec
-from molehunt.data import read_bytes
 from molehunt.installed import release
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
-from ..records import Equality, Origin, Shape, TableUse
 from ..schedule.binding import Binder
-from ..schedule.sql import SqlProblem
+from ..schedule.kept import schema_digest
 from .choose import Choice, Ruled
 from .necessary import Clause
 from .plan import FastPlan, clauses_of
@@ -24,8 +21,7 @@ from .route import searched
 from .scan import compiled, packed, unpacked
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 3
-_SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
+FORM = 4
 
 
 # What was chosen for other data serves as long as it leaves not many more lines than it did there.
@@ -35,19 +31,17 @@ MORE_LINES, FEW_LINES = 1.5, 0.01
 def kept_clauses(
     rules: Sequence[Rule], key: str, taxonomy: Taxonomy, binder: Binder
 ) -> Callable[[], list[list[Clause] | None]]:
-    """Gives the clauses of the rules, whose set has this key; the binder is spared parsing its
-    SQL."""
+    """Gives the clauses of the rules, whose set has this key."""
     name = f"plan-{_digest(key, binder)}"
     found = recall(name)
     if found is not None:
         try:
-            clauses, shapes = found
-            binder.restore([_SHAPES.restored(shape) for shape in shapes])
+            (clauses,) = found
             return lambda: _restored(clauses) or clauses_of(rules, taxonomy, binder)
-        except (TypeError, ValueError, KeyError, IndexError):
+        except (TypeError, ValueError):
             pass  # not what was kept: made anew
     made = clauses_of(rules, taxonomy, binder)
-    keep(name, [_plain(made), [_SHAPES.plain(shape) for shape in binder.shapes()]])
+    keep(name, [_plain(made)])
     return lambda: made
 
 
@@ -97,9 +91,7 @@ def _searching(plan: FastPlan) -> list[Any]:
 
 
 def _digest(key: str, binder: Binder) -> str:
-    digest = sha256(repr((FORM, key)).encode() + binder.digest())
-    digest.update(read_bytes("data/osquery_schema.json"))
-    return digest.hexdigest()
+    return sha256(repr((FORM, key)).encode() + binder.digest() + schema_digest()).hexdigest()
 
 
 def _plain_choice(choice: Choice) -> list[Any]:

@@ -43,6 +43,7 @@ def named(paths: Sequence[str] | None) -> list[str]:
 def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
     """The binder over the user's configuration and molehunt's own pack."""
     from molehunt.detectors.schedule.binding import Binder
+    from molehunt.detectors.schedule.kept import know_sql
     from molehunt.detectors.schedule.queries import pack_schedule
 
     schedules = []
@@ -55,7 +56,7 @@ def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
         problems += found
         schedules.append(("config", schedule))
     schedules.append(("pack", pack_schedule(load_yaml("pack.yml"))))
-    return Binder(schedules, tables())
+    return know_sql(Binder(schedules, tables()))
 
 
 def inputs_of(scenario: Scenario, problems: list[Problem]) -> Inputs:

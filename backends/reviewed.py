@@ -28,12 +28,9 @@ class Reviewed:
 
 def load_reviewed() -> tuple[list[Reviewed], list[Problem]]:
     """Every entry of the file, and what is wrong with it."""
-    import yaml
+    from molehunt.data import yaml_of
 
-    from molehunt.data import SAFE_LOADER
-
-    text = files(__package__).joinpath("reviewed.yml").read_text(encoding="utf-8")
-    data: Any = yaml.load(text, Loader=SAFE_LOADER) or {}  # noqa: S506
+    data: Any = yaml_of(files(__package__).joinpath("reviewed.yml").read_bytes()) or {}
     found: list[Reviewed] = []
     problems: list[Problem] = []
     for target, kinds in data.items():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from molehunt.detectors.matching.fields import FieldMap, resolve
+from molehunt.detectors.matching.fields import FieldMap, Layout
 from molehunt.detectors.matching.plan import asks_removed
 from molehunt.detectors.records import Binding
 from molehunt.detectors.schedule.binding import Binder
+from molehunt.detectors.schedule.kept import know_sql
 from molehunt.detectors.schedule.queries import pack_queries, pack_schedule
 from molehunt.detectors.tying import SOURCES, source_binding
 from molehunt.rule import Rule, RuleSet
@@ -25,15 +26,15 @@ def subjects(
 
     A rule that nothing of the pack feeds has no bounds; whoever compiles it refuses it.
     """
-    bindings = list(_bindings(manifest))
-    about: dict[frozenset[str], list[tuple[str, Binding]]] = {}
+    bindings = [(name, one, Layout(one, taxonomy)) for name, one in _bindings(manifest)]
+    about: dict[frozenset[str], list[tuple[str, Layout]]] = {}
     made: dict[str, Subject] = {}
     for rule in ruleset.rules:
         maps = taxonomy.maps(rule.category, rule.product, rule.service)
         tables = frozenset(one.table for one in maps)
         if tables not in about:
-            about[tables] = [one for one in bindings if _uses(one[1], tables)]
-        bounds = _bounds(rule, about[tables], taxonomy)
+            about[tables] = [(name, layout) for name, one, layout in bindings if _uses(one, tables)]
+        bounds = _bounds(rule, about[tables])
         made[rule.id] = Subject(rule, bounds, removed=asks_removed(rule))
     for one in ruleset.correlations:
         made[one.id] = Subject(one, members=tuple(made[each] for each in one.rules))
@@ -44,7 +45,8 @@ def _bindings(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Binding]]:
     """Each scheduled query of the pack, and each log that is not osquery's (under no name)."""
     names = dict(pack_queries(manifest))
     before = f"pack_{manifest['pack']}_"
-    for binding in Binder([("config", pack_schedule(manifest))], osquery_tables()).declared():
+    binder = Binder([("config", pack_schedule(manifest))], osquery_tables())
+    for binding in know_sql(binder).declared():
         name = binding.query.removeprefix(before)
         # The schedule also has what older packs logged.
         if name in names:
@@ -61,12 +63,10 @@ def _uses(binding: Binding, tables: frozenset[str]) -> bool:
     return shape is not None and any(use.table in tables for use in shape.tables)
 
 
-def _bounds(
-    rule: Rule, bindings: Sequence[tuple[str, Binding]], taxonomy: Taxonomy
-) -> tuple[Bound, ...]:
+def _bounds(rule: Rule, layouts: Sequence[tuple[str, Layout]]) -> tuple[Bound, ...]:
     found: dict[object, tuple[list[str], FieldMap]] = {}
-    for name, binding in bindings:
-        fields = resolve(rule, binding, taxonomy)
+    for name, layout in layouts:
+        fields = layout.fields(rule)
         if fields is not None:
             found.setdefault((fields.key, fields.table), ([], fields))[0].append(name)
     return tuple(

@@ -127,7 +127,8 @@ def test_a_second_hunt_finds_the_same(capsys: pytest.CaptureFixture[str]) -> Non
     place = cache.folder()
     assert place is not None
     files = sorted(place.iterdir())
-    assert len(files) == 2
+    kinds = {file.name.partition("-")[0] for file in files}
+    assert kinds == {"rules", "plan", "guess", "sql", "yaml"}
     assert hunt(capsys) == first
     assert sorted(place.iterdir()) == files
 

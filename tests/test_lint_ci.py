@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from molehunt.cli import build_parser, main
-from molehunt.data import SAFE_LOADER, read_bytes
+from molehunt.data import read_bytes
 from molehunt.linting.catalogue import checks
+from molehunt.yamlloader import SAFE_LOADER
 
 ROOT = Path(__file__).parents[1]
 RULE = checks()["MH104"].failing.files["example_rule_file.yml"]

@@ -12,9 +12,10 @@ import pytest
 import referencing
 import yaml
 
-from molehunt.data import SAFE_LOADER, read_bytes
+from molehunt.data import read_bytes
 from molehunt.linting.catalogue import checks
 from molehunt.rulefiles import builtin_rules_path, rule_files
+from molehunt.yamlloader import SAFE_LOADER
 
 GOOD = checks()["MH416"].passing.files["example_rule_file.yml"]
 

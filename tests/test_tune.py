@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from kit import line
 
 from molehunt.cli import main
-from molehunt.data import SAFE_LOADER
 from molehunt.linting.catalogue import checks
 from molehunt.linting.model import Severity
 from molehunt.linting.run import lint
 from molehunt.tuning import propose
+from molehunt.yamlloader import SAFE_LOADER
 
 RULE = checks()["MH416"].passing.files["example_rule_file.yml"]
 ID = "5f1c3f0e-6d2b-4a57-9d0c-2b7f0e6f4a11"

@@ -18,6 +18,7 @@ from molehunt.detectors.matching.fields import Place
 from molehunt.detectors.matching.plan import asks_removed
 from molehunt.detectors.records import Binding
 from molehunt.detectors.schedule.binding import Binder
+from molehunt.detectors.schedule.kept import know_sql
 from molehunt.detectors.schedule.queries import pack_queries, pack_schedule
 from molehunt.detectors.tying import tie_of
 from molehunt.rule import Rule
@@ -245,7 +246,8 @@ def _pack() -> Mapping[str, _Query]:
     manifest = load_yaml("pack.yml")
     names, before = dict(pack_queries(manifest)), f"pack_{manifest['pack']}_"
     found = {}
-    for binding in Binder([("config", pack_schedule(manifest))], tables()).declared():
+    binder = know_sql(Binder([("config", pack_schedule(manifest))], tables()))
+    for binding in binder.declared():
         name = binding.query.removeprefix(before)
         if name in names:
             shape = binding.shape

@@ -8,6 +8,7 @@ both, as in `case_insensitive`, which folds ASCII letters only. In this parser `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..searching.ranges import literal, of, written
@@ -98,9 +99,12 @@ def _has_case(text: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    return "".join(
-        f"[{c.lower()}{c.upper()}]" if c.isascii() and c.isalpha() else written(of(c)) for c in text
-    )
+    return "".join(map(_letter, text))
+
+
+@lru_cache(maxsize=1 << 12)
+def _letter(c: str) -> str:
+    return f"[{c.lower()}{c.upper()}]" if c.isascii() and c.isalpha() else written(of(c))
 
 
 def _wildcard(pattern: str, folds: bool) -> str:

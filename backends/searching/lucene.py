@@ -7,6 +7,7 @@ there. Alternatives that hold one become regexes of their own, any of which may 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .ranges import ANY, WORD, Ranges, common, negated, of, union, written
@@ -22,8 +23,13 @@ _ANYTHING = Repeat(Char(ANY), 0, None)
 def whole(pattern: str, flags: str) -> list[str]:
     """Lucene regexes (flag INTERSECTION) one of which matches a whole text just if RE2 finds the
     pattern in it. Raises `Unsaid`."""
+    return list(_whole(pattern, flags))
+
+
+@lru_cache(maxsize=1 << 13)
+def _whole(pattern: str, flags: str) -> tuple[str, ...]:
     sequences = _sequences(Seq((_ANYTHING, parse(pattern, flags), _ANYTHING)))
-    return list(dict.fromkeys(text for parts in sequences for text in _short_enough(_flat(parts))))
+    return tuple(dict.fromkeys(text for parts in sequences for text in _short_enough(_flat(parts))))
 
 
 def _short_enough(parts: tuple[Node, ...]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 from molehunt.detectors.values import fold
@@ -47,9 +47,12 @@ def common(one: Ranges, other: Ranges) -> Ranges:
 
 def of(characters: Iterable[str]) -> Ranges:
     """A set of characters."""
+    if isinstance(characters, str) and len(characters) == 1:
+        return ((ord(characters), ord(characters)),)
     return union((ord(c), ord(c)) for c in characters)
 
 
+@lru_cache(maxsize=1 << 13)
 def written(ranges: Ranges) -> str:
     """The set as Lucene's regexes write it (`org.apache.lucene.util.automaton.RegExp`)."""
     if ranges == ANY:

@@ -30,7 +30,8 @@ def text_query(field: str, wanted: Text, parts: Parts) -> dict[str, Any]:
     (`AutomatonQueries`), so that other letters need a regular expression.
     """
     letters = "".join(part for part in parts if isinstance(part, str))
-    if not wanted.cased and any(not c.isascii() and len(same_letters(c)) > 1 for c in letters):
+    foreign = () if wanted.cased or letters.isascii() else letters
+    if any(not c.isascii() and len(same_letters(c)) > 1 for c in foreign):
         return regexp(field, _as_regex(parts, wanted.cased, escaped=False))
     if all(isinstance(part, str) for part in parts):
         return {"term": {field: {"value": letters} | _case(wanted)}}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple, Protocol
 
@@ -124,25 +123,28 @@ class Values:
 class Sum:
     """`value_sum` and, divided by how many, `value_avg`; exact, whatever comes and goes."""
 
-    __slots__ = ("_average", "_comparisons", "_count", "_total")
+    __slots__ = ("_average", "_comparisons", "_count", "_exact", "_total")
 
     def __init__(self, comparisons: Sequence[Comparison], average: bool) -> None:
         self._comparisons = comparisons
         self._average = average
         self._count = 0
+        from fractions import Fraction
+
+        self._exact = Fraction
         self._total = Fraction(0)
 
     def add(self, item: Occurrence) -> None:
         """Add its number."""
         if item.value is not None:
             self._count += 1
-            self._total += Fraction(item.value)
+            self._total += self._exact(item.value)
 
     def remove(self, item: Occurrence) -> None:
         """Take its number off."""
         if item.value is not None:
             self._count -= 1
-            self._total -= Fraction(item.value)
+            self._total -= self._exact(item.value)
 
     def holds(self) -> bool:
         """Whether the sum or the average meets the condition; without any number neither does."""
@@ -175,6 +177,8 @@ class Percentile:
         """Whether the percentile meets the condition; of no numbers there is none."""
         if not self._numbers:
             return False
+        from fractions import Fraction
+
         rank, part = divmod((len(self._numbers) - 1) * self._percentile, 100)
         found = Fraction(self._numbers[rank])
         if part:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from molehunt.problems import Problem, UsageError
 from molehunt.rule import Rule
@@ -13,8 +14,10 @@ from molehunt.taxonomy import Store
 
 from ..records import Row, Scalar, Value
 from ..values import as_text, fold
-from .entities import Entity, load_entities
-from .mmdb import Database, open_database
+
+if TYPE_CHECKING:
+    from .entities import Entity
+    from .mmdb import Database
 
 ENTITIES, COUNTRY, ASN, LOCATION = "entities", "mmdb_country", "mmdb_asn", "mmdb_location"
 
@@ -99,9 +102,13 @@ def load_inputs(
             raise UsageError(f"{option}: no such file: {path}")
     known: Mapping[str, Entity] | None = None
     if entities is not None:
+        from .entities import load_entities
+
         known, found = load_entities(entities)
         problems += found
     databases = []
+    if mmdb:
+        from .mmdb import open_database
     for path in mmdb:
         database, found = open_database(path)
         problems += found

@@ -24,13 +24,6 @@ AHEAD = 2
 _hunter: Hunter | None = None
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextmanager
 def sharing(
     jobs: int, hunter: Hunter, make: Make

@@ -10,7 +10,7 @@ from molehunt.taxonomy import Taxonomy
 
 from ..records import Binding
 from ..schedule.binding import Binder
-from .fields import resolve
+from .fields import Layout, resolve
 from .gates import Gates, Reading
 from .route import UNTOLD, Told
 from .texts import bits
@@ -48,23 +48,29 @@ class Concerns:
         """Those of the rules for the tables of a query, whichever of these it is, that read it, and
         all for other logs than osquery's; a line that names no row of osquery's can be one of
         theirs."""
-        found: dict[int, list[Reading]] = {}
+        rules = self._tables.get("", 0)
+        layouts: list[tuple[int, Layout, frozenset[str]]] = []
         for binding in bindings:
             tables = 0
             for use in binding.shape.tables if binding.shape else ():
                 if not use.optional:
                     tables |= self._tables.get(use.table, 0)
-            columns = frozenset(binding.provenance)
-            for index in bits(tables):
-                fields = resolve(self._rules[index], binding, self._taxonomy)
-                if fields is not None:
-                    reading = Reading(self._rules[index].conditions, fields, columns)
-                    found.setdefault(index, []).append(reading)
-        rules = self._tables.get("", 0)
-        for index in found:
-            rules |= 1 << index
+            layout = Layout(binding, self._taxonomy)
+            layouts.append((tables, layout, frozenset(binding.provenance)))
+            for index in bits(tables & ~rules):
+                if layout.reads(self._rules[index]):
+                    rules |= 1 << index
 
-        return rules, Gates(lambda index: found.get(index, ()))
+        def readings(index: int) -> list[Reading]:
+            """The ways in which a rule reads such rows; those that do not are not asked."""
+            rule = self._rules[index]
+            return [
+                Reading(rule.conditions, fields, columns)
+                for tables, layout, columns in layouts
+                if tables >> index & 1 and (fields := layout.fields(rule)) is not None
+            ]
+
+        return rules, Gates(readings)
 
     def _readings(self, index: int) -> list[Reading]:
         """The ways in which a rule may read rows of queries without SQL."""

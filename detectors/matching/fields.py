@@ -67,18 +67,84 @@ class FieldMap:
         return (self.store.name, tuple(sorted(self.places.items())), self.where)
 
 
+class Layout:
+    """Where the fields of rules stand in the rows of one query: each field is looked for once."""
+
+    __slots__ = ("_binding", "_known", "_subjects", "_taxonomy")
+
+    def __init__(self, binding: Binding, taxonomy: Taxonomy) -> None:
+        self._binding = binding
+        self._taxonomy = taxonomy
+        self._subjects: dict[str, str | None] = {}
+        # By the identity of a table map, which stands beside it.
+        self._known: dict[int, tuple[TableMap, dict[str, Place]]] = {}
+
+    def reads(self, rule: Rule) -> bool:
+        """Whether `fields` gives anything, without looking at conditions that cannot fail."""
+        return any(self._holdable(rule, table_map) for table_map, _ in self._found(rule))
+
+    def fields(self, rule: Rule) -> FieldMap | None:
+        """How `rule` reads the rows; None if the query is not its log source or supplies too little
+        for the condition ever to hold."""
+        for table_map, subject in self._found(rule):
+            if self._holdable(rule, table_map):
+                return self._on_table(rule, table_map, subject)
+        return None
+
+    def _found(self, rule: Rule) -> Iterator[tuple[TableMap, str]]:
+        """The tables of the rule that the query is about, each with its alias."""
+        shape = self._binding.shape
+        if shape is None or not _same_system(rule, self._binding):
+            return
+        for table_map in self._taxonomy.maps(rule.category, rule.product, rule.service):
+            table = table_map.table
+            if table not in self._subjects:
+                self._subjects[table] = _subject(table, shape, self._taxonomy)
+            subject = self._subjects[table]
+            if subject is not None:
+                yield table_map, subject
+
+    def _holdable(self, rule: Rule, table_map: TableMap) -> bool:
+        places = {name: self._place(name, table_map) for name in rule.fields}
+        if all(place.kind != "absent" for place in places.values()):
+            # Any test of a field that is there can hold and can fail.
+            return len(rule.conditions) > 0
+        store = self._taxonomy.stores[table_map.store]
+        return any(possible(condition, places, store).true for condition in rule.conditions)
+
+    def _place(self, name: str, table_map: TableMap) -> Place:
+        _, known = self._known.setdefault(id(table_map), (table_map, {}))
+        found = known.get(name)
+        if found is None:
+            shape, subject = self._binding.shape, self._subjects[table_map.table]
+            assert shape is not None
+            assert subject is not None
+            default = self._taxonomy.stores[table_map.store].text
+            found = _place(name, table_map, subject, shape, self._taxonomy, default)
+            known[name] = found
+        return found
+
+    def _on_table(self, rule: Rule, table_map: TableMap, subject: str) -> FieldMap:
+        shape = self._binding.shape
+        assert shape is not None
+        names = sorted({*rule.fields, *rule.meta.identity, *rule.asked})
+        places = {name: self._place(name, table_map) for name in names}
+        where = tuple(
+            (column, values)
+            for name, values in table_map.where.items()
+            if (column := _column(shape, subject, name)) is not None
+        )
+        absent = {name for name in rule.fields if places[name].kind == "absent"}
+        if absent:
+            absent -= {name for c in rule.conditions for name in _positive(c, True)}
+        store = self._taxonomy.stores[table_map.store]
+        return FieldMap(store, table_map.table, places, where, tuple(sorted(absent)))
+
+
 def resolve(rule: Rule, binding: Binding, taxonomy: Taxonomy) -> FieldMap | None:
     """How `rule` reads the rows of a query; None if the query is not its log source or supplies too
     little for the condition ever to hold."""
-    maps, shape = taxonomy.maps(rule.category, rule.product, rule.service), binding.shape
-    if shape is None or not _same_system(rule, binding):
-        return None
-    found = [
-        field_map
-        for table_map in maps
-        if (field_map := _on_table(rule, table_map, shape, taxonomy)) is not None
-    ]
-    return found[0] if found else None
+    return Layout(binding, taxonomy).fields(rule)
 
 
 def why_not(rule: Rule, bindings: list[Binding], taxonomy: Taxonomy) -> str:
@@ -111,25 +177,6 @@ def _same_system(rule: Rule, binding: Binding) -> bool:
     if rule.product in PRODUCT_PLATFORM:
         wanted.add(PRODUCT_PLATFORM[rule.product])
     return not wanted or not binding.platforms or bool(wanted & binding.platforms)
-
-
-def _on_table(rule: Rule, table_map: TableMap, shape: Shape, taxonomy: Taxonomy) -> FieldMap | None:
-    subject = _subject(table_map.table, shape, taxonomy)
-    if subject is None:
-        return None
-    places = _places(rule, table_map, subject, shape, taxonomy)
-    store = taxonomy.stores[table_map.store]
-    if not any(possible(condition, places, store).true for condition in rule.conditions):
-        return None
-    where = tuple(
-        (column, values)
-        for name, values in table_map.where.items()
-        if (column := _column(shape, subject, name)) is not None
-    )
-    positive = {name for c in rule.conditions for name in _positive(c, True)}
-    negative = set(rule.fields) - positive
-    missing = sorted(name for name in negative if places[name].kind == "absent")
-    return FieldMap(store, table_map.table, places, where, tuple(missing))
 
 
 def _places(

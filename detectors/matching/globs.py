@@ -9,6 +9,8 @@ from molehunt.conditions import Wild
 
 TextTest = Callable[[str], bool]
 Pattern = Sequence[str | Wild]
+# What the expression for patterns with `?` may take, in bytes.
+MEMORY = 64 << 20
 
 
 def string_test(patterns: Sequence[Pattern], anywhere: bool = False) -> TextTest:
@@ -22,10 +24,11 @@ def string_test(patterns: Sequence[Pattern], anywhere: bool = False) -> TextTest
     suffixes: list[str] = []
     inside: list[str] = []
     rest: list[TextTest] = []
+    ones: list[list[list[Any]]] = []
     for pattern in patterns:
         pieces = _pieces([Wild.ANY, *pattern, Wild.ANY] if anywhere else pattern)
         if any(Wild.ONE in piece for piece in pieces):
-            rest.append(_glob(pieces))
+            ones.append(pieces)
         elif len(pieces) == 1:
             equal.add(_text(pieces[0]))
         elif len(pieces) == 2 and not pieces[1]:
@@ -36,6 +39,8 @@ def string_test(patterns: Sequence[Pattern], anywhere: bool = False) -> TextTest
             inside.append(_text(pieces[1]))
         else:
             rest.append(_glob(pieces))
+    if ones:
+        rest.append(_regex_globs(ones))
     return _combined(frozenset(equal), tuple(prefixes), tuple(suffixes), tuple(inside), rest)
 
 
@@ -103,9 +108,7 @@ def _text(piece: list[Any]) -> str:
 
 
 def _glob(pieces: list[list[Any]]) -> TextTest:
-    """A pattern of pieces with anything between them."""
-    if any(Wild.ONE in piece for piece in pieces):
-        return _regex_glob(pieces)
+    """A pattern of pieces without `?`, with anything between them."""
     first, *middle, last = map(_text, pieces)
 
     def holds(text: str) -> bool:
@@ -123,17 +126,32 @@ def _glob(pieces: list[list[Any]]) -> TextTest:
     return holds
 
 
-def _regex_glob(pieces: list[list[Any]]) -> TextTest:
-    """The same as a regular expression."""
+def _regex_globs(patterns: list[list[list[Any]]]) -> TextTest:
+    """Patterns with `?` as one regular expression, compiled when first asked."""
+    matches: Callable[[bytes], Any] | None = None
+
+    def holds(text: str) -> bool:
+        nonlocal matches
+        if matches is None:
+            matches = _compiled(patterns)
+        # As bytes, so that the library need not count characters.
+        return matches(text.encode()) is not None
+
+    return holds
+
+
+def _compiled(patterns: list[list[list[Any]]]) -> Callable[[bytes], Any]:
     import re2
 
     options = re2.Options()
     options.dot_nl = True
     options.never_capture = True
-    pattern = ".*".join("".join(map(_as_regex, piece)) for piece in pieces)
-    matches = re2.compile(pattern, options).fullmatch
-    # As bytes, so that the library need not count characters.
-    return lambda text: matches(text.encode()) is not None
+    options.max_mem = MEMORY
+    whole = "|".join(
+        ".*".join("".join(map(_as_regex, piece)) for piece in pieces) for pieces in patterns
+    )
+    matches: Callable[[bytes], Any] = re2.compile(whole, options).fullmatch
+    return matches
 
 
 def _as_regex(element: str | Wild) -> str:

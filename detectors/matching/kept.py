@@ -8,14 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 from molehunt.cache import keep, recall
-from molehunt.codec import Codec
-from molehunt.data import read_bytes
+from molehunt.installed import release
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
-from ..records import Equality, Origin, Shape, TableUse
 from ..schedule.binding import Binder
-from ..schedule.sql import SqlProblem
+from ..schedule.kept import schema_digest
 from .choose import Choice, Ruled
 from .necessary import Clause
 from .plan import FastPlan, clauses_of
@@ -23,8 +21,7 @@ from .route import searched
 from .scan import compiled, packed, unpacked
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 3
-_SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
+FORM = 4
 
 
 # What was chosen for other data serves as long as it leaves not many more lines than it did there.
@@ -34,19 +31,17 @@ MORE_LINES, FEW_LINES = 1.5, 0.01
 def kept_clauses(
     rules: Sequence[Rule], key: str, taxonomy: Taxonomy, binder: Binder
 ) -> Callable[[], list[list[Clause] | None]]:
-    """Gives the clauses of the rules, whose set has this key; the binder is spared parsing its
-    SQL."""
+    """Gives the clauses of the rules, whose set has this key."""
     name = f"plan-{_digest(key, binder)}"
     found = recall(name)
     if found is not None:
         try:
-            clauses, shapes = found
-            binder.restore([_SHAPES.restored(shape) for shape in shapes])
+            (clauses,) = found
             return lambda: _restored(clauses) or clauses_of(rules, taxonomy, binder)
-        except (TypeError, ValueError, KeyError, IndexError):
+        except (TypeError, ValueError):
             pass  # not what was kept: made anew
     made = clauses_of(rules, taxonomy, binder)
-    keep(name, [_plain(made), [_SHAPES.plain(shape) for shape in binder.shapes()]])
+    keep(name, [_plain(made)])
     return lambda: made
 
 
@@ -55,9 +50,7 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
     what it was fitted to before if that serves."""
     if plan.scan != "hyperscan":
         return
-    from importlib.metadata import version
-
-    name = f"choice-{_digest(key + version('hyperscan'), plan.binder)}"
+    name = _name("choice", plan, key)
     found = recall(name)
     if found is not None:
         try:
@@ -68,14 +61,37 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):
             pass  # not what was kept: made anew
     plan.tune(sample)
+    keep(name, [plan.share(sample), *_searching(plan)])
+
+
+def guess_kept(plan: FastPlan, key: str) -> None:
+    """Have a plan, whose set of rules has this key, search for what is chosen without data."""
+    if plan.scan != "hyperscan":
+        return
+    name = _name("guess", plan, key)
+    found = recall(name)
+    if found is not None:
+        try:
+            database, choice = found
+            plan.use(_choice(choice), unpacked(b64decode(database, validate=True)))
+            return
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
+            pass  # not what was kept: made anew
+    keep(name, _searching(plan))
+
+
+def _name(kind: str, plan: FastPlan, key: str) -> str:
+    return f"{kind}-{_digest(key + release('hyperscan'), plan.binder)}"
+
+
+def _searching(plan: FastPlan) -> list[Any]:
+    """What a plan searches for, with Hyperscan's database for it."""
     database = packed(compiled(*searched(plan.choice)))
-    keep(name, [plan.share(sample), b64encode(database).decode(), _plain_choice(plan.choice)])
+    return [b64encode(database).decode(), _plain_choice(plan.choice)]
 
 
 def _digest(key: str, binder: Binder) -> str:
-    digest = sha256(repr((FORM, key)).encode() + binder.digest())
-    digest.update(read_bytes("data/osquery_schema.json"))
-    return digest.hexdigest()
+    return sha256(repr((FORM, key)).encode() + binder.digest() + schema_digest()).hexdigest()
 
 
 def _plain_choice(choice: Choice) -> list[Any]:

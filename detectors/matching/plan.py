@@ -27,7 +27,7 @@ from ..tying import Tie, record_of, source_binding, tie_of
 from .choose import Choice, Ruled, guess, tune
 from .concerns import Concerns
 from .evaluate import View, belongs, evaluate
-from .fields import FieldMap, resolve
+from .fields import FieldMap, Layout
 from .match import Match
 from .necessary import Clause, Price, rule_clauses
 from .needles import Branch, branches
@@ -88,6 +88,7 @@ class Bound:
 
     binding: Binding
     tie: Tie
+    layout: Layout
     tests: dict[int, tuple[Rule, FieldMap, Predicate] | None]
     all: tuple[int, ...] | None = None
 
@@ -159,7 +160,7 @@ class _Reading(ABC):
             return bound.tests[index]
         rule = self.rules[index]
         lacking = self.inputs.lacks(rule)
-        fields = None if lacking else resolve(rule, bound.binding, self.taxonomy)
+        fields = None if lacking else bound.layout.fields(rule)
         found = None
         if fields is not None:
             found = (rule, fields, self._predicate(rule, fields, bound.binding, bound.tie))
@@ -234,7 +235,8 @@ class _Reading(ABC):
             binding = source_binding(row.source, row.query)
             if binding is None:
                 binding = self.binder.bind(row.query, frozenset(columns))
-            found = self._bound[key] = Bound(binding, tie_of(binding, self.taxonomy), {})
+            layout = Layout(binding, self.taxonomy)
+            found = self._bound[key] = Bound(binding, tie_of(binding, self.taxonomy), layout, {})
         return found
 
 

@@ -7,6 +7,7 @@ comparing with `evaluate`, so that each checks the other; the differential test 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_network
 from operator import ge, gt, le, lt, ne
@@ -47,6 +48,8 @@ Test = Callable[[Any], bool]
 Getter = Callable[[Row], Any]
 
 _DIFFERENTIAL = frozenset({"added", "removed"})
+# The length of expressions that are compiled into one, and the memory that it may take, in bytes.
+MAX_JOINED, JOINED_MEMORY = 4000, 64 << 20
 
 
 def compile_condition(condition: Condition, fields: FieldMap) -> Predicate:
@@ -264,7 +267,10 @@ def _tests(values: list[Wanted]) -> Test:
     if cased:
         matches_cased = string_test(cased)
         tests.append(lambda value: matches_cased(as_text(value)))
-    tests += [_test(value) for value in values if not isinstance(value, Text)]
+    expressions = [value for value in values if isinstance(value, Regex)]
+    if expressions:
+        tests.append(regex_test(expressions))
+    tests += [_test(value) for value in values if not isinstance(value, (Text, Regex))]
     if len(tests) == 1:
         return tests[0]
     return lambda value: any(test(value) for test in tests)
@@ -287,8 +293,7 @@ def _test(value: Wanted) -> Test:
             text = "true" if boolean else "false"
             return lambda actual: fold(as_text(actual)) == text
         case Regex():
-            search = _regex(value).search
-            return lambda actual: search(as_text(actual).encode()) is not None
+            return regex_test([value])
         case Cidr(network=network):
             return _cidr(network)
         case Compare(operator=operator, number=number):
@@ -333,9 +338,40 @@ def _cidr(text: str) -> Test:
 _parse_cached = lru_cache(maxsize=8192)(parse_ip)
 
 
-def _regex(value: Regex) -> Any:
+def regex_test(values: Sequence[Regex]) -> Test:
+    """Whether a text holds a match of any of the expressions. They are compiled when first asked,
+    and several into one, which takes no longer than one of them."""
+    search: Callable[[bytes], bool] | None = None
+
+    def holds(actual: Any) -> bool:
+        nonlocal search
+        if search is None:
+            search = _searching(values)
+        return search(as_text(actual).encode())
+
+    return holds
+
+
+def _searching(values: Sequence[Regex]) -> Callable[[bytes], bool]:
+    # A quotation without an end would take in what follows.
+    if sum(len(one.pattern) for one in values) <= MAX_JOINED and not any(
+        "\\Q" in one.pattern for one in values
+    ):
+        with suppress(re2.error):  # too large together
+            find = _regex(values).search
+            return lambda text: find(text) is not None
+    finds = [_regex([one]).search for one in values]
+    return lambda text: any(find(text) is not None for find in finds)
+
+
+def _regex(values: Sequence[Regex]) -> Any:
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = True
+    if len(values) > 1:
+        options.max_mem = JOINED_MEMORY
+        return re2.compile("|".join(f"(?{one.flags}:{one.pattern})" for one in values), options)
+    (value,) = values
     options.case_sensitive = "i" not in value.flags
     options.dot_nl = "s" in value.flags
     return re2.compile(("(?m)" if "m" in value.flags else "") + value.pattern, options)

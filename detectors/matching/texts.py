@@ -161,7 +161,20 @@ def _test(asked: Asked) -> Test | None:
     literals = tuple(tuple(one.literals) for one in best)
     if not literals and (short := _short(condition, fields)):
         literals = (tuple(short),)
-    return Test(literals, compile_condition(condition, fields))
+    return Test(literals, _later(condition, fields))
+
+
+def _later(condition: Condition, fields: FieldMap) -> Predicate:
+    """The condition, compiled for the first text that has its literals."""
+    compiled: Predicate | None = None
+
+    def holds(row: Row) -> bool:
+        nonlocal compiled
+        if compiled is None:
+            compiled = compile_condition(condition, fields)
+        return compiled(row)
+
+    return holds
 
 
 def _short(condition: Condition, fields: FieldMap) -> frozenset[bytes] | None:

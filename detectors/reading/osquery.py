@@ -6,7 +6,6 @@ checked on logs of 5.23; string times as in 2.x and 3.x.
 
 from __future__ import annotations
 
-from calendar import timegm
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from time import strptime
@@ -90,6 +89,8 @@ def _time(document: Mapping[str, Any]) -> float | None:
     except (KeyError, TypeError, ValueError):
         pass
     try:
+        from calendar import timegm
+
         return float(timegm(strptime(document["calendarTime"], "%a %b %d %H:%M:%S %Y UTC")))
     except (KeyError, TypeError, ValueError):
         return None

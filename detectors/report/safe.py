@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from unicodedata import category
 
-from rich.cells import cell_len
-
 ELLIPSIS = "…"
 
 # Control, format, surrogate, private use, unassigned; line and paragraph separators.
@@ -42,6 +40,8 @@ def printable(text: str, width: int | None = None) -> str:
 
 def _units(text: str) -> list[str]:
     """The pieces that must not be cut: a character with its marks, or an escape."""
+    from rich.cells import cell_len
+
     units: list[str] = []
     marks = _MARKS
     for character in text:
@@ -69,6 +69,8 @@ def _escape(character: str) -> str:
 
 
 def _shortened(units: list[str], width: int) -> str:
+    from rich.cells import cell_len
+
     sizes = [cell_len(unit) for unit in units]
     if sum(sizes) <= width:
         return "".join(units)

@@ -44,6 +44,10 @@ class Binder:
         }
         self._schema = schema
         self._shapes: dict[tuple[int, str], Shape | SqlProblem] = {}
+        # Shapes that were worked out before, and the place of each query's SQL in them.
+        self._kept: Sequence[Shape | SqlProblem] = ()
+        self._places: Mapping[tuple[int, str], int] = {}
+        self._digest = b""
         self._known: dict[str, tuple[_Known, ...]] = {}
         self._bound: dict[tuple[str, frozenset[str]], Binding] = {}
         self._seen: dict[tuple[str, str], Binding] = {}
@@ -97,6 +101,8 @@ class Binder:
 
     def digest(self) -> bytes:
         """A hash of all SQL that is known, with the names under which it is logged."""
+        if self._digest:
+            return self._digest
         known = [
             (
                 how,
@@ -108,16 +114,21 @@ class Binder:
             for how in ("config", "pack")
             for s in self._schedules[how]
         ]
-        return sha256(repr(known).encode()).digest()
+        self._digest = sha256(repr(known).encode()).digest()
+        return self._digest
 
     def shapes(self) -> list[Shape | SqlProblem]:
         """What the SQL of each query says, schedule by schedule: for `restore`."""
         return [self._shape(query, schedule) for schedule, query in self._all()]
 
     def restore(self, shapes: Sequence[Shape | SqlProblem]) -> None:
-        """Take what `shapes` of a binder with the same digest gave, so as not to parse again."""
-        for (schedule, query), shape in zip(self._all(), shapes, strict=True):
-            self._shapes[id(schedule), query.sql] = shape
+        """Take what `shapes` of a binder with the same digest gave, so as not to parse again; each
+        is asked for when it is needed. Raises ValueError if they are not so many."""
+        known = list(self._all())
+        if len(known) != len(shapes):
+            raise ValueError("not the shapes of these queries")
+        self._kept = shapes
+        self._places = {(id(s), query.sql): index for index, (s, query) in enumerate(known)}
 
     def _all(self) -> Iterator[tuple[Schedule, ScheduledQuery]]:
         for schedule in (*self._schedules["config"], *self._schedules["pack"]):
@@ -200,6 +211,8 @@ class Binder:
 
     def _shape(self, query: ScheduledQuery, schedule: Schedule) -> Shape | SqlProblem:
         key = (id(schedule), query.sql)
+        if key not in self._shapes and key in self._places:
+            self._shapes[key] = self._kept[self._places[key]]
         if key not in self._shapes:
             self._shapes[key] = shape_of(query.sql, self._schema, schedule.views)
         return self._shapes[key]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import orjson
 
-KEPT_FILES = 24
+KEPT_FILES = 48
 _DIGEST = 64
 
 
@@ -67,6 +66,8 @@ def keep(key: str, value: Any, named: bool = False) -> None:
         body = orjson.dumps(value, _listed if named else None)
     except TypeError:  # half a surrogate pair, say
         return
+    import tempfile
+
     with suppress(OSError):
         handle, name = tempfile.mkstemp(dir=place, prefix=".new-")
         try:

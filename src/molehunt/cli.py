@@ -13,9 +13,11 @@ from .arguments.common import EXITS, Parser
 from .exits import Exit
 from .problems import UsageError
 
+COMMANDS = hunting.COMMANDS | authoring.COMMANDS | backends.COMMANDS
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands."""
+
+def build_parser(only: str = "") -> argparse.ArgumentParser:
+    """The parser with all commands, or with `only` one of them, which takes less time."""
     parser = Parser(
         prog="molehunt",
         description="Find remote workers who are not who you hired.",
@@ -24,14 +26,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"molehunt {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in (hunting, authoring, backends):
-        group.add(commands)
+    for name in (only,) if only else COMMANDS:
+        COMMANDS[name](commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code; never raises for what the user did wrong."""
-    options = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    only = words[0] if words and words[0] in COMMANDS else ""
+    options = build_parser(only).parse_args(words)
     command = import_module(f".commands.{options.command}", __package__)
     try:
         return int(command.run(options))

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-_TUPLE, _MAPPING, _SET, _NUMBER = "()", "{}", "<>", "#"
+_TUPLE, _TEXTS, _MAPPING, _SET, _NUMBER = "()", "", "{}", "<>", "#"
 _BIG = 2**53
 
 
@@ -42,6 +42,8 @@ class Codec:
         if value is None or kind in (str, int, float, bool):
             return value
         if kind is tuple or kind is list:
+            if all(type(part) is str for part in value):
+                return [_TEXTS, *value]
             return [_TUPLE, *map(self.plain, value)]
         if isinstance(value, frozenset):
             return [_SET, *sorted(map(self.plain, value))]
@@ -54,18 +56,22 @@ class Codec:
         not such data."""
         if type(data) is not list:
             return data
-        kind, *parts = data
-        if type(kind) is int:
-            one = self._classes[kind]
-            return one(*map(self.restored, parts))
+        kind = data[0]
+        if kind == _TEXTS:
+            return tuple(data[1:])
         if kind == _NUMBER:
-            (text,) = parts
+            _, text = data
             return int(text) if text.lstrip("-").isdigit() else float(text)
+        # Most parts are texts, for which a call would take longest.
+        restored = self.restored
+        parts = [restored(part) if type(part) is list else part for part in data]
+        del parts[0]
+        if type(kind) is int:
+            return self._classes[kind](*parts)
         if kind == _TUPLE:
-            return tuple(map(self.restored, parts))
+            return tuple(parts)
         if kind == _SET:
-            return frozenset(map(self.restored, parts))
+            return frozenset(parts)
         if kind == _MAPPING:
-            values = list(map(self.restored, parts))
-            return dict(zip(values[::2], values[1::2], strict=True))
+            return dict(zip(parts[::2], parts[1::2], strict=True))
         raise ValueError(f"no such kind: {kind!r}")

@@ -16,10 +16,11 @@ from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, parse_metadata
 from .problems import Problem
-from .yamlfile import Document, KeyPath
 
 if TYPE_CHECKING:
     from sigma.correlations import SigmaCorrelationRule
+
+    from .yamlfile import Document, KeyPath
 
 OPERATORS = ("gt", "gte", "lt", "lte", "eq", "neq")
 NUMERIC = frozenset(("value_sum", "value_avg", "value_percentile", "value_median"))

@@ -2,48 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache, lru_cache
-from importlib.resources import files
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
 from typing import Any
 
-import yaml
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RESOLVER: Any = yaml.resolver.Resolver()
+from .cache import keep, recall
 
 
-class SafeLoader(_LOADER):  # type: ignore[misc]
-    """The safe loader of PyYAML, on libyaml where it is there. It tells the kind of a word once:
-    a folder of rules has the same words over and over."""
-
-    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
-        """The tag of a node without one."""
-        if kind is yaml.ScalarNode:
-            return _tag(value) if implicit[0] else _LOADER.DEFAULT_SCALAR_TAG
-        return super().resolve(kind, value, implicit)
+class NotYamlError(ValueError):
+    """What was read is no YAML; says where and why."""
 
 
-@lru_cache(maxsize=1 << 14)
-def _tag(value: str) -> str:
-    found: str = _RESOLVER.resolve(yaml.ScalarNode, value, (True, False))
-    return found
-
-
-SAFE_LOADER: Any = SafeLoader
+@cache
+def builtin_rules_path() -> str:
+    """The folder of the rules inside the package, in a checkout and in a wheel."""
+    return str(next(iter(import_module("molehunt.rules").__path__)))
 
 
 def read_bytes(name: str) -> bytes:
     """The bytes of a file of the rules folder, by its path there (`data/attack_v18.1.json`)."""
-    place = files("molehunt.rules")
-    for part in name.split("/"):
-        place = place.joinpath(part)
-    return place.read_bytes()
+    with open(os.path.join(builtin_rules_path(), *name.split("/")), "rb") as stream:
+        return stream.read()
 
 
 def load_yaml(name: str) -> Any:
     """A YAML file of the rules folder as plain values."""
-    return yaml.load(read_bytes(name), SAFE_LOADER)  # noqa: S506 - one of the safe loaders
+    return yaml_of(read_bytes(name))
+
+
+def yaml_of(content: bytes) -> Any:
+    """YAML as plain values, kept from one run to the next where JSON has the same values.
+
+    Raises NotYamlError.
+    """
+    key = f"yaml-{sha256(content).hexdigest()}"
+    found = recall(key)
+    if isinstance(found, dict) and found.keys() == {"yaml", "dates"}:
+        return _dated(found["yaml"], found["dates"])
+    import orjson
+    import yaml
+
+    from .yamlloader import SAFE_LOADER
+
+    try:
+        made = yaml.load(content, SAFE_LOADER)  # noqa: S506 - one of the safe loaders
+    except yaml.YAMLError as error:
+        raise NotYamlError(str(error)) from None
+    try:
+        plain, dates = orjson.loads(orjson.dumps(made)), list(_dates(made, ()))
+        if repr(_dated(plain, dates)) == repr(made):
+            keep(key, {"yaml": made, "dates": dates})
+    except TypeError:  # keys that are no texts, say
+        pass
+    return made
+
+
+def _dates(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """Where dates stand, which are texts in JSON."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _dates(one, (*path, key))
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _dates(one, (*path, index))
+    elif type(value) is date and path:
+        yield path
+
+
+def _dated(value: Any, dates: Sequence[Sequence[str | int]]) -> Any:
+    """`value` with dates again where they stood."""
+    for *steps, last in dates:
+        place = value
+        for step in steps:
+            place = place[step]
+        place[last] = date.fromisoformat(place[last])
+    return value
 
 
 @cache

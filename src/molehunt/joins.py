@@ -7,18 +7,18 @@ docs/joins.md says what a join means, `rules/join.schema.json` what its file may
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from .data import SAFE_LOADER, read_bytes
+from .data import NotYamlError, builtin_rules_path, read_bytes, yaml_of
 from .levels import Level
 from .problems import Problem
 from .rule import Rule, RuleSet
-from .rulefiles import JOINS, builtin_rules_path
+from .rulefiles import JOINS
 
 OWN, NEAR, ROUTER, STOP = "own", "near", "router", "stop"
 LATITUDE, LONGITUDE = "source.geo.location.lat", "source.geo.location.lon"
@@ -71,8 +71,8 @@ def load_joins(paths: Sequence[str], rules: Sequence[Rule]) -> tuple[list[Join],
     problems: list[Problem] = []
     for path in sorted(_files(paths)):
         try:
-            data = yaml.load(path.read_text(encoding="utf-8"), SAFE_LOADER)  # noqa: S506
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            data = yaml_of(path.read_text(encoding="utf-8").encode())
+        except (OSError, UnicodeDecodeError, NotYamlError) as error:
             problems.append(Problem(f"cannot be read: {error}", str(path)))
             continue
         found = list(_problems(data, str(path), rules))
@@ -92,9 +92,10 @@ def silenced(ruleset: RuleSet, joins: Sequence[Join]) -> RuleSet:
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
-    for path in map(Path, paths):
-        if path.is_dir():
-            yield from (p for p in path.rglob("*.y*ml") if p.parent.name == JOINS)
+    for path in paths:
+        for place, _, names in os.walk(path):
+            if os.path.basename(os.path.abspath(place)) == JOINS:
+                yield from (Path(place, name) for name in names if fnmatchcase(name, "*.y*ml"))
 
 
 def _problems(data: Any, path: str, rules: Sequence[Rule]) -> Iterator[Problem]:

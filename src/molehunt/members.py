@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from .data import SAFE_LOADER
 from .levels import Level
 from .metadata import BLOCK
 from .problems import Problem
 from .rule import Rule
 from .rulefiles import rule_files
+from .yamlloader import SAFE_LOADER
 
 # The list of a correlation: the key and all lines that are indented deeper.
 _LIST = re.compile(r"^( +)rules:[^\n]*\n(?:\1 +[^\n]*\n)*", re.MULTILINE)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .data import read_bytes
 from .problems import Problem
-from .yamlfile import Document
+
+if TYPE_CHECKING:
+    from .yamlfile import Document
 
 BLOCK = "molehunt"
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from importlib.metadata import version
 from typing import Any, TypeVar, overload
+
+import orjson
 
 from . import __version__, conditions
 from .cache import keep, recall
@@ -17,13 +18,14 @@ from .codec import Codec
 from .conditions import Condition
 from .correlation import Comparison, Correlation, Term
 from .data import read_bytes
+from .installed import release
 from .levels import Level
 from .metadata import Metadata
 from .problems import Problem, Severity
 from .rule import Rule, RuleSet
 
 # Changed when what is kept changes its form.
-FORM = 2
+FORM = 3
 _CONDITIONS = Codec(
     (
         conditions.Wild,
@@ -51,17 +53,18 @@ _Either = TypeVar("_Either", Rule, Correlation)
 
 
 class Kept(Sequence[Condition]):
-    """Conditions as they were kept; made when first asked for, which few rules of many are."""
+    """So many conditions as they were kept, in JSON; made when first asked for, which few rules of
+    many are."""
 
-    __slots__ = ("_made", "plain")
+    __slots__ = ("_made", "_number", "_text")
 
-    def __init__(self, plain: list[object]) -> None:
-        self.plain = plain
+    def __init__(self, number: int, text: str) -> None:
+        self._number, self._text = number, text
         self._made: tuple[Condition, ...] | None = None
 
     def _all(self) -> tuple[Condition, ...]:
         if self._made is None:
-            self._made = tuple(map(_CONDITIONS.restored, self.plain))
+            self._made = tuple(map(_CONDITIONS.restored, orjson.loads(self._text)))
         return self._made
 
     @overload
@@ -75,14 +78,14 @@ class Kept(Sequence[Condition]):
         return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self.plain)
+        return self._number
 
 
 def ruleset_key(paths: Sequence[str]) -> str:
     """A hash of all that decides what these files and folders load to."""
     from .rulefiles import rule_files
 
-    digest = sha256(repr((FORM, __version__, version("pysigma"), sys.version_info[:2])).encode())
+    digest = sha256(repr((FORM, __version__, release("pysigma"), sys.version_info[:2])).encode())
     for name in ("taxonomy.yml", "rule.schema.json"):
         digest.update(read_bytes(name))
     for path, name, explicit in rule_files(paths, []):
@@ -152,7 +155,8 @@ def _plain(ruleset: RuleSet) -> list[object]:
     for rule in ruleset.rules:
         kept = [_CONDITIONS.plain(condition) for condition in rule.conditions]
         rest = [getattr(rule, name) for name in _FIELDS]
-        rules.append([kept, [_REST.plain(value) for value in rest]])
+        text = orjson.dumps(kept).decode()
+        rules.append([len(kept), text, [_REST.plain(value) for value in rest]])
     correlations = [_REST.plain(_bare(one)) for one in ruleset.correlations]
     problems = [_REST.plain(problem) for problem in ruleset.problems]
     return [rules, correlations, problems, list(ruleset.ignored)]
@@ -165,9 +169,12 @@ def _bare(one: Correlation) -> Correlation:
 def _restored(found: list[list[Any]]) -> RuleSet:
     kept_rules, correlations, problems, ignored = found
     rules = []
-    for kept, rest in kept_rules:
-        values = dict(zip(_FIELDS, map(_REST.restored, rest), strict=True))
-        rules.append(Rule(**values, conditions=Kept(kept), lines={}, raw={}))
+    for number, text, rest in kept_rules:
+        if len(rest) != len(_FIELDS) or type(number) is not int or type(text) is not str:
+            raise ValueError("not the parts of a rule")
+        parts = iter([_REST.restored(one) if type(one) is list else one for one in rest])
+        kept = {"conditions": Kept(number, text), "lines": {}, "raw": {}}
+        rules.append(Rule(*(kept[name] if name in kept else next(parts) for name in _ALL)))
     return RuleSet(
         tuple(rules),
         tuple(map(_REST.restored, correlations)),
@@ -176,6 +183,5 @@ def _restored(found: list[list[Any]]) -> RuleSet:
     )
 
 
-_FIELDS = tuple(
-    name for name in Rule.__dataclass_fields__ if name not in ("conditions", "lines", "raw")
-)
+_ALL = tuple(Rule.__dataclass_fields__)
+_FIELDS = tuple(name for name in _ALL if name not in ("conditions", "lines", "raw"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 
+from .data import builtin_rules_path as builtin_rules_path  # noqa: PLC0414 - told on
 from .problems import Problem
 
 # Files of the rules folder that are data.
@@ -17,11 +17,6 @@ _CATALOGUE = "catalogue"
 JOINS = "joins"
 
 
-def builtin_rules_path() -> str:
-    """The folder of the rules inside the package, in a checkout and in a wheel."""
-    return str(next(iter(import_module("molehunt.rules").__path__)))
-
-
 def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, str, bool]]:
     """Path, path below the named folder, and whether the user named the very file."""
     for path in paths:
@@ -30,8 +25,10 @@ def rule_files(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[
             found = sorted(_below(path, catalogue))
             if not found:
                 problems.append(Problem("no rule files in this folder", path))
+            base = str(Path(path))
             for parts in found:
-                yield str(Path(path, *parts)), "/".join(parts), False
+                whole = os.path.join(*parts) if base == "." else os.path.join(base, *parts)
+                yield whole, "/".join(parts), False
         elif os.path.exists(path):
             yield path, os.path.basename(path), True
         else:

@@ -6,8 +6,7 @@ The facts are in `rules/data/osquery_schema.json`, derived from the osquery tabl
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -75,8 +74,32 @@ Schema = Mapping[str, Table]
 @cache
 def tables() -> Schema:
     """Every table by name. Read once, when first asked for."""
-    data = json.loads(read_bytes("data/osquery_schema.json"))
-    return MappingProxyType({name: _table(name, entry) for name, entry in data["tables"].items()})
+    import orjson
+
+    return _Tables(orjson.loads(read_bytes("data/osquery_schema.json"))["tables"])
+
+
+class _Tables(Mapping[str, Table]):
+    """Tables made when first asked for, which few of many are."""
+
+    def __init__(self, entries: Mapping[str, Mapping[str, object]]) -> None:
+        self._entries = entries
+        self._made: dict[str, Table] = {}
+
+    def __getitem__(self, name: str) -> Table:
+        found = self._made.get(name)
+        if found is None:
+            found = self._made[name] = _table(name, self._entries[name])
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 def find_table(schema: Schema, name: str) -> Table | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from .data import SAFE_LOADER
 from .problems import Problem
+from .yamlloader import SAFE_LOADER
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 50_000

@@ -108,7 +108,7 @@ def anchored_regex(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         predicates,
         "_regex",
-        lambda value: re2.compile(f"^(?:{value.pattern})$"),
+        lambda values: re2.compile("|".join(f"^(?:{value.pattern})$" for value in values)),
     )
 
 

@@ -12,19 +12,6 @@ from .common import (
 )
 
 
-def add(commands: Commands) -> None:
-    """Add them, in the order of the help."""
-    _test(commands)
-    _lint(commands)
-    _new(commands)
-    _tune(commands)
-    _coverage(commands)
-    _diff(commands)
-    _lock(commands)
-    _generate(commands)
-    _members(commands)
-
-
 def _test(commands: Commands) -> None:
     parser = command(commands, "test", "prove rules on their recordings")
     parser.add_argument(
@@ -203,3 +190,17 @@ def _members(commands: Commands) -> None:
     parser = command(commands, "members", text)
     rules(parser)
     parser.add_argument("--update", action="store_true", help="write them into the files")
+
+
+# In the order of the help.
+COMMANDS = {
+    "test": _test,
+    "lint": _lint,
+    "new": _new,
+    "tune": _tune,
+    "coverage": _coverage,
+    "diff": _diff,
+    "lock": _lock,
+    "generate": _generate,
+    "members": _members,
+}

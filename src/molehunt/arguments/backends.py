@@ -9,14 +9,6 @@ from .common import (
 )
 
 
-def add(commands: Commands) -> None:
-    """Add them, in the order of the help."""
-    _pack(commands)
-    _compile(commands)
-    _prove(commands)
-    _deploy(commands)
-
-
 def _pack(commands: Commands) -> None:
     parser = command(commands, "pack", "print the osquery pack that feeds the rules")
     rules(parser)
@@ -97,3 +89,12 @@ def _deploy(commands: Commands) -> None:
         help="elastic, opensearch: leave out what is less well proven (docs/compile.md)",
     )
     parser.add_argument("--ca", default="", metavar="FILE", help="certificates to trust")
+
+
+# In the order of the help.
+COMMANDS = {
+    "pack": _pack,
+    "compile": _compile,
+    "prove": _prove,
+    "deploy": _deploy,
+}

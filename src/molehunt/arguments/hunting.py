@@ -18,15 +18,6 @@ from .common import (
 )
 
 
-def add(commands: Commands) -> None:
-    """Add them, in the order of the help."""
-    _hunt(commands)
-    _explain(commands)
-    _baseline(commands)
-    _live(commands)
-    _sweep(commands)
-
-
 def _hunt(commands: Commands) -> None:
     parser = command(commands, "hunt", "hunt through logs and show what was found", FAIL_ON)
     parser.add_argument(
@@ -166,3 +157,13 @@ def _sweep(commands: Commands) -> None:
         help="answers: JSON, NDJSON or CSV of osqueryi, fleetctl, Fleet or Kibana (repeatable)",
     )
     hunting(parser)
+
+
+# In the order of the help.
+COMMANDS = {
+    "hunt": _hunt,
+    "explain": _explain,
+    "baseline": _baseline,
+    "live": _live,
+    "sweep": _sweep,
+}

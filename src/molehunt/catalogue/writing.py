@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ..data import SAFE_LOADER
+from ..yamlloader import SAFE_LOADER
 
 INDENT = "    "
 # Short lists of words that read best on one line.

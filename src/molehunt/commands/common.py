@@ -46,18 +46,20 @@ def named(paths: Sequence[str] | None) -> list[str]:
 def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
     """The binder over the user's configuration and molehunt's own pack."""
     from molehunt.detectors.schedule.binding import Binder
-    from molehunt.detectors.schedule.config import load_schedule
+    from molehunt.detectors.schedule.kept import know_sql
     from molehunt.detectors.schedule.queries import pack_schedule
 
     schedules = []
     for path in config:
         if not Path(path).exists():
             raise UsageError(f"--config: no such file: {path}")
+        from molehunt.detectors.schedule.config import load_schedule
+
         schedule, found = load_schedule([path])
         problems += found
         schedules.append(("config", schedule))
     schedules.append(("pack", pack_schedule(load_yaml("pack.yml"))))
-    return Binder(schedules, tables())
+    return know_sql(Binder(schedules, tables()))
 
 
 def inputs_of(scenario: Scenario, problems: list[Problem]) -> Inputs:

@@ -14,7 +14,7 @@ import yaml
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
 from molehunt.detectors.proof.prove import observe
 
-from ..data import SAFE_LOADER, load_yaml
+from ..data import load_yaml
 from ..diffing.changes import Place, fired_changes, gate, query_changes, rule_changes
 from ..diffing.render import Changes, as_markdown, as_text
 from ..diffing.revision import extract
@@ -24,6 +24,7 @@ from ..problems import Problem, UsageError
 from ..rule import Rule, RuleSet
 from ..ruleset import load_rules
 from ..taxonomy import taxonomy
+from ..yamlloader import SAFE_LOADER
 from .common import inputs_of, make_binder, put, show
 
 DEPRECATED = "deprecated.yml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -12,17 +13,14 @@ from pathlib import Path
 
 from molehunt.detectors.enriching.inputs import lacking, load_inputs
 from molehunt.detectors.findings.organisation import Organisation
-from molehunt.detectors.findings.organisation_file import load_organisation
 from molehunt.detectors.findings.shadow import Counts as Shadowed
 from molehunt.detectors.findings.shadow import shown as without_shadowed
 from molehunt.detectors.hunting.merge import Merger
-from molehunt.detectors.hunting.share import cores, sharing
 from molehunt.detectors.hunting.work import Hunter, Outcome, Problems, Span
-from molehunt.detectors.matching.kept import kept_clauses, tune_kept
+from molehunt.detectors.matching.kept import guess_kept, kept_clauses, tune_kept
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import STDIN, expand, size_of
 from molehunt.detectors.reading.parts import Part, parts_of, sample
-from molehunt.detectors.report.stats import write_stats
 from molehunt.detectors.schedule.binding import Binder
 
 from .. import __version__
@@ -117,6 +115,8 @@ def run(options: Namespace) -> Exit:
         },
     )
     if options.stats:
+        from molehunt.detectors.report.stats import write_stats
+
         plan.counts = merger.counts
         write_stats(sys.stderr, plan, ruleset, setup.binder, bool(options.config), taxonomy())
     elif not options.quiet:
@@ -146,16 +146,20 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
     """What the files hold, by as many processes as are worth it."""
     known = STDIN not in files
     total = size_of(files) if known else 0
-    jobs = min(options.jobs or cores(), 1 + total // PART_BYTES)
+    jobs = min(options.jobs or _cores(), 1 + total // PART_BYTES)
     # How queries were bound is known only where they were read.
     if options.stats or total < SHARED_BYTES:
         jobs = 1
     if total >= PART_BYTES:
         _tune(setup, files)
+    elif isinstance(setup.plan, FastPlan):
+        guess_kept(setup.plan, setup.key)
     if jobs == 1:
         with progress(total if known else None, options.quiet) as advance:
             yield from alone(setup.hunter, files, advance)
         return
+    from molehunt.detectors.hunting.share import sharing
+
     parts = [part for file in files for part in parts_of(file, PART_BYTES)]
     with (
         sharing(jobs, setup.hunter, partial(make_hunter, options)) as hunt,
@@ -166,6 +170,13 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
             advance(outcome.part.file, outcome.part.end or 0)
             if outcome.part is parts[-1] or outcome.part.end is None:
                 advance.done(outcome.part.file)
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcome]:
@@ -202,6 +213,8 @@ def _organisation(
         return None
     if not Path(path).is_file():
         raise UsageError(f"--organisation: no such file: {path}")
+    from molehunt.detectors.findings.organisation_file import load_organisation
+
     organisation, found = load_organisation(path)
     known = [name for rule in ruleset.both for name in (rule.meta.subject, rule.id)]
     known += [name for one in joins for name in (one.subject, one.id)]

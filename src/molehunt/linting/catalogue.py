@@ -41,7 +41,7 @@ def checks() -> Mapping[str, Check]:
     """Every check by id, in order."""
     import yaml
 
-    from ..data import SAFE_LOADER
+    from ..yamlloader import SAFE_LOADER
 
     text = files(__package__).joinpath("checks.yml").read_bytes()
     data = yaml.load(text, SAFE_LOADER)  # noqa: S506 - one of the safe loaders

@@ -235,4 +235,53 @@ def test_by_sql_has_every_shape_that_bind_can_give(name: str, columns: frozenset
     possible = tie.by_sql(name)
     assert possible
     assert bound.shape is None or bound.shape in [b.shape for b in possible]
-    assert bound.shape is None or columns <= bound.provenance.keys()
+    if bound.shape is not None:
+        newer = columns - bound.provenance.keys()
+        assert not newer or (bound.shape.stars and len(newer) * 4 <= len(columns))
+
+
+_EVERYWHERE = "pid name path cmdline state cwd root uid gid parent threads nice"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "elevated_token secure_process protection_type virtual_process handle_count",
+        "upid uppid cpu_type cpu_subtype translated",
+        "cgroup_path",
+    ],
+)
+def test_a_star_gives_the_columns_of_the_system_it_ran_on(own: str) -> None:
+    """osquery hides them on the other systems only."""
+    bound = _bind(_binder(_query("SELECT * FROM processes")), "q", f"{_EVERYWHERE} {own}")
+    assert bound.how == "config", bound.note
+    assert bound.provenance["cmdline"] == Origin("processes", "processes", "cmdline")
+
+
+def test_a_column_of_a_newer_osquery_does_not_unbind_a_star() -> None:
+    """The columns that are known keep their origin; the new one has none."""
+    tie = _binder(_query("SELECT * FROM processes"))
+    bound = _bind(tie, "q", f"{_EVERYWHERE} column_of_a_later_release")
+    assert bound.how == "config", bound.note
+    assert bound.provenance["path"] == Origin("processes", "processes", "path")
+    assert "column_of_a_later_release" not in bound.provenance
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT pid, path FROM processes",  # nothing gives a column that is not named
+        "SELECT * FROM my_extension",  # nothing is known of its columns
+    ],
+)
+def test_only_a_star_of_a_known_table_may_have_newer_columns(sql: str) -> None:
+    """Otherwise the log is not that of the SQL."""
+    bound = _bind(_binder(_query(sql)), "q", "pid path column_of_a_later_release")
+    assert bound.how == "unbound" or "column_of_a_later_release" in bound.provenance
+
+
+def test_a_hidden_column_shows_that_the_sql_is_another() -> None:
+    """`*` never gives it: the log was made by other SQL of that name."""
+    bound = _bind(_binder(_query("SELECT * FROM process_events")), "q", "pid path cmdline eid")
+    assert bound.how == "unbound"
+    assert "eid" in bound.note

@@ -20,6 +20,8 @@ from .sql import SqlProblem, shape_of
 
 MAX_BINDINGS = 20_000
 MAX_NAMED = 5
+# Of the columns of a row: a release adds one or two to a table, other SQL brings others altogether.
+MAX_NEWER = 0.25
 _DELIMITER = re.compile(r"[_/:.\-]")
 
 
@@ -159,7 +161,7 @@ class Binder:
         if not columns:
             return _unbound(query, "its rows have no columns")
         known = self._lookup(query)
-        with_sql = [_fitting(query, one, columns) for one in known if one.bindings]
+        with_sql = [_fitting(query, one, columns, self._schema) for one in known if one.bindings]
         if with_sql:
             return next((b for b in with_sql if b.shape is not None), with_sql[-1])
         found = self._by_name(query, columns) or self._by_columns(query, columns)
@@ -281,9 +283,11 @@ def _merged(found: Sequence[Binding]) -> tuple[Binding, ...]:
     return tuple(distinct)
 
 
-def _fitting(query: str, known: _Known, columns: frozenset[str]) -> Binding:
-    """The one binding whose output columns hold all that were seen."""
+def _fitting(query: str, known: _Known, columns: frozenset[str], schema: Schema) -> Binding:
+    """The one binding whose output columns hold all that were seen, but for those of a newer
+    osquery, if none holds all."""
     fitting = [b for b in known.bindings if columns <= b.provenance.keys()]
+    fitting = fitting or [b for b in known.bindings if _newer(b, columns, schema)]
     where = "configuration" if known.how == "config" else "molehunt's own pack"
     if len(fitting) == 1 and not known.problems:
         return fitting[0]
@@ -297,6 +301,19 @@ def _fitting(query: str, known: _Known, columns: frozenset[str]) -> Binding:
     extra = sorted(columns - nearest.provenance.keys())
     names = ", ".join(extra[:MAX_NAMED]) + (" …" if len(extra) > MAX_NAMED else "")
     return _unbound(query, f"its SQL in the {where} has no column {names}", nearest.sql)
+
+
+def _newer(binding: Binding, columns: frozenset[str], schema: Schema) -> bool:
+    """Whether `*` of a table can have given the columns that its SQL does not name: no release
+    that molehunt knows has them in that table, and they are few beside those that are known."""
+    shape = binding.shape
+    if shape is None:
+        return False
+    names = {use.alias: use.table for use in shape.tables}
+    whole = [find_table(schema, names.get(alias, "")) for alias in shape.stars]
+    extra = columns - shape.columns.keys()
+    new = all(table is not None and table.column(name) is None for name in extra for table in whole)
+    return bool(whole) and new and len(extra) <= MAX_NEWER * len(columns)
 
 
 def _tails(query: str) -> Iterator[str]:

@@ -151,9 +151,18 @@ def alone(source: Source) -> Scope:
 
 
 def whole(table: Table, alias: str) -> Relation:
-    """All of a table under one alias."""
+    """All of a table under one alias.
+
+    A column of some systems only is hidden on the others (osquery's tools/codegen/gentable.py,
+    `extended_schema`): on its own `*` gives it, so it counts as one that `*` may give.
+    """
     fields = tuple(
-        Field(c.name, Origin(alias, table.name, c.name), starred=True, hidden=c.hidden)
+        Field(
+            c.name,
+            Origin(alias, table.name, c.name),
+            starred=True,
+            hidden=c.hidden and not c.platforms,
+        )
         for c in table.columns.values()
     )
     return Relation(fields, (TableUse(alias, table.name),), (), (alias,), (table.name,))

@@ -27,6 +27,14 @@ def drafts(tool: Tool) -> list[Draft]:
     return found
 
 
+# Microsoft Configuration Manager and Intune, as they start installers and scripts.
+_MANAGEMENT = (
+    "\\Windows\\CCM\\CcmExec.exe",
+    "\\Microsoft Intune Management Extension\\AgentExecutor.exe",
+    "\\Microsoft Intune Management Extension\\Microsoft.Management.Services.IntuneWindowsAgent.exe",
+)
+
+
 def _set_up(system: str, entry: SetUp) -> Draft:
     slash = "\\" if system == "windows" else "/"
     behind = "" if system == "windows" else " "
@@ -59,14 +67,18 @@ def _set_up(system: str, entry: SetUp) -> Draft:
     detection["filter_main_reader"] = Noted(
         {"Image|endswith": list(_READERS[system])}, "somebody looks these words up"
     )
+    if system == "windows" and entry.level == "high":
+        detection["filter_main_roll_out"] = Noted(
+            {"ParentImage|endswith": [escaped(text) for text in _MANAGEMENT]},
+            "the company's own software distribution, which its user cannot command",
+        )
     if entry.unless:
         detection["filter_main_other_use"] = {
             "CommandLine|contains": [escaped(t) for t in entry.unless]
         }
-    detection["condition"] = (
-        "all of selection_* and not 1 of filter_main_*"
-        if entry.unless
-        else "all of selection_* and not filter_main_reader"
+    filters = [name for name in detection if name.startswith("filter_main_")]
+    detection["condition"] = "all of selection_* and not " + (
+        "1 of filter_main_*" if len(filters) > 1 else filters[0]
     )
     tables = {
         "windows": ["process_etw_events", "processes"],

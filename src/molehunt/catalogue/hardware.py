@@ -177,14 +177,22 @@ def _prefixed(prefixes: Sequence[str], values: Iterable[Any]) -> list[Any]:
     return [Noted(prefix + value.value, value.note) for value in values for prefix in prefixes]
 
 
+def _in_key(values: Any) -> list[Any]:
+    """Somewhere in a registry key. Of a value, `path` is the key and the name; of a key that a
+    query lists, it is that key, and `key` the one above. A query may log either column alone."""
+    return [{"path|contains": values}, {"key|contains": values}]
+
+
 def _registry_usb(devices: Sequence[Device]) -> Detection:
     ids, serials = _instances(devices)
     found: Detection = {}
-    _put(found, "selection_device_serial", "key|endswith", serials)
-    _put(found, "selection_device_id", "key|contains", _prefixed(["\\"], ids))
+    if serials:
+        found["selection_device_serial"] = [{"path|contains": serials}, {"key|endswith": serials}]
+    if ids:
+        found["selection_device_id"] = _in_key(_prefixed(["\\"], ids))
     if not found:
         return {}
-    branch = {"selection_branch": {"key|contains": "\\Enum\\USB\\"}}
+    branch = {"selection_branch": _in_key("\\Enum\\USB\\")}
     return {**branch, **found, "condition": "selection_branch and 1 of selection_device_*"}
 
 
@@ -202,8 +210,8 @@ def _registry_usbstor(devices: Sequence[Device]) -> Detection:
     if not names:
         return {}
     return {
-        "selection_branch": {"key|contains": "\\Enum\\USBSTOR\\"},
-        "selection_name": {"key|contains": names},
+        "selection_branch": _in_key("\\Enum\\USBSTOR\\"),
+        "selection_name": _in_key(names),
         "condition": "all of selection_*",
     }
 
@@ -282,7 +290,8 @@ def _registry_display(devices: Sequence[Device]) -> Detection:
     _put(found, "selection_identity_text", "data|contains", _texts(texts))
     if not found:
         return {}
-    edid = {"path|contains": "\\Enum\\DISPLAY\\", "path|endswith": "\\EDID"}
+    # The header tells an EDID in whatever key it stands, and whichever columns a query logs.
+    edid = {"data|startswith": _EDID_HEADER}
     condition = "selection_edid and 1 of selection_identity_*"
     return {"selection_edid": edid, **found, "condition": condition}
 

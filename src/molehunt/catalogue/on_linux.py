@@ -42,9 +42,9 @@ def systemd_units(tool: Tool) -> Draft | None:
 
 
 def _packages(tool: Tool, table: str, kind: str, manager: str) -> Draft | None:
-    """The inventory, for tools without a systemd unit, which says more."""
+    """The inventory."""
     (names,), weak = usable(unshared(tool.of("linux", "packages")))
-    if not names or tool.of("linux", "units"):
+    if not names:
         return None
     detection: dict[str, Any] = {"selection": selection(either("name", names))}
     if table == "deb_packages":

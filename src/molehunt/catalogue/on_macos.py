@@ -80,9 +80,9 @@ def es_process_events(tool: Tool) -> Draft | None:
 
 
 def apps(tool: Tool) -> Draft | None:
-    """The inventory, for tools without a launch item, which says more."""
+    """The inventory."""
     (bundles,), weak = usable(unshared(tool.of("macos", "bundle_ids")))
-    if not bundles or tool.of("macos", "launchd"):
+    if not bundles:
         return None
     return Draft(
         source="apps",

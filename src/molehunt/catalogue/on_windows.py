@@ -181,9 +181,9 @@ def programs(tool: Tool) -> Draft | None:
 
 
 def dns(tool: Tool) -> Draft | None:
-    """Names of servers, for tools without a signature, which tells a renamed copy more surely."""
+    """Names of servers."""
     (names,), weak = usable(unshared(tool.of("windows", "domains")))
-    if not names or authenticode(tool) is not None:
+    if not names:
         return None
     return Draft(
         source="dns",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -19,6 +21,24 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 settings.register_profile("local", database=None, print_blob=True, deadline=None)
 settings.register_profile("ci", database=None, print_blob=True, derandomize=True, deadline=None)
 settings.load_profile("ci" if IN_CI else "local")
+
+
+SERVERS = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have all processes of a run share the servers that they need (backends/searching/sharing)."""
+    if "MOLEHUNT_SERVERS" not in os.environ:
+        # Where pytest puts its own files, the path of a socket may become too long.
+        config.stash[SERVERS] = tempfile.mkdtemp(prefix="molehunt-run-")
+        os.environ["MOLEHUNT_SERVERS"] = config.stash[SERVERS]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The servers end with the run."""
+    if SERVERS in config.stash:
+        del os.environ["MOLEHUNT_SERVERS"]
+        shutil.rmtree(config.stash[SERVERS], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

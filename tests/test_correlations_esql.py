@@ -18,7 +18,6 @@ from correlation_samples import TOGETHER, state
 
 from molehunt.backends.model import Artefact, Profile, Target
 from molehunt.backends.registry import target
-from molehunt.backends.searching.session import INDEX
 from molehunt.backends.subjects import subjects
 from molehunt.correlation import Correlation
 from molehunt.data import load_yaml
@@ -189,7 +188,7 @@ def test_a_filter_with_the_request(server: Running, given: dict[str, Any]) -> No
     lines = [state("/a", 0), state("/c", 1), state("/a", 0, cmdline="h"), NAMED]
     server.session.load(search_random.judge(loaded.rules, lines).records)
     _, _, rest = one.query["query"].partition(" METADATA ")
-    body = {"query": f"FROM {INDEX} METADATA {rest}\n| LIMIT 10", "filter": given}
+    body = {"query": f"FROM {server.session.index} METADATA {rest}\n| LIMIT 10", "filter": given}
     answer = server.session.send("POST", "/_query", (body,))
     place = [column["name"] for column in answer["columns"]].index("cmdline")
     assert [row[place] for row in answer["values"]] == ["g"]

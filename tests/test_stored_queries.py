@@ -25,6 +25,7 @@ from molehunt.backends.model import Artefact
 from molehunt.backends.opensearch.layouts import TEMPLATE, template
 from molehunt.backends.opensearch.stored import INDEX, SETTINGS, index_body, stored_query
 from molehunt.backends.registry import target
+from molehunt.backends.searching.sharing import alone
 from molehunt.backends.subjects import subjects
 from molehunt.cli import main
 from molehunt.data import load_yaml
@@ -69,7 +70,8 @@ def opensearch() -> Iterator[Running]:
     others = [one for one in compiled if not corpus.matched[one.rule]][:OTHERS]
     assert len(matching) >= 20
     places = tuple(n for n, one in enumerate(corpus.records) if one.source not in SOURCES)
-    with engine.open(profile) as session:
+    # Templates, stored queries and the log are the server's, whatever the index.
+    with engine.open(profile) as session, alone("opensearch"):
         session.load(corpus.records)
         artefacts = {one.rule: one for one in (*matching, *others)}
         known = tuple(one for one in made if one.rule.id in artefacts)

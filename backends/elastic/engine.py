@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ..model import Profile
 from ..searching.layout import Layout
-from ..searching.server import Distribution, missing, running
+from ..searching.server import Distribution, missing
 from ..searching.session import SearchSession, ServerError
+from ..searching.sharing import shared
 from .modules import ESQL
 
 URL = "MOLEHUNT_ELASTICSEARCH_URL"
@@ -43,13 +44,14 @@ def missing_here() -> str:
 
 @contextmanager
 def session(layout: Layout) -> Iterator[SearchSession]:
-    """The user's server, or one that runs as long as this lasts."""
+    """An index of its own on the user's server, or on one that runs as long as this lasts."""
     given = os.environ.get(URL)
-    if given:
-        yield SearchSession(_Sender(given), layout)
-        return
-    with running(DISTRIBUTION) as address:
-        yield SearchSession(_Sender(address), layout)
+    with nullcontext(given) if given else shared(DISTRIBUTION) as address:
+        found = SearchSession(_Sender(address), layout)
+        try:
+            yield found
+        finally:
+            found.remove()
 
 
 def opener(layouts: Sequence[Layout]) -> Any:

@@ -9,12 +9,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ..searching.layout import Layout
-from ..searching.server import Distribution, missing, running
+from ..searching.server import Distribution, missing
 from ..searching.session import SearchSession, ServerError
+from ..searching.sharing import shared
 
 URL = "MOLEHUNT_OPENSEARCH_URL"
 DISTRIBUTION = Distribution(
@@ -44,13 +45,14 @@ def missing_here() -> str:
 
 @contextmanager
 def session(layout: Layout) -> Iterator[SearchSession]:
-    """The user's server, or one that runs as long as this lasts."""
+    """An index of its own on the user's server, or on one that runs as long as this lasts."""
     given = os.environ.get(URL)
-    if given:
-        yield SearchSession(Sender(given), layout)
-        return
-    with running(DISTRIBUTION) as address:
-        yield SearchSession(Sender(address), layout)
+    with nullcontext(given) if given else shared(DISTRIBUTION) as address:
+        found = SearchSession(Sender(address), layout)
+        try:
+            yield found
+        finally:
+            found.remove()
 
 
 class Sender:

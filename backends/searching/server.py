@@ -6,6 +6,7 @@ Nothing of it ships with molehunt. It runs on loopback only, with data that is d
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 _PATIENCE = 180
@@ -197,9 +199,20 @@ def running(wanted: Distribution) -> Iterator[str]:
     """Start a server in a folder of its own; gives its address. Raises `NoServer`."""
     with tempfile.TemporaryDirectory(prefix=f"molehunt-{wanted.name}-") as folder:
         home = _unpacked(wanted, Path(folder))
+        address, process = _up(wanted, home, Path(folder))
+        try:
+            yield address
+        finally:
+            _ended(process)
+
+
+def _up(wanted: Distribution, home: Path, folder: Path) -> tuple[str, subprocess.Popen[bytes]]:
+    """A server that answers. A free port may be taken by somebody else first: then with others."""
+    for last in (False, False, True):
         port, transport = _free_port(), _free_port()
+        name = f"molehunt-{uuid4().hex}"
         settings = [
-            "cluster.name: molehunt",
+            f"cluster.name: {name}",
             "node.name: molehunt",
             "network.host: 127.0.0.1",
             f"http.port: {port}",
@@ -209,35 +222,50 @@ def running(wanted: Distribution) -> Iterator[str]:
             *wanted.settings,
         ]
         Path(home, "config", f"{wanted.program}.yml").write_text("\n".join(settings) + "\n")
-        log = Path(folder, "out.log")
+        log = folder / "out.log"
         with log.open("wb") as output:
-            process = _started(wanted, home, Path(folder), output.fileno())
+            process = _started(wanted, home, folder, output.fileno())
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait(address, process, log, wanted)
-            yield address
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _wait(address, name, process, log, wanted)
+        except BaseException as why:
+            _ended(process)
+            taken = "Address already in use" in log.read_text(encoding="utf-8", errors="replace")
+            if last or not (taken and isinstance(why, NoServer)):
+                raise
+        else:
+            return address, process
+    raise AssertionError
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _unpacked(wanted: Distribution, folder: Path) -> Path:
-    shutil.unpack_archive(fetched(wanted), folder)
+    """Unpack it, but for the modules that are not kept: they are most of it."""
+    with zipfile.ZipFile(fetched(wanted)) as archive:
+        names = archive.namelist()
+        archive.extractall(folder, [name for name in names if _kept(wanted, name)])
     home = next(path for path in folder.iterdir() if path.is_dir())
     for program in (home / "bin").iterdir():
         # Python's zipfile forgets who may run what.
         program.chmod(0o755)
-    if wanted.modules:
-        for module in (home / "modules").iterdir():
-            if module.name not in wanted.modules:
-                shutil.rmtree(module)
     _add_modules(wanted, home)
     (folder / "tmp").mkdir()
     return home
+
+
+def _kept(wanted: Distribution, name: str) -> bool:
+    _, _, inside = name.partition("/")
+    kind, _, rest = inside.partition("/")
+    module = rest.partition("/")[0]
+    return kind != "modules" or not (wanted.modules and module) or module in wanted.modules
 
 
 def _started(
@@ -261,8 +289,11 @@ def _started(
     if user:
         for path in (folder, *folder.rglob("*")):
             shutil.chown(path, user)
+    # On Linux it ends with who started it, even if that was killed.
+    setpriv = shutil.which("setpriv")
+    bound = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
     return subprocess.Popen(  # noqa: S603 - the distribution whose checksum was verified
-        [str(home / "bin" / wanted.program)],
+        [*bound, str(home / "bin" / wanted.program)],
         cwd=home,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -273,15 +304,20 @@ def _started(
     )
 
 
-def _wait(address: str, process: subprocess.Popen[bytes], log: Path, wanted: Distribution) -> None:
+def _wait(
+    address: str, name: str, process: subprocess.Popen[bytes], log: Path, wanted: Distribution
+) -> None:
+    """Until the cluster of that name answers there, and no other that took the port."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and process.poll() is None:
         try:
             # An Elasticsearch without its main module answers this, and not `GET /`.
-            with urllib.request.urlopen(f"{address}/_cluster/health", timeout=5):  # noqa: S310
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+            with urllib.request.urlopen(f"{address}/_cluster/health", timeout=5) as answer:  # noqa: S310
+                if json.load(answer)["cluster_name"] == name:
+                    return
+        except (urllib.error.URLError, OSError, ValueError, KeyError):
+            pass
+        time.sleep(0.2)
     told = log.read_text(encoding="utf-8", errors="replace").splitlines()
     last = "\n".join(line for line in told if not line.lstrip().startswith("at "))[-2000:]
     raise NoServer(f"{wanted.name} {wanted.version} did not start:\n{last}")

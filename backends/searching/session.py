@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 from molehunt.detectors.records import Record
 from molehunt.detectors.values import fold
@@ -18,7 +19,6 @@ from .layout import Layout
 # Method, path, and lines of JSON (one: a plain body); gives the answer. Raises `ServerError`.
 Send: TypeAlias = Callable[[str, str, Sequence[Any]], Any]
 
-INDEX = "molehunt-proof"
 _BULK, _SEARCHES, _HITS = 2_000, 64, 10_000
 # A server reads a query of a correlation in one thread.
 _AT_ONCE = 2
@@ -32,15 +32,20 @@ class ServerError(Exception):
 
 @dataclass(slots=True)
 class SearchSession:
-    """One index on one server, with the store's own template."""
+    """One index on one server, with the store's own template. The server may have others' too."""
 
     send: Send
     layout: Layout
     count: int = 0
+    index: str = field(default_factory=lambda: f"molehunt-proof-{uuid4().hex}")
+
+    def remove(self) -> None:
+        """Take the index away."""
+        self.send("DELETE", f"/{self.index}?ignore_unavailable=true", ())
 
     def load(self, records: Sequence[Record]) -> None:
         """Index all rows that the store keeps; the place of a record is the document's id."""
-        self.send("DELETE", f"/{INDEX}?ignore_unavailable=true", ())
+        self.remove()
         template: Mapping[str, Any] = self.layout.template()["template"]
         limits: dict[str, Any] = {
             "number_of_shards": 1,
@@ -51,7 +56,7 @@ class SearchSession:
         limits |= {"mapping.total_fields.limit": 10_000}
         mappings = {**template["mappings"], "properties": self.layout.properties()}
         body = {"settings": {"index": limits}, "mappings": mappings}
-        self.send("PUT", f"/{INDEX}", (body,))
+        self.send("PUT", f"/{self.index}", (body,))
         lines = (
             line
             for place, record in enumerate(records)
@@ -59,11 +64,11 @@ class SearchSession:
             for line in ({"index": {"_id": str(place)}}, document)
         )
         while part := list(islice(lines, 2 * _BULK)):
-            answer = self.send("POST", f"/{INDEX}/_bulk", part)
+            answer = self.send("POST", f"/{self.index}/_bulk", part)
             if answer["errors"]:
                 broken = [i["index"] for i in answer["items"] if "error" in i["index"]]
                 raise ServerError(f"{len(broken)} rows were refused: {json.dumps(broken[0])}")
-        self.send("POST", f"/{INDEX}/_refresh", ())
+        self.send("POST", f"/{self.index}/_refresh", ())
         self.count = len(records)
 
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
@@ -79,7 +84,7 @@ class SearchSession:
     def _grouped(self, artefact: Artefact) -> Answer:
         """Run the ES|QL of a correlation, on this index instead of the store's."""
         _, _, rest = artefact.query["query"].partition(" METADATA ")
-        body = {"query": f"FROM {INDEX} METADATA {rest}\n| LIMIT {_HITS}"}
+        body = {"query": f"FROM {self.index} METADATA {rest}\n| LIMIT {_HITS}"}
         try:
             told = self.send("POST", "/_query", (body,))
         except ServerError as error:
@@ -95,7 +100,7 @@ class SearchSession:
             lines: list[Any] = []
             for one in part:
                 search = {"query": one.query, "_source": False, "size": _HITS}
-                lines += [{"index": INDEX}, search]
+                lines += [{"index": self.index}, search]
             answers = self.send("POST", "/_msearch", lines)["responses"]
             for one, answer in zip(part, answers, strict=True):
                 yield _answer(one, answer)

@@ -54,6 +54,7 @@ class _Writer:
         self.log = LOGS.get(plan.log)
         if self.log is not None:
             self.differences.add(MILLISECONDS)
+        self.hashed = False
 
     def lines(self) -> Iterator[str]:
         """The statements, in order."""
@@ -96,6 +97,8 @@ class _Writer:
             yield f"| extend m = pack_array(\n  {marks})"
             yield "| mv-expand m to typeof(int)\n| where isnotnull(m)"
         yield f"| extend {', '.join(made)}"
+        if self.hashed:
+            yield "| extend row = hash_sha256(row)"
         wanted = [f"isnotempty({name})" for name in self.groups] + ["at > 0"]
         if self.plan.kind == "value_count":
             wanted.append("isnotempty(v)")
@@ -154,10 +157,12 @@ class _Writer:
         exact = {"true": "1", "false": f"iff({there}, 0, 1)"}
         yield f"x = {exact.get(moments, f'iff(not({moments}) and ({there}), 0, 1)')}"
         once = "_ItemId" if self.counts else '""'
-        yield f"row = {once if moments == 'true' else self.row(moments, once)}"
+        self.hashed = moments != "true"
+        yield f"row = {self.row(moments, once) if self.hashed else once}"
 
     def row(self, moments: str, once: str) -> str:
-        """What is the same for the same row of the same query on the same host."""
+        """What is the same for the same row of the same query on the same host. It is hashed in a
+        step of its own: in one expression, what reads KQL by rewriting it writes it many times."""
         profile = self.profile
         parts = (
             f'iff({profile.action} == "snapshot", "S", "A")',
@@ -165,7 +170,7 @@ class _Writer:
             f"tolower({profile.host})",
             "tostring(Columns)",
         )
-        text = f"hash_sha256(strcat_delim({literal(chr(9))}, {', '.join(parts)}))"
+        text = f"strcat_delim({literal(chr(9))}, {', '.join(parts)})"
         return text if moments == "false" else f"iff({moments}, {once}, {text})"
 
     def text(self, place: Place) -> str:

@@ -31,7 +31,7 @@ CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke appinspect differential lock pack rules coverage tools mutation picture prove support site lint-docs rows clean
+.PHONY: help hunt test lint typing types test-oldest smoke appinspect differential lock pack rules coverage tools mutation picture prove stores support site lint-docs rows clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -47,6 +47,7 @@ help:
 	@echo 'make coverage      bring docs/coverage.md up to date'
 	@echo 'make mutation      measure the recordings and bring docs/mutation.md up to date'
 	@echo 'make prove         run compiled queries on every engine that can be had'
+	@echo 'make stores        get ClickHouse, Spark and VictoriaLogs for it into the cache (1.1 GB)'
 	@echo 'make support       prove, and bring the support lock and docs/support.md up to date'
 	@echo 'make rows          count the rows that the osquery packs log on the benign recordings'
 	@echo 'make picture       draw the picture of the README again'
@@ -122,6 +123,9 @@ picture: $(INSTALLED)
 
 prove: $(DEVELOP)
 	$(VENV)/bin/molehunt prove
+
+stores: $(INSTALLED)
+	$(PY) .ci/stores.py
 
 support: $(DEVELOP)
 	$(VENV)/bin/molehunt prove --require --update

@@ -157,15 +157,13 @@ class Engine:
     """Something that runs or reads compiled queries.
 
     `missing()` says what is needed to have it here, or "" if it can be had. `open(profile)` starts
-    it, or connects, and cleans up afterwards. `evidence` is what its agreement is worth. An
-    `optional` one need not be here, in CI neither: what it has shown of a query is kept.
+    it, or connects, and cleans up afterwards. `evidence` is what its agreement is worth.
     """
 
     name: str
     evidence: Evidence
     missing: Callable[[], str]
     open: Callable[[Profile], AbstractContextManager[Session]]
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,10 @@ def _engines(name: str) -> tuple[Engine, ...]:
 
         return (SQLITE,)
     if name == "databricks":
-        from .emulator import SPARK
+        from .emulator import SPARK as IMITATION
+        from .spark import SPARK
 
-        return (SPARK,)
+        return (IMITATION, SPARK)
     if name == "clickhouse":
         from .chdb import CHDB
         from .emulator import CLICKHOUSE

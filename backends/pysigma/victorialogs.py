@@ -1,18 +1,21 @@
-"""VictoriaLogs itself: a server of its own for the proof, if the program `victoria-logs` is there.
+"""VictoriaLogs itself: a server of its own for the proof, or the user's.
 
-It is looked for on PATH, or where MOLEHUNT_VICTORIALOGS says; with Go, it is made (Apache-2.0) by
-`go install github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@v1.52.1`.
+MOLEHUNT_VICTORIALOGS names the program `victoria-logs`, or the address of a server, which keeps the
+rows under a tenant of its own. Else the program is looked for in the cache (fetching.py) and on
+PATH.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from urllib.error import HTTPError, URLError
@@ -22,36 +25,51 @@ from urllib.request import Request, urlopen
 from molehunt.detectors.records import Record
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
-from .rows import row
+from .fetching import VICTORIALOGS as PROGRAM
+from .rows import PLACE, row
 
-_PLACE = "molehunt_place"
+_NAMED = "MOLEHUNT_VICTORIALOGS"
 _SECONDS = 60
 _LONGEST = 1 << 20  # bytes of a query; the server's own limit is 16 kB
-_MOMENT = "2026-01-01T00:00:00Z"
 _TOGETHER = 2000  # rows in a request
 
 
 def missing() -> str:
     """What is needed, or ""."""
-    if _program():
+    named = os.environ.get(_NAMED, "")
+    if _is_address(named) or _program(named):
         return ""
-    return "there is no victoria-logs on PATH or at MOLEHUNT_VICTORIALOGS"
+    if named:
+        return f"a program at {_NAMED}, which says {named}"
+    return f"{PROGRAM.called}, which `make stores` gets; or a server's address in {_NAMED}"
 
 
-def _program() -> str:
-    return shutil.which(os.environ.get("MOLEHUNT_VICTORIALOGS") or "victoria-logs") or ""
+def _is_address(named: str) -> bool:
+    return named.startswith(("http://", "https://"))
+
+
+def _program(named: str) -> str:
+    if named:
+        return shutil.which(named) or ""
+    return shutil.which(PROGRAM.program) or shutil.which("victoria-logs") or ""
 
 
 class Session:
-    """An empty server."""
+    """A tenant of a server that nobody else has."""
 
     def __init__(self, address: str, profile: Profile) -> None:
-        self._address, self._profile = address, profile
+        self._address, self._profile = address.rstrip("/"), profile
+        self._tenant: dict[str, str] = {}
 
     def load(self, records: Sequence[Record]) -> None:
         """The rows of osquery, those of other logs left out, under one time."""
+        # https://docs.victoriametrics.com/victorialogs/#multitenancy
+        numbers = (str(1 + secrets.randbelow(2**32 - 1)) for _ in range(2))
+        self._tenant = dict(zip(("AccountID", "ProjectID"), numbers, strict=True))
+        # Now: a server of the user's drops what is old.
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         lines = [
-            json.dumps({_PLACE: str(place), "_time": _MOMENT, **row(record, self._profile)})
+            json.dumps({PLACE: str(place), "_time": moment, **row(record, self._profile)})
             for place, record in enumerate(records)
             if record.binding.how != "source"
         ]
@@ -72,25 +90,31 @@ class Session:
                 yield Answer(one.rule, frozenset(found))
 
     def _run(self, query: str) -> list[int]:
-        body = urlencode({"query": f"{query} | fields {_PLACE}"}).encode()
+        body = urlencode({"query": f"{query} | fields {PLACE}"}).encode()
         kind = "application/x-www-form-urlencoded"
         answer = self._post("/select/logsql/query", body, kind)
-        return [int(json.loads(line)[_PLACE]) for line in answer.splitlines()]
+        return [int(json.loads(line)[PLACE]) for line in answer.splitlines()]
 
     def _post(self, path: str, body: bytes, kind: str) -> bytes:
-        request = Request(self._address + path, body, {"Content-Type": kind})  # noqa: S310
+        request = Request(  # noqa: S310
+            self._address + path, body, {"Content-Type": kind, **self._tenant}
+        )
         with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
             return bytes(answer.read())
 
 
 @contextmanager
 def _open(profile: Profile) -> Iterator[Session]:
+    named = os.environ.get(_NAMED, "")
+    if _is_address(named):
+        yield Session(named, profile)
+        return
     with socket.socket() as free, TemporaryDirectory() as folder:
         free.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{free.getsockname()[1]}"
         free.close()
         command = [
-            _program(),
+            _program(named),
             f"-httpListenAddr={place}",
             f"-storageDataPath={folder}",
             f"-search.maxQueryLen={_LONGEST}",
@@ -120,4 +144,4 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("victoria-logs did not start")
 
 
-VICTORIALOGS = Engine("victorialogs", Evidence.ENGINE, missing, _open, optional=True)
+VICTORIALOGS = Engine("victorialogs", Evidence.ENGINE, missing, _open)

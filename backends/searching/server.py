@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from ..java import java_home
+
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 _PATIENCE = 180
 
@@ -80,31 +82,9 @@ def missing(wanted: Distribution) -> str:
     """What is needed to run it here; "" if nothing."""
     if shutil.which("mvn") is None and not all(path.exists() for path in _files(wanted)):
         return f"Maven (mvn), to fetch {wanted.name} {wanted.version}"
-    if _java(wanted) is None:
+    if java_home(wanted.java, wanted.java_variable) is None:
         return f"a JDK {wanted.java} or newer, or its folder in {wanted.java_variable}"
     return ""
-
-
-def _java(wanted: Distribution) -> Path | None:
-    """The folder of a JDK that is new enough."""
-    named = [os.environ[v] for v in (wanted.java_variable, "JAVA_HOME") if os.environ.get(v)]
-    found = [*map(Path, named), *sorted(Path("/usr/lib/jvm").glob("*"))]
-    system = shutil.which("java")
-    if system:
-        found.append(Path(system).resolve().parents[1])
-    good = [home for home in found if (v := _java_version(home)) and v >= wanted.java]
-    return good[0] if good else None
-
-
-def _java_version(home: Path) -> int:
-    release = home / "release"
-    if not release.exists() or not (home / "bin" / "java").exists():
-        return 0
-    for line in release.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition("=")
-        if key == "JAVA_VERSION":
-            return int(value.strip('"').partition(".")[0].partition("-")[0])
-    return 0
 
 
 def _zip(wanted: Distribution) -> Path:
@@ -271,7 +251,7 @@ def _kept(wanted: Distribution, name: str) -> bool:
 def _started(
     wanted: Distribution, home: Path, folder: Path, output: int
 ) -> subprocess.Popen[bytes]:
-    java = _java(wanted)
+    java = java_home(wanted.java, wanted.java_variable)
     if java is None:
         raise NoServer(missing(wanted))
     upper = wanted.name.upper()

@@ -50,8 +50,7 @@ def test_recordings(engine: Any) -> None:
     verdicts = list(prove(engine, chosen.profile("osquery_manager"), asked, corpus))
     assert not [str(one) for one in disagreements(verdicts, corpus)]
     held = [one for one in verdicts if one.artefact.language == "esql" and one.positives]
-    # One needs the network of an address, which a recording has not.
-    assert len(held) == len(correlations("osquery_manager")) - 1 == 3
+    assert len(held) == len(correlations("osquery_manager")) == 4
 
 
 @pytest.mark.parametrize("source", ["azure", "okta"])

@@ -301,6 +301,10 @@ class FastPlan(_Reading):
             ruled = self._clauses()
             self.use(tune(ruled, self._again, self._branches, sample, count, where))
 
+    def guess(self) -> None:
+        """Search for what is chosen without data."""
+        self.use(guess(self._clauses()))
+
     @property
     def clauses(self) -> Ruled:
         """What must stand in lines, rule by rule."""

@@ -26,6 +26,8 @@ FORM = 4
 
 # What was chosen for other data serves as long as it leaves not many more lines than it did there.
 MORE_LINES, FEW_LINES = 1.5, 0.01
+# The share of lines above which it is not taken for data that are too few to fit to.
+LITTLE = 0.3
 
 
 def kept_clauses(
@@ -51,33 +53,39 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
     if plan.scan != "hyperscan":
         return
     name = _name("choice", plan, key)
+    share = _used(plan, name)
+    if share is not None and plan.share(sample) <= max(share * MORE_LINES, share + FEW_LINES):
+        return
+    plan.tune(sample)
+    keep(name, [plan.share(sample), *_searching(plan)])
+
+
+def guess_kept(plan: FastPlan, key: str, sample: bytes = b"") -> None:
+    """Have a plan, whose set of rules has this key, search for what was fitted to other data if
+    that leaves few lines of a sample, else for what is chosen without data."""
+    if plan.scan != "hyperscan":
+        return
+    fitted = _used(plan, _name("choice", plan, key))
+    if fitted is not None and plan.share(sample) <= LITTLE:
+        return
+    name = _name("guess", plan, key)
+    if _used(plan, name) is None:
+        plan.guess()
+        keep(name, [1.0, *_searching(plan)])
+
+
+def _used(plan: FastPlan, name: str) -> float | None:
+    """Have a plan search for what is kept: the share of lines that it left when it was made. None
+    if nothing is kept."""
     found = recall(name)
     if found is not None:
         try:
             share, database, choice = found
             plan.use(_choice(choice), unpacked(b64decode(database, validate=True)))
-            if plan.share(sample) <= max(share * MORE_LINES, share + FEW_LINES):
-                return
+            return float(share)
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):
             pass  # not what was kept: made anew
-    plan.tune(sample)
-    keep(name, [plan.share(sample), *_searching(plan)])
-
-
-def guess_kept(plan: FastPlan, key: str) -> None:
-    """Have a plan, whose set of rules has this key, search for what is chosen without data."""
-    if plan.scan != "hyperscan":
-        return
-    name = _name("guess", plan, key)
-    found = recall(name)
-    if found is not None:
-        try:
-            database, choice = found
-            plan.use(_choice(choice), unpacked(b64decode(database, validate=True)))
-            return
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError):
-            pass  # not what was kept: made anew
-    keep(name, _searching(plan))
+    return None
 
 
 def _name(kind: str, plan: FastPlan, key: str) -> str:

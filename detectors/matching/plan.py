@@ -279,7 +279,7 @@ class FastPlan(_Reading):
     ) -> None:
         super().__init__(rules, taxonomy, binder)
         self.scan = scan
-        self._compiled: dict[tuple[str, tuple[object, ...]], Predicate] = {}
+        self._compiled: dict[tuple[int, tuple[object, ...]], Predicate] = {}
         self._router: Router | None = None
         self._clauses = clauses or (lambda: clauses_of(self.rules, taxonomy, binder))
         self._choice: Choice | None = None
@@ -300,6 +300,10 @@ class FastPlan(_Reading):
         if self.scan == "hyperscan":
             ruled = self._clauses()
             self.use(tune(ruled, self._again, self._branches, sample, count, where))
+
+    def guess(self) -> None:
+        """Search for what is chosen without data."""
+        self.use(guess(self._clauses()))
 
     @property
     def clauses(self) -> Ruled:
@@ -342,7 +346,8 @@ class FastPlan(_Reading):
         return self._routing().lines(block)
 
     def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
-        key = (rule.id, fields.key)
+        # Not its id, which another may have too.
+        key = (id(rule), fields.key)
         found = self._compiled.get(key)
         if found is None:
             found = self._compiled[key] = _compile(rule, fields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from .needles import as_pattern
@@ -16,7 +15,11 @@ Scan = Callable[[bytes], list[Hit]]
 
 def has_hyperscan() -> bool:
     """Whether the fast scanner can be used here (the `fast` extra)."""
-    return find_spec("hyperscan") is not None
+    try:
+        import hyperscan  # noqa: F401 - whether it is there
+    except ImportError:
+        return False
+    return True
 
 
 def scanner(

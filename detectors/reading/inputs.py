@@ -6,11 +6,9 @@ goes over many lines, and CSV.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import accumulate, chain
@@ -19,7 +17,6 @@ from typing import BinaryIO, NamedTuple
 
 from molehunt.problems import Problem, Severity
 
-from ..enriching.entities import is_header
 from .lines import Located
 from .spread import Scanner, is_spread
 from .table import Records, has_json_cells, header_of
@@ -126,7 +123,7 @@ def shaped(
         yield from _documents(file, chunks)
     elif header_of(head):
         yield from _records(file, chunks, has_json_cells(head, whole))
-    elif _CSV_NAME.search(file) and is_header(head):
+    elif _CSV_NAME.search(file) and _lists_people(head):
         what, hint = "a list of people, not a log", "give it with --entities"
         report(Problem(what, file, severity=Severity.WARNING, hint=hint))
     elif _CSV_NAME.search(file) and head.strip() and not _is_json(head):
@@ -134,6 +131,12 @@ def shaped(
         report(Problem(what, file, 1, hint="docs/inputs.md lists what is read"))
     else:
         yield from cut(file, 0, chunks, report)
+
+
+def _lists_people(head: bytes) -> bool:
+    from ..enriching.entities import is_header
+
+    return is_header(head)
 
 
 def _head(chunks: Iterator[bytes], size: int) -> tuple[bytes, bool]:
@@ -191,8 +194,12 @@ def _chunks(file: str, stream: BinaryIO, report: Report, size: int) -> Iterator[
     """Decompressed bytes in pieces of at most `size`."""
     head = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
     reader: BinaryIO = stream
-    damage: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
+    damage: tuple[type[Exception], ...] = ()
     if head[:2] == GZIP:
+        import gzip
+        import zlib
+
+        damage = (EOFError, zlib.error, gzip.BadGzipFile)
         reader = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
     elif head == ZSTD:
         import zstandard

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from hashlib import sha256
@@ -11,6 +11,9 @@ from importlib import import_module
 from typing import Any
 
 from .cache import keep, recall
+
+# A file with more values is not kept.
+MAX_VALUES = 20_000
 
 
 class NotYamlError(ValueError):
@@ -41,8 +44,8 @@ def yaml_of(content: bytes) -> Any:
     """
     key = f"yaml-{sha256(content).hexdigest()}"
     found = recall(key)
-    if isinstance(found, dict) and found.keys() == {"yaml", "dates"}:
-        return _dated(found["yaml"], found["dates"])
+    if isinstance(found, dict) and found.keys() == {"yaml"}:
+        return _restored(found["yaml"])
     import orjson
     import yaml
 
@@ -53,34 +56,39 @@ def yaml_of(content: bytes) -> Any:
     except yaml.YAMLError as error:
         raise NotYamlError(str(error)) from None
     try:
-        plain, dates = orjson.loads(orjson.dumps(made)), list(_dates(made, ()))
-        if repr(_dated(plain, dates)) == repr(made):
-            keep(key, {"yaml": made, "dates": dates})
-    except TypeError:  # keys that are no texts, say
-        pass
+        plain = orjson.loads(orjson.dumps(_plain(made, [MAX_VALUES])))
+    except (TypeError, RecursionError):  # a moment, say
+        return made
+    if repr(_restored(plain)) == repr(made):
+        keep(key, {"yaml": plain})
     return made
 
 
-def _dates(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
-    """Where dates stand, which are texts in JSON."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield from _dates(one, (*path, key))
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _dates(one, (*path, index))
-    elif type(value) is date and path:
-        yield path
+def _plain(value: Any, left: list[int]) -> Any:
+    """Lists with what they are in front: keys need not be texts, and JSON has no dates. What has
+    anchors can be without end, so that no more values are taken than are `left`."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise TypeError("too much to be kept")
+    if type(value) is dict:
+        return ["{}", *(_plain(one, left) for pair in value.items() for one in pair)]
+    if type(value) is list:
+        return ["[]", *(_plain(one, left) for one in value)]
+    if type(value) is date:
+        return ["date", value.isoformat()]
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise TypeError(type(value).__name__)
 
 
-def _dated(value: Any, dates: Sequence[Sequence[str | int]]) -> Any:
-    """`value` with dates again where they stood."""
-    for *steps, last in dates:
-        place = value
-        for step in steps:
-            place = place[step]
-        place[last] = date.fromisoformat(place[last])
-    return value
+def _restored(plain: Any) -> Any:
+    if type(plain) is not list:
+        return plain
+    kind, *parts = plain
+    values = [_restored(part) if type(part) is list else part for part in parts]
+    if kind == "{}":
+        return dict(zip(values[::2], values[1::2], strict=True))
+    return date.fromisoformat(values[0]) if kind == "date" else values
 
 
 @cache

@@ -38,6 +38,8 @@ from .progress import Advance, progress
 # Less than this is not worth starting processes for.
 SHARED_BYTES = 48 << 20
 PART_BYTES = 16 << 20
+# What is looked at of data that are too few to fit the search to.
+SAMPLE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
     if total >= PART_BYTES:
         _tune(setup, files)
     elif isinstance(setup.plan, FastPlan):
-        guess_kept(setup.plan, setup.key)
+        guess_kept(setup.plan, setup.key, sample(files, SAMPLE_BYTES))
     if jobs == 1:
         with progress(total if known else None, options.quiet) as advance:
             yield from alone(setup.hunter, files, advance)

@@ -187,7 +187,12 @@ def _registry_usb(devices: Sequence[Device]) -> Detection:
     ids, serials = _instances(devices)
     found: Detection = {}
     if serials:
-        found["selection_device_serial"] = [{"path|contains": serials}, {"key|endswith": serials}]
+        inside = [Noted(value.value + "\\", value.note) for value in serials]
+        found["selection_device_serial"] = [
+            {"path|contains": inside},
+            {"path|endswith": serials},
+            {"key|endswith": serials},
+        ]
     if ids:
         found["selection_device_id"] = _in_key(_prefixed(["\\"], ids))
     if not found:

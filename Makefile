@@ -24,6 +24,9 @@ PARALLEL := --numprocesses auto --dist worksteal
 CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 	--config tests/recordings/linux-lab-audit/osquery-audit.conf
 
+# A search server takes 1.5 GB beside each pair of them.
+JOBS := --jobs 2
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -55,7 +58,7 @@ test: lint types
 	$(VENV)/bin/molehunt lint rules --recordings tests/recordings --level warning
 	$(PY) -m pytest $(PARALLEL) -m 'not packaging'
 	$(PY) -m pytest tests/test_packaging.py
-	$(VENV)/bin/molehunt prove
+	$(VENV)/bin/molehunt prove $(JOBS)
 
 lint: $(DEVELOP)
 	$(PY) -m ruff check .
@@ -112,10 +115,10 @@ picture: $(INSTALLED)
 	$(PY) docs/picture.py
 
 prove: $(DEVELOP)
-	$(VENV)/bin/molehunt prove
+	$(VENV)/bin/molehunt prove $(JOBS)
 
 support: $(DEVELOP)
-	$(VENV)/bin/molehunt prove --require --update
+	$(VENV)/bin/molehunt prove --require --update $(JOBS)
 	$(PY) docs/support.py
 
 site: $(DEVELOP)

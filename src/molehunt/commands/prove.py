@@ -86,8 +86,8 @@ class _Work(NamedTuple):
 
 
 class _Proven(NamedTuple):
-    """What came of one target and profile: what was compiled, its lines of the support lock, what is
-    wrong, and what is told on the way."""
+    """What came of one target and profile: what was compiled, its lines of the support lock, what
+    is wrong, and what is told on the way."""
 
     compiled: list[Compiled]
     lines: dict[Key, Support]

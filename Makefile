@@ -28,6 +28,9 @@ PARALLEL := --numprocesses auto --dist worksteal
 CONFIGS := --config tests/recordings/linux-lab-state/osquery.conf \
 	--config tests/recordings/linux-lab-audit/osquery-audit.conf
 
+# A search server takes 1.5 GB beside each pair of them.
+JOBS := --jobs 2
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -62,7 +65,7 @@ test: lint types
 	$(VENV)/bin/molehunt lock
 	$(PY) -m pytest $(PARALLEL) -m 'not packaging'
 	$(PY) -m pytest tests/test_packaging.py
-	$(VENV)/bin/molehunt prove
+	$(VENV)/bin/molehunt prove $(JOBS)
 
 lint: $(DEVELOP)
 	$(PY) -m ruff check .
@@ -122,13 +125,13 @@ picture: $(INSTALLED)
 	$(PY) docs/picture.py
 
 prove: $(DEVELOP)
-	$(VENV)/bin/molehunt prove
+	$(VENV)/bin/molehunt prove $(JOBS)
 
 stores: $(INSTALLED)
 	$(PY) .ci/stores.py
 
 support: $(DEVELOP)
-	$(VENV)/bin/molehunt prove --require --update
+	$(VENV)/bin/molehunt prove --require --update $(JOBS)
 	$(PY) docs/support.py
 
 site: $(DEVELOP)

@@ -15,6 +15,7 @@ import selectors
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,21 @@ def shared(wanted: Distribution) -> Iterator[str]:
         return
     with _connected(wanted, Path(folder)) as connection:
         yield _told(connection, wanted)
+
+
+@contextmanager
+def one_folder() -> Iterator[None]:
+    """Let what this process and those that it starts need from here on be shared: a run of its own,
+    unless it is part of one."""
+    if os.environ.get(FOLDER):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="molehunt-run-", ignore_cleanup_errors=True) as folder:
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
 
 
 @contextmanager

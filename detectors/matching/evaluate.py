@@ -49,7 +49,7 @@ class Step:
     """One node of a condition with its outcome.
 
     `kind` is `and`, `or`, `not`, `field` or `keyword`. A field step has the rule's field, the
-    column it was read from, the values found there (normalised) and what was wanted.
+    column it was read from, the values found there (normalised) and what was asked for.
     """
 
     kind: str
@@ -58,7 +58,12 @@ class Step:
     field: str = ""
     column: str = ""
     values: tuple[Scalar, ...] = ()
-    wanted: str = ""
+    asked: Wanted | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What was asked for, in words; "" of a step that asks nothing itself."""
+        return "" if self.asked is None else wanted(self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,16 @@ class View:
             for value in _listed(self._logged(field))
             if not self._is_nothing(value)
         )
+
+    def key(self) -> tuple[object, ...] | None:
+        """All that the outcome of a condition without keywords can depend on: under one field map
+        equal keys mean equal outcomes. None where values are no texts, of which equal ones (1 and
+        true) may be different."""
+        logged = [self._logged(field) for field in sorted(self.fields.places)]
+        logged += [self.record.values.get(column) for column, _ in self.fields.where]
+        if not all(value is None or isinstance(value, str) for value in logged):
+            return None
+        return (self.record.action, *logged)
 
     def all_texts(self) -> tuple[str, ...]:
         """Every value of the record as text: what keywords are searched in."""
@@ -151,26 +166,27 @@ def evaluate(condition: Condition, view: View) -> Step:
             return _field_step(condition.field, condition.value, view)
         case Keyword():
             holds = _keyword_holds(condition.value, view)
-            return Step("keyword", holds, wanted=wanted(condition.value))
+            return Step("keyword", holds, asked=condition.value)
 
 
 def _field_step(field: str, value: Wanted, view: View) -> Step:
+    found = view.values(field)
     return Step(
         "field",
-        _field_holds(field, value, view),
+        _field_holds(field, found, value, view),
         field=field,
         column=view.fields.places[field].name,
-        values=view.values(field),
-        wanted=wanted(value),
+        values=found,
+        asked=value,
     )
 
 
-def _field_holds(field: str, value: Wanted, view: View) -> bool:
+def _field_holds(field: str, found: tuple[Scalar, ...], value: Wanted, view: View) -> bool:
+    """Whether the field, in which the values `found` are, is as wanted."""
     if isinstance(value, AnyOf):
-        return any(_field_holds(field, item, view) for item in value.values)
+        return any(_field_holds(field, found, item, view) for item in value.values)
     if isinstance(value, Exists):
         return view.present(field) == value.exists
-    found = view.values(field)
     if isinstance(value, Nothing):
         return not found
     if _is_empty_string(value) and view.fields.store.empty_is_null:
@@ -191,8 +207,7 @@ def value_matches(value: Wanted, actual: Scalar) -> bool:
         case Text(parts=parts, cased=True):
             return glob(parts, as_text(actual))
         case Text(parts=parts):
-            folded = [fold(part) if isinstance(part, str) else part for part in parts]
-            return glob(folded, fold(as_text(actual)))
+            return glob(_folded(parts), fold(as_text(actual)))
         case TimePart(part=part, number=number):
             return _time_part(part, actual) == number
         case Number(number=number):
@@ -208,6 +223,11 @@ def value_matches(value: Wanted, actual: Scalar) -> bool:
             return _compares(value, as_number(actual))
         case _:
             raise TypeError(f"{value!r} is not about one value")
+
+
+@lru_cache(maxsize=65_536)
+def _folded(parts: tuple[str | Wild, ...]) -> tuple[str | Wild, ...]:
+    return tuple(fold(part) if isinstance(part, str) else part for part in parts)
 
 
 def glob(parts: Sequence[str | Wild], text: str) -> bool:

@@ -10,6 +10,7 @@ from molehunt.taxonomy import Taxonomy
 from ..enriching.inputs import Inputs
 from ..matching.plan import FastPlan, compile_plan
 from ..schedule.binding import Binder
+from .evaluator import Evaluator
 from .manifest import Scenario
 
 
@@ -22,6 +23,7 @@ class Plans:
     def __init__(self, rules: Sequence[Rule], taxonomy: Taxonomy) -> None:
         self.rules = tuple(rules)
         self.taxonomy = taxonomy
+        self.evaluator = Evaluator()
         self._made: dict[tuple[tuple[str, ...], frozenset[str]], FastPlan] = {}
 
     def plan(self, scenario: Scenario, binder: Binder, inputs: Inputs) -> FastPlan:

@@ -15,11 +15,12 @@ from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
 from ..enriching.inputs import NO_INPUTS, Inputs
-from ..matching.evaluate import View, belongs, evaluate
+from ..matching.evaluate import View
 from ..matching.plan import FastPlan, asks_removed
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder
 from ..tying import record_of
+from .evaluator import Evaluator
 from .manifest import KINDS, Expectation, Scenario, Spot
 from .plans import Plans
 
@@ -58,11 +59,12 @@ def observe(
     inputs: Inputs = NO_INPUTS,
 ) -> Observed:
     """Run the rules over one scenario. Broken log lines are problems there like anywhere."""
-    return observe_with(Plans(rules, taxonomy).plan(scenario, binder, inputs), scenario)
+    plan = Plans(rules, taxonomy).plan(scenario, binder, inputs)
+    return observe_with(plan, scenario, Evaluator())
 
 
-def observe_with(plan: FastPlan, scenario: Scenario) -> Observed:
-    """The same with a plan over the rules."""
+def observe_with(plan: FastPlan, scenario: Scenario, evaluator: Evaluator) -> Observed:
+    """The same with a plan over the rules, and an evaluator that may have seen other scenarios."""
     fired: Fired = {}
     considered: Fired = {}
     problems: list[Problem] = []
@@ -70,11 +72,11 @@ def observe_with(plan: FastPlan, scenario: Scenario) -> Observed:
         for row in plan.rows(blocks(scenario.path(log), problems.append), problems.append):
             bound = plan.bound(row)
             spot = Spot(log, row.locator.line, row.locator.row)
+            record = record_of(row, bound.binding, bound.tie)
             for rule, fields, holds in plan.asking(bound):
                 if row.action == "removed" and not asks_removed(rule):
                     continue
-                view = View(record_of(row, bound.binding, bound.tie), fields)
-                slow = belongs(view) and any(evaluate(c, view).holds for c in rule.conditions)
+                slow = evaluator.holds(rule, View(record, fields))
                 if slow != holds(row):
                     what = "engine and evaluator disagree: report this as a bug of molehunt"
                     problems.append(Problem(what, scenario.path(log), spot.line, rule.id))

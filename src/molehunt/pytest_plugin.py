@@ -156,7 +156,8 @@ class _Proving:
         if manifest not in self._observed:
             binder = make_binder(scenario.config, [])
             inputs = inputs_of(scenario, [])
-            seen = observe_with(self.plans.plan(scenario, binder, inputs), scenario)
+            plan = self.plans.plan(scenario, binder, inputs)
+            seen = observe_with(plan, scenario, self.plans.evaluator)
             self._observed[manifest] = (scenario, seen)
         return self._observed[manifest][1]
 

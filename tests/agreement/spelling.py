@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -99,9 +100,12 @@ def _character(rng: Random, character: str) -> str:
     if code < 0x10000 and rng.random() < 0.06:
         digits = f"{code:04x}"
         return "\\u" + (digits.upper() if rng.random() < 0.5 else digits)
-    if rng.random() < 0.3:
-        return json.dumps(character)[1:-1]
-    return json.dumps(character, ensure_ascii=False)[1:-1]
+    return _dumped(character, rng.random() < 0.3)
+
+
+@cache
+def _dumped(character: str, ascii_only: bool) -> str:
+    return json.dumps(character, ensure_ascii=ascii_only)[1:-1]
 
 
 def _broken(rng: Random, data: bytes) -> tuple[bytes, bool]:

@@ -54,6 +54,13 @@ def _prove(commands: Commands) -> None:
         "--recordings", default="tests/recordings", metavar="FOLDER", help="what they are run over"
     )
     parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="targets that are proven at the same time (default: 1)",
+    )
+    parser.add_argument(
         "--require", action="store_true", help="an engine that is not to be had is an error"
     )
     parser.add_argument(

@@ -87,7 +87,8 @@ def _observe(scenario: Scenario, plans: Plans, problems: list[Problem]) -> Obser
     binder = make_binder(scenario.config, found)
     # A warning about the recording's own configuration is no defect of a rule.
     problems += [problem for problem in found if problem.severity is Severity.ERROR]
-    return observe_with(plans.plan(scenario, binder, inputs_of(scenario, problems)), scenario)
+    plan = plans.plan(scenario, binder, inputs_of(scenario, problems))
+    return observe_with(plan, scenario, plans.evaluator)
 
 
 def _correlate(

@@ -43,7 +43,7 @@ def made(seed: int, rules: int = 8, rows: int = 40) -> tuple[tuple[Rule, ...], C
     for one in chosen:
         for _ in range(rows):
             row, _, _ = make_row(rng, one)
-            if as_logged(row):
+            if _as_logged(row):
                 name = NAMES.get(one.query.name, one.query.name)
                 action = rng.choice(("added", "added", "removed", "snapshot"))
                 lines.append(kit.line(row, name, action=action))
@@ -63,8 +63,7 @@ def made(seed: int, rules: int = 8, rows: int = 40) -> tuple[tuple[Rule, ...], C
     return loaded.rules, Corpus(tuple(records), frozen)
 
 
-def as_logged(row: dict[str, Any]) -> bool:
-    """Whether osquery could have written it, with no letters that targets fold in their ways."""
+def _as_logged(row: dict[str, Any]) -> bool:
     return not any(
         isinstance(value, (list, dict, bool, float))
         or (isinstance(value, str) and ("\\x" in value or TRAPS & set(value)))

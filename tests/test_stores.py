@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 
 import backend_random
 import pytest
-import search_random
 from store_cases import CASES, Case, records
 
 from molehunt.backends.model import Answer, Artefact, Engine, Evidence, Target
 from molehunt.backends.proving import judge
 from molehunt.backends.pysigma import fetching
 from molehunt.backends.registry import target
-from molehunt.detectors.records import Record
 
 
 class Running(NamedTuple):
@@ -51,43 +49,27 @@ def asked(store: Running, made: list[Artefact]) -> list[Answer]:
     return answers
 
 
-def as_logged(record: Record) -> bool:
-    """As osquery writes rows, and without what is declared (`differences`)."""
-    row = dict(record.values)
-    return not any(isinstance(value, tuple) for value in row.values()) and (
-        backend_random.as_logged(row)
-    )
-
-
 def test_random(store: Running) -> None:
     """Random rules over random rows: each record is found by the query as by the evaluator."""
     # In CI what is tested must not depend on chance.
     seed = 0 if os.environ.get("CI") else int.from_bytes(os.urandom(3))
-    given = search_random.judged(seed, rules=100, rows=12)
-    kept = [place for place, record in enumerate(given.records) if as_logged(record)]
-    matched = {
-        rule: frozenset(new for new, old in enumerate(kept) if old in places)
-        for rule, places in given.matched.items()
-    }
-    made = backend_random.compiled(store.target, given.rules)
-    rows = [given.records[place] for place in kept]
-    store.session.load(rows)
+    rules, corpus = backend_random.made(seed, rules=250, rows=12)
+    made = backend_random.compiled(store.target, rules)
+    store.session.load(corpus.records)
     verdicts = [
-        judge(artefact, store.engine, answer, matched)
+        judge(artefact, store.engine, answer, corpus.matched)
         for artefact, answer in zip(made, asked(store, made), strict=True)
     ]
-    rules = {rule.id: rule.raw["detection"] for rule in given.rules}
+    detections = {rule.id: rule.raw["detection"] for rule in rules}
     wrong = [
-        "\n".join(
-            [f"{one.missed} {one.extra} {one.error}", f"{rules[one.artefact.rule]}"]
-            + [f"{one.artefact.query}"]
-            + [str(dict(rows[place].values)) for place in (*one.missed, *one.extra)[:2]]
-        )
+        f"{one.missed} {one.extra} {one.error}\n{detections[one.artefact.rule]}\n"
+        f"{one.artefact.query}\n"
+        f"{[dict(corpus.records[n].values) for n in (*one.missed, *one.extra)[:2]]}"
         for one in verdicts
         if one.disagrees
     ]
     assert not wrong, "\n".join([f"seed {seed}, {len(wrong)} wrong", *wrong[:3]])
-    assert len(made) > 20 and len(rows) > 50
+    assert len(made) > 50 and len(corpus.records) > 100
     assert sum(one.positives for one in verdicts) > 5
 
 

@@ -39,28 +39,35 @@ def _table(session: Any, file: str, columns: list[str]) -> None:
     rows.fillna("").coalesce(2).cache().createOrReplaceTempView("logs")
 
 
-def _found(session: Any, queries: list[str]) -> list[list[int] | str]:
-    odd = [query for query in queries if not query.startswith(_HEAD)]
-    if odd:
-        return [f"not a query that was expected: {odd[0][:60]}"] * len(queries)
-    conditions = [query[len(_HEAD) :] for query in queries]
+def _answers(session: Any, queries: list[str]) -> list[list[int] | str]:
+    answers: list[list[int] | str] = [
+        f"not a query that was expected: {query[:60]}" for query in queries
+    ]
+    known = [n for n, query in enumerate(queries) if query.startswith(_HEAD)]
+    conditions = [queries[n][len(_HEAD) :] for n in known]
+    for n, said in zip(known, _found(session, conditions), strict=True):
+        answers[n] = said
+    return answers
+
+
+def _found(session: Any, conditions: list[str]) -> list[list[int] | str]:
+    if not conditions:
+        return []
     told = ", ".join(f"IF({one}, '{n}', NULL)" for n, one in enumerate(conditions))
     # array_join leaves out NULL.
     asked = f"SELECT {_PLACE}, array_join(array({told}), ' ') FROM logs"  # noqa: S608
     try:
         rows = session.sql(asked).collect()
     except Exception as error:  # noqa: BLE001 - of Spark, of Java, of py4j: each is an answer
-        if len(queries) == 1:
+        if len(conditions) == 1:
             return [f"{type(error).__name__}: {error}"[:300]]
-        half = len(queries) // 2
-        return [*_found(session, queries[:half]), *_found(session, queries[half:])]
-    found: list[list[int] | str] = [[] for _ in queries]
+        half = len(conditions) // 2
+        return [*_found(session, conditions[:half]), *_found(session, conditions[half:])]
+    found: list[list[int]] = [[] for _ in conditions]
     for place, numbers in rows:
         for number in numbers.split():
-            places = found[int(number)]
-            assert isinstance(places, list)
-            places.append(place)
-    return found
+            found[int(number)].append(place)
+    return list(found)
 
 
 def main() -> None:
@@ -81,7 +88,7 @@ def main() -> None:
         if "table" in request:
             _table(session, request["table"], request["columns"])
         else:
-            said["answers"] = _found(session, request["queries"])
+            said["answers"] = _answers(session, request["queries"])
         answers.write(json.dumps(said) + "\n")
         answers.flush()
     session.stop()

@@ -64,7 +64,11 @@ def corpus() -> Corpus:
 
 _FIELDS = {
     "azure": ("UserPrincipalName", "AppDisplayName", "DeviceDetail.isManaged: {}"),
-    "okta": ("actor.alternateId", "client.userAgent.os", "securityContext.isProxy: {}"),
+    "okta": (
+        "actor.alternateId",
+        "client.userAgent.os",
+        "securityContext.isProxy: {}\n        securityContext.asNumber|lte: 57138",
+    ),
 }
 _KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("event_count", {"condition": {"gte": 1}}),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from molehunt import cache, conditions
 from molehunt.cli import main
 from molehunt.codec import Codec
-from molehunt.detectors.matching.kept import tune_kept
+from molehunt.detectors.matching.kept import guess_kept, tune_kept
 from molehunt.detectors.matching.plan import FastPlan, compile_plan
 from molehunt.lock import meaning_of
 from molehunt.rulecache import _CONDITIONS, cached_rules, cached_sources, ruleset_key
@@ -289,3 +289,34 @@ def test_what_was_chosen_serves_again_unless_damaged_or_unfit(
         cache.keep(kept.stem, content)
         assert found(block.data) == [301]
     assert len(tuned) == 5
+
+
+def test_little_data_is_searched_for_what_was_fitted_if_that_serves() -> None:
+    """Else for what is chosen without data; either finds the same."""
+    rule = kit.rule(
+        "selection:\n    path|endswith: /alpha\n    cmdline|re: ' x=[0-9]{4}'\ncondition: selection"
+    )
+    rows = [{"path": "/bin/alpha", "cmdline": f"alpha x={n}"} for n in range(300)]
+    block = kit.block(*map(kit.line, rows), kit.line({"path": "/alpha", "cmdline": "alpha x=1234"}))
+    fits = kit.block(kit.line({"path": "/alpha", "cmdline": "alpha x=12"})).data
+    other = kit.block(kit.line({"path": "/alpha", "cmdline": "alpha x=1234"})).data
+
+    def search(sample: bytes) -> FastPlan:
+        plan = compile_plan([rule], taxonomy(), kit.binder(), scan="hyperscan")
+        guess_kept(plan, "key", sample)
+        assert [match.record.locator.line for match in plan.matches([block], print)] == [301]
+        return plan
+
+    guessed = search(fits).choice
+    tuned = compile_plan([rule], taxonomy(), kit.binder(), scan="hyperscan")
+    tune_kept(tuned, "key", block.data)
+    assert tuned.choice != guessed
+    assert search(fits).choice == tuned.choice
+    assert search(other).choice == guessed
+    place = cache.folder()
+    assert place is not None
+    for kind in ("choice", "guess"):
+        (kept,) = place.glob(f"{kind}-*.json")
+        for content in ([0.0, "", [{}, {}, [], "0"]], [1, 2], 7):
+            cache.keep(kept.stem, content)
+            assert search(fits).choice == guessed

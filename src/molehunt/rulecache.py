@@ -172,9 +172,9 @@ def _restored(found: list[list[Any]]) -> RuleSet:
     for number, text, rest in kept_rules:
         if len(rest) != len(_FIELDS) or type(number) is not int or type(text) is not str:
             raise ValueError("not the parts of a rule")
-        parts = iter([_REST.restored(one) if type(one) is list else one for one in rest])
-        kept = {"conditions": Kept(number, text), "lines": {}, "raw": {}}
-        rules.append(Rule(*(kept[name] if name in kept else next(parts) for name in _ALL)))
+        parts = [_REST.restored(one) if type(one) is list else one for one in rest]
+        values: dict[str, Any] = dict(zip(_FIELDS, parts, strict=True))
+        rules.append(Rule(**values, conditions=Kept(number, text), lines={}, raw={}))
     return RuleSet(
         tuple(rules),
         tuple(map(_REST.restored, correlations)),
@@ -183,5 +183,6 @@ def _restored(found: list[list[Any]]) -> RuleSet:
     )
 
 
-_ALL = tuple(Rule.__dataclass_fields__)
-_FIELDS = tuple(name for name in _ALL if name not in ("conditions", "lines", "raw"))
+_FIELDS = tuple(
+    name for name in Rule.__dataclass_fields__ if name not in ("conditions", "lines", "raw")
+)

@@ -146,7 +146,8 @@ def rows() -> Iterator[tuple[str, str, dict[str, Any], list[dict[str, Any]]]]:
             data = (RECORDINGS / name / log["file"]).read_text(encoding="utf-8")
             for number, text in enumerate(data.splitlines(), 1):
                 line = json.loads(text)
-                listed = line.get("snapshot") or [line["columns"]]
+                batch = line.get("diffResults", {}).get("added")
+                listed = line.get("snapshot") or batch or [line["columns"]]
                 yield f"{name}/{log['file']}:{number}", line["name"], line, listed
 
 

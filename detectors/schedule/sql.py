@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from molehunt.schema import Schema
+from molehunt.schema import Schema, tables
 
 from ..records import Shape
 
@@ -31,6 +32,16 @@ def shape_of(sql: str, schema: Schema, views: Mapping[str, str] = NO_VIEWS) -> S
     cannot be followed for certain has no origin. Tables that are not in the schema (extensions,
     ATC) keep the name they are given.
     """
+    return _of_ours(sql) if schema is tables() and not views else _shape(sql, schema, views)
+
+
+@lru_cache(maxsize=512)
+def _of_ours(sql: str) -> Shape | SqlProblem:
+    """The same queries are asked about for each binder: once for each recording of a proof."""
+    return _shape(sql, tables(), NO_VIEWS)
+
+
+def _shape(sql: str, schema: Schema, views: Mapping[str, str]) -> Shape | SqlProblem:
     if len(sql) > MAX_LENGTH:
         return SqlProblem(f"it is longer than {MAX_LENGTH} characters")
     if _depth(sql) > MAX_DEPTH:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from molehunt.detectors.findings.organisation import Organisation
     from molehunt.detectors.proof.manifest import Scenario
     from molehunt.detectors.schedule.binding import Binder
+    from molehunt.detectors.schedule.queries import Schedule
 
 MAX_SHOWN = 50
 # Of warnings that say the same of different places.
@@ -47,7 +49,6 @@ def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
     """The binder over the user's configuration and molehunt's own pack."""
     from molehunt.detectors.schedule.binding import Binder
     from molehunt.detectors.schedule.kept import know_sql
-    from molehunt.detectors.schedule.queries import pack_schedule
 
     schedules = []
     for path in config:
@@ -58,8 +59,15 @@ def make_binder(config: Sequence[str], problems: list[Problem]) -> Binder:
         schedule, found = load_schedule([path])
         problems += found
         schedules.append(("config", schedule))
-    schedules.append(("pack", pack_schedule(load_yaml("pack.yml"))))
+    schedules.append(("pack", _own_schedule()))
     return know_sql(Binder(schedules, tables()))
+
+
+@cache
+def _own_schedule() -> Schedule:
+    from molehunt.detectors.schedule.queries import pack_schedule
+
+    return pack_schedule(load_yaml("pack.yml"))
 
 
 def inputs_of(scenario: Scenario, problems: list[Problem]) -> Inputs:

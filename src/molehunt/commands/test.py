@@ -53,7 +53,7 @@ def run(options: Namespace) -> Exit:
     chosen, correlations = choose_all(ruleset, joins, options.only)
     if options.show:
         return _show_scenario(options.show, scenarios, ruleset, joins)
-    plans, heights = Plans(rules, taxonomy()), Heights(ruleset, taxonomy(), joins)
+    plans, heights = Plans(chosen, taxonomy()), Heights(ruleset, taxonomy(), joins)
     observed = [(scenario, _observe(scenario, plans, problems)) for scenario in scenarios]
     for scenario in scenarios:
         problems += _too_high(scenario, heights)

@@ -88,8 +88,9 @@ def test_the_rules_that_a_name_tells_are_those_that_read_it() -> None:
     rules = [*kit.shipped().rules[::20], *ODD]
     binder = kit.binder()
     concerns = Concerns(rules, taxonomy(), binder)
-    for name in ("pack_molehunt_processes_linux", "pack_molehunt_process_events_linux"):
+    for name in sorted({one.query for one in bindings()})[::12]:
         told, _ = concerns.by_name(name)
+        assert told >= 0
         reading = {
             index
             for index, rule in enumerate(rules)

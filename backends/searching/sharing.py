@@ -7,7 +7,6 @@ forget to sign off. When nobody was there for a while the keeper stops the serve
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -74,6 +73,9 @@ def alone(name: str) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    # Not on Windows, where rules are compiled all the same.
+    import fcntl
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from molehunt import cache, conditions
+from molehunt import cache, conditions, rulecache
 from molehunt.cli import main
 from molehunt.codec import Codec
 from molehunt.detectors.matching.kept import guess_kept, tune_kept
@@ -320,3 +320,19 @@ def test_little_data_is_searched_for_what_was_fitted_if_that_serves() -> None:
         for content in ([0.0, "", [{}, {}, [], "0"]], [1, 2], 7):
             cache.keep(kept.stem, content)
             assert search(fits).choice == guessed
+
+
+def test_what_is_kept_belongs_to_the_code_that_made_it(tmp_path: Path) -> None:
+    """A checkout of another commit has the same version: its modules tell."""
+    found = set()
+    for number, text in enumerate(("x = 1", "x = 2", "x = 1")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "module.py").write_text(text, encoding="utf-8")
+        found.add(cache.code_of(str(folder / "module.py")))
+    assert len(found) == 2
+    read = [ruleset_key([str(tmp_path)])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rulecache, "code_of", lambda _file: b"another commit")
+        read.append(ruleset_key([str(tmp_path)]))
+    assert read[0] != read[1]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from molehunt.cache import keep, recall
+from molehunt.cache import code_of, keep, recall
 from molehunt.installed import release
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
@@ -99,7 +99,8 @@ def _searching(plan: FastPlan) -> list[Any]:
 
 
 def _digest(key: str, binder: Binder) -> str:
-    return sha256(repr((FORM, key)).encode() + binder.digest() + schema_digest()).hexdigest()
+    made_of = repr((FORM, key)).encode() + code_of(__file__)
+    return sha256(made_of + binder.digest() + schema_digest()).hexdigest()
 
 
 def _plain_choice(choice: Choice) -> list[Any]:

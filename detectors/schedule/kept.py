@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, overload
 
 from molehunt import __version__
-from molehunt.cache import keep, recall
+from molehunt.cache import code_of, keep, recall
 from molehunt.codec import Codec
 from molehunt.data import read_bytes
 from molehunt.installed import release
@@ -45,7 +45,7 @@ class _Shapes(Sequence[Shape | SqlProblem]):
 
 def know_sql(binder: Binder) -> Binder:
     """The binder, which need not parse what was parsed before."""
-    made_of = repr((FORM, __version__, release("sqlglot"))).encode()
+    made_of = repr((FORM, __version__, release("sqlglot"))).encode() + code_of(__file__)
     key = f"sql-{sha256(made_of + binder.digest() + schema_digest()).hexdigest()}"
     found = recall(key)
     if isinstance(found, list) and all(isinstance(one, list) and one for one in found):

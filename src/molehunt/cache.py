@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,16 @@ import orjson
 
 KEPT_FILES = 48
 _DIGEST = 64
+
+
+@cache
+def code_of(file: str) -> bytes:
+    """A hash of the modules beside a module, which is named by its `__file__`: a checkout changes
+    from one version to the next."""
+    digest = sha256()
+    for path in sorted(Path(file).parent.glob("*.py")):
+        digest.update(path.name.encode() + sha256(path.read_bytes()).digest())
+    return digest.digest()
 
 
 def folder() -> Path | None:

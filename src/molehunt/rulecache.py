@@ -13,7 +13,7 @@ from typing import Any, TypeVar, overload
 import orjson
 
 from . import __version__, conditions
-from .cache import keep, recall
+from .cache import code_of, keep, recall
 from .codec import Codec
 from .conditions import Condition
 from .correlation import Comparison, Correlation, Term
@@ -86,6 +86,7 @@ def ruleset_key(paths: Sequence[str]) -> str:
     from .rulefiles import rule_files
 
     digest = sha256(repr((FORM, __version__, release("pysigma"), sys.version_info[:2])).encode())
+    digest.update(code_of(__file__))
     for name in ("taxonomy.yml", "rule.schema.json"):
         digest.update(read_bytes(name))
     for path, name, explicit in rule_files(paths, []):

@@ -217,11 +217,14 @@ def _entry(statement: Mapping[str, Any], rule: Rule, removed: bool) -> dict[str,
 
 
 def _interval(rule: Rule, sources: list[Source], evented: bool) -> int:
-    """Seconds: every five minutes for events (osqueryd keeps them for an hour) and for what is
-    acted upon, else hourly; never more often than the pack collects it."""
+    """Seconds: every five minutes for what is acted upon and for events (osqueryd keeps them for an
+    hour), every quarter of an hour for events that only add to others, else hourly; never more
+    often than the pack collects it."""
     usual = max(source.interval for source in sources)
-    soon = evented or rule.level.name in ("CRITICAL", "HIGH")
-    return max(usual, 300 if soon else 3600)
+    acted_upon = rule.level.name in ("CRITICAL", "HIGH")
+    if evented and not acted_upon:
+        return max(usual, 300 if rule.level.name == "MEDIUM" else 900)
+    return max(usual, 300 if acted_upon else 3600)
 
 
 def _number(version: str) -> tuple[int, ...]:

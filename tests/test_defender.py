@@ -190,11 +190,25 @@ def test_devices() -> None:
     assert one.differences == ("event_not_state",)
 
 
+def test_starts() -> None:
+    """A start of a process is one event of Defender, whichever table osquery has it in; a rule on
+    one of the tables is held against its rows."""
+    rule = kit.rule(
+        "selection: {path|endswith: '/ssh'}\ncondition: selection",
+        "{product: osquery, service: es_process_events}",
+    )
+    names = ("pid", "parent", "cmdline", "cwd", "username", "parent_path", "parent_cmdline")
+    row = dict.fromkeys(names, "1") | {"path": "/usr/bin/ssh", "event_type": "exec"}
+    started = kit.line(row, "pack_molehunt_es_process_events")
+    assert agree(rule, process("darwin", "/usr/bin/ssh"), started) == {1}
+
+
 @pytest.mark.parametrize(
     ("detection", "logsource", "code"),
     [
         ("s: {key|contains: '\\Enum\\USB\\VID_1209', data: HidUsb}", REGISTRY, "no_column"),
         ("s: {key|contains: '\\Enum\\DISPLAY\\LNX7770'}", REGISTRY, "no_column"),
+        ("s: {data|startswith: '00FFFFFFFFFFFF0021573618'}", REGISTRY, "no_column"),
         ("s: {key|startswith: 'HKEY_USERS\\', data: x}", REGISTRY, "hive_spelling"),
         ("s: {key|re: 'Software', data: x}", REGISTRY, "hive_spelling"),
         ("s: {CurrentDirectory: /tmp}", LINUX, "no_column"),

@@ -30,6 +30,7 @@ from ..sentinel.kqlwhere import Read, Where
 from .readings import (
     DEVICE_KEYS,
     DEVICE_REPORT,
+    PROCESSES,
     REGISTRY,
     UNIX_EVENTS,
     WHOLE_PATH,
@@ -43,7 +44,8 @@ LONGEST = 10_000
 
 
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
-    """A rule as one query; `body` has what a custom `detection` and a rule of `analytics` add."""
+    """A rule as one query; `body` has what a custom `detection` and a rule of `analytics` add, and
+    in `reads` the table of a rule on one of the tables that are the same event in Defender."""
     rule = subject.rule
     try:
         query, differences = query_of(subject)
@@ -53,6 +55,8 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
 
     assert isinstance(rule, Rule)
     body = {"detection": detection(rule, query), "analytics": analytics_rule(rule, query)}
+    if rule.product == "osquery" and reading(rule.service or "", rule.conditions) is PROCESSES:
+        body["reads"] = rule.service
     return Artefact(
         rule.id, rule.title, "defender", profile.name, "kql", query, body, differences
     )  # fmt: skip

@@ -31,6 +31,7 @@ class Session:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._keys: set[int] = set()
+        self._starts: dict[str, set[int]] = {}
 
     def load(self, records: Sequence[Record]) -> None:
         """An event for each row of the pack that has an equal."""
@@ -42,6 +43,9 @@ class Session:
                 devices.setdefault(event["DeviceId"], _device(event, record))
                 if "registry" in _about(record):
                     self._keys.add(place)
+                if table == "DeviceProcessEvents":
+                    for name in _about(record):
+                        self._starts.setdefault(name, set()).add(place)
         for event in devices.values():
             rows["DeviceInfo"].append([-1, *(event.get(name) for name in TABLES["DeviceInfo"])])
         for table, columns in TABLES.items():
@@ -55,12 +59,16 @@ class Session:
     def ask(self, artefacts: Iterable[Artefact]) -> Iterator[Answer]:
         """What each query finds.
 
-        osquery has a device in the registry and in the list of drivers, and both are the same
-        event here; a rule is held against rows of the one that it reads.
+        osquery has a device in the registry and in the list of drivers, a process in several
+        tables, and they are the same event here; a rule is held against rows of the one that it
+        reads.
         """
         listed = list(artefacts)
         for one, answer in zip(listed, found_by(self._connection, listed), strict=True):
-            if answer.found is None or "PnpDeviceConnected" not in one.query:
+            reads = one.body.get("reads")
+            if answer.found is not None and reads:
+                yield replace(answer, found=answer.found & self._starts.get(reads, set()))
+            elif answer.found is None or "PnpDeviceConnected" not in one.query:
                 yield answer
             elif "c_key = " in one.query:
                 yield replace(answer, found=answer.found & self._keys)

@@ -25,6 +25,9 @@ DEVICE_REPORT, WHOLE_PATH = "device_report", "whole_path"
 ENUM = "HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Enum\\"
 """The branch of the registry with a key for each device instance."""
 
+EDID = "00ffffffffffff00"
+"""What a monitor's identity begins with (VESA E-EDID, header)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -145,8 +148,8 @@ READINGS = {
 def reading(table: str, conditions: Sequence[Condition]) -> Reading | None:
     """What a rule on an osquery table reads in Defender.
 
-    The keys of devices in the registry are never written by a program, and Defender tells of them
-    as devices that were connected.
+    The keys of devices in the registry, and the identities of monitors in them, are never written
+    by a program, and Defender tells of them as devices that were connected.
     """
     if table == "registry" and any(map(_about_devices, conditions)):
         return DEVICE_KEYS
@@ -160,7 +163,8 @@ def _about_devices(node: Condition) -> bool:
         case Not():
             return _about_devices(node.arg)
         case FieldIs():
-            return any("\\enum\\" in words(value) for value in flat(node.value))
+            asked = list(map(words, flat(node.value)))
+            return any("\\enum\\" in one or EDID in one for one in asked)
         case Keyword():
             return False
 

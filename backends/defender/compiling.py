@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from molehunt.conditions import (
     And,
@@ -54,7 +55,10 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     from .packaging import analytics_rule, detection
 
     assert isinstance(rule, Rule)
-    body = {"detection": detection(rule, query), "analytics": analytics_rule(rule, query)}
+    body: dict[str, Any] = {
+        "detection": detection(rule, query),
+        "analytics": analytics_rule(rule, query),
+    }
     if rule.product == "osquery" and reading(rule.service or "", rule.conditions) is PROCESSES:
         body["reads"] = rule.service
     return Artefact(

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from molehunt.backends.elastic.engine import DISTRIBUTION as ELASTICSEARCH
+from molehunt.backends.java import java_home
 from molehunt.backends.searching import server, sharing
 from molehunt.backends.searching.server import Distribution, NoServer, missing
 
@@ -68,7 +69,7 @@ exec "$ES_JAVA_HOME/bin/java" -XX:TieredStopAtLevel=1 -cp bin Toy
 @pytest.fixture(scope="module")
 def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The server, compiled."""
-    java = server._java(ELASTICSEARCH)
+    java = java_home(ELASTICSEARCH.java, ELASTICSEARCH.java_variable)
     if java is None:
         pytest.skip(f"it needs {missing(ELASTICSEARCH)}")
     folder = tmp_path_factory.mktemp("classes")

@@ -243,13 +243,13 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.parametrize(
-    ("small", "large", "options"), [(8_000, 32_000, ["--jobs", "1"]), (8_000, 32_000, [])]
+    ("small", "large", "options"), [(16_000, 32_000, ["--jobs", "1"]), (16_000, 32_000, [])]
 )
 def test_memory_does_not_grow_with_the_file(
     small: int, large: int, options: list[str], tmp_path: Path
 ) -> None:
-    """Four times a log of 55 MB, matches included, in the same memory (peak in KiB), in one process
-    and shared by several. What fits the data to the rules, and caches, are full by then."""
+    """Twice a log of 110 MB, matches included, in the same memory (peak in KiB), in one process and
+    shared by several. What fits the data to the rules, and caches, are full by then."""
     peaks = []
     # What is searched for is chosen and kept in the first run over much; that takes memory once.
     body = kit.line(ROW) + b"\n" + (kit.line(ROW | {"path": "/bin/ls " + "x" * 500}) + b"\n") * 9

@@ -25,7 +25,7 @@ from .windows import Content, Hit
 
 T = TypeVar("T")
 
-CACHE_KIB = 32 * 1024
+CACHE_KIB = 4 * 1024
 _BATCH = 2000
 # Names that are looked up without asking the database: how many, and how long.
 _KNOWN, _LONG = 20_000, 500

@@ -164,7 +164,7 @@ def test_a_query_comes_back_so(opensearch: Running) -> None:
     for query in queries:
         send("GET", f"/{TEST_INDEX}/_search", ({"size": 1, "query": query},))
     send("DELETE", f"/{TEST_INDEX}", ())
-    told = logs[0].read_text(encoding="utf-8")[before:]
+    told = logs[0].read_bytes()[before:].decode()
     seen = []
     for line in told.splitlines():
         _, begin, rest = line.partition("source[")

@@ -211,16 +211,15 @@ def fields(*normalisers: str) -> FieldMap:
 
 
 @cache
-def finder(value: Wanted, *normalisers: str) -> Scan | None:
-    """What is searched for a comparison; None for nothing."""
+def finders(value: Wanted, *normalisers: str) -> list[Scan]:
+    """What may be searched for a comparison: all of it must be there."""
     (branch,) = Reader(fields(*normalisers), {"f": frozenset(["c"])}).branches(FieldIs("f", value))
-    return scanner([], True, pattern_of(branch)) if branch else None
+    return [scanner([], True, pattern_of((leaf,))) for leaf in branch]
 
 
 def is_found(value: Wanted, line: bytes, *normalisers: str) -> bool:
     """Whether what is searched for the comparison is in the line."""
-    find = finder(value, *normalisers)
-    return find is None or bool(find(line + b"\n"))
+    return all(find(line + b"\n") for find in finders(value, *normalisers))
 
 
 def holds(value: Wanted, logged: Any, *normalisers: str) -> bool:
@@ -242,6 +241,11 @@ WHOLE = (
     r"[\[\]]{3}\W\D\S..x",
     "caf\u00e9 \u2028.{3,}end",
     r"a\tb\nc",
+    r"\s-[A-Za-z]*R ?(\[?[a-z0-9.:*_-]*\]?:)?[0-9]+:[^ ]*:(22|590[0-9])(\s|$)",
+    r"^(\"[^\"]*\"|\S+)(\s+--?\S+)*\s+[\"']?(\S*[/\\])?[^\s/\\\"']+\.(otf|mp[34])[\"']?(\s|$)",
+    r"https?://[^\s/:@]+:[^\s/@]+@",
+    r"one.*two\d{2,}three[^x]+four\\x{2,3}(?:$|[;\"])",
+    r"(?m)end[a-z]+$\n+next$",
 )
 
 

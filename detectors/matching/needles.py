@@ -8,6 +8,7 @@ literals, an expression, or at least the key of the column.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
@@ -35,10 +36,12 @@ from molehunt.taxonomy import Taxonomy
 
 from .fields import FieldMap, Place, possible
 from .necessary import Outputs, field_maps, key_clause, value_clauses
-from .rawregex import raw_regex
+from .rawregex import gaps_of, raw_best, raw_parts, raw_regex
 
 MAX_BRANCHES = 24
 MAX_WORDS = 64
+# Regular expressions of one field that become branches of their own.
+MAX_PARTED = 4
 # Below this a group of an IPv6 address can be written with fewer digits.
 _FOUR_DIGITS = 0x1000
 _MAX_STARTS = 64
@@ -109,8 +112,7 @@ class Reader:
                 can = possible(node, self.fields.places, self.fields.store).true
                 return [()] if can else []
             case FieldIs():
-                leaf = self._leaf(node.field, list(flat(node.value)))
-                return [()] if leaf is None else [(leaf,)]
+                return self._compared(node.field, list(flat(node.value)))
             case _:
                 return [()]
 
@@ -134,11 +136,40 @@ class Reader:
                 others.append(child)
         found: list[Branch] = []
         for name, values in by_field.items():
-            leaf = self._leaf(name, values)
-            found.append(() if leaf is None else (leaf,))
+            found += self._compared(name, values)
         for child in others:
             found += self.branches(child)
         return _merged(list(dict.fromkeys(found)))
+
+    def _compared(self, field: str, values: list[Wanted]) -> list[Branch]:
+        """A field with values of which one is enough. A few long regular expressions are branches
+        of their own, with a leaf for each of their parts."""
+        parted: list[Branch] = []
+        others: list[Wanted] = []
+        regexes = sum(isinstance(value, Regex) for value in values)
+        for value in values:
+            parts = self._parts(field, value) if regexes <= MAX_PARTED else ()
+            if parts:
+                parted.append(parts)
+            else:
+                others.append(value)
+        if not others:
+            return parted
+        leaf = self._leaf(field, others)
+        return [*parted, () if leaf is None else (leaf,)]
+
+    def _parts(self, field: str, value: Wanted) -> Branch:
+        """The leaves of a regular expression: itself, if it can be searched for, and its parts."""
+        place, columns = self.fields.places[field], self.columns[field]
+        searchable = place.kind in ("column", "decoration")
+        if not isinstance(value, Regex) or not searchable:
+            return ()
+        if not _KEEP_INSIDE.issuperset(place.normalisers):
+            return ()
+        whole = self._value(value, place, field)
+        known = [whole] if isinstance(whole, bytes) else []
+        parts = dict.fromkeys([*known, *raw_parts(value.pattern, value.flags)])
+        return tuple(Leaf(columns, part) for part in parts) if len(parts) > 1 else ()
 
     def _leaf(self, field: str, values: list[Wanted]) -> Leaf | None:
         place, columns = self.fields.places[field], self.columns[field]
@@ -159,13 +190,16 @@ class Reader:
 
     def _value(self, value: Wanted, place: Place, field: str) -> frozenset[bytes] | bytes | None:
         """Literals, an expression, or None for nothing."""
+        kept = _KEEP_INSIDE.issuperset(place.normalisers)
         match value:
-            case Text():
-                return _text(value, place.normalisers)
+            case Text(parts=parts):
+                holes = kept and Wild.ONE in parts and raw_best(*_as_regex(parts))
+                return holes or _text(value, place.normalisers)
             case Regex(pattern=pattern, flags=flags):
-                kept = _KEEP_INSIDE.issuperset(place.normalisers)
                 found = raw_regex(pattern, flags) if kept else None
-                return None if found is None or _gaps(found) > 1 else found
+                if found is not None and gaps_of(found) <= 1:
+                    return found
+                return raw_best(pattern, flags) if kept else None
             case Number(number=number) if _KEEP_NUMBER.issuperset(place.normalisers):
                 keys = key_clause(place, self.columns[field])
                 return None if keys is None else _number(number, keys)
@@ -185,6 +219,13 @@ class Reader:
         columns = self.columns[field]
         keys = key_clause(self.fields.places[field], columns)
         return None if keys is None else leaf_of_words(columns, keys)
+
+
+def _as_regex(parts: tuple[str | Wild, ...]) -> tuple[str, str]:
+    """A text with holes of one character, as a regular expression and its flags: literals say
+    nothing of what stands on either side of a hole."""
+    ways = {Wild.ONE: ".", Wild.ANY: ".*"}
+    return "".join(ways[p] if isinstance(p, Wild) else re.escape(p) for p in parts) + "$", "is"
 
 
 def _merged(found: list[Branch]) -> list[Branch]:
@@ -275,15 +316,10 @@ def pattern_of(branch: Branch) -> tuple[bytes, ...]:
     return tuple(ways)
 
 
-def _gaps(pattern: bytes) -> int:
-    """How many open repetitions an expression has (literals in it are hexadecimal)."""
-    return pattern.count(b"*") + pattern.count(b"+") + pattern.count(b",}")
-
-
 def can_pair(one: Leaf, other: Leaf) -> bool:
     """Whether `pattern_of` can tell all ways in which two leaves can stand in one line: they share
     no bytes, or are literals, for which it is known how they can. Leaves with gaps make no pair."""
-    if _gaps(one.pattern) or _gaps(other.pattern):
+    if gaps_of(one.pattern) or gaps_of(other.pattern):
         return False
     return one.columns.isdisjoint(other.columns) or bool(one.words and other.words)
 

@@ -9,6 +9,8 @@ What is relied on: printable ASCII is spelled as itself but for `\"` and `\\` (l
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -35,6 +37,9 @@ MIN_BYTES = 3
 # Without so many plain bytes together, an open repetition near the beginning costs too much.
 MIN_RUN = 3
 MAX_PATTERN = 4000
+# The end of the text, or one of a set of characters, as the last thing in a pattern.
+_SET = rf"\\[dDwWsS]|{CLASS.pattern}"
+_LAST = re.compile(rf"\$\Z|\((?:\?:)?(?:\$\||(?={_SET}\|\$))({_SET})(?:\|\$)?\)\Z")
 _PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
 _ZERO_WIDTH = frozenset("bBAz")
 _CONTROLS = frozenset("ntrfva")
@@ -65,6 +70,84 @@ def raw_regex(pattern: str, flags: str) -> bytes | None:
     return found.text if whole and good else None
 
 
+def raw_parts(pattern: str, flags: str) -> list[bytes]:
+    """Expressions that each find something wherever `raw_regex`'s would: stretches of the pattern
+    without an open repetition, and such with one. The pattern may have any number of them. Of
+    alternatives each gives its best stretch to one expression."""
+    ways = _ways(pattern, flags)
+    found: dict[bytes, None] = {}
+    for gaps in (0, 1):
+        if len(ways) == 1:
+            found.update(dict.fromkeys(text for text, _ in _long_enough(ways[0], gaps)))
+        elif (best := _best(ways, gaps)) is not None:
+            found[best] = None
+    return [text for text in found if len(text) <= MAX_PATTERN]
+
+
+def raw_best(pattern: str, flags: str) -> bytes | None:
+    """The most telling of those without an open repetition; None if there is none."""
+    found = _best(_ways(pattern, flags), 0)
+    return found if found is not None and len(found) <= MAX_PATTERN else None
+
+
+def _best(ways: list[list[_Part]], gaps: int) -> bytes | None:
+    stretches = [list(_long_enough(parts, gaps)) for parts in ways]
+    if not stretches or not all(stretches):
+        return None
+    best = [max(there, key=lambda one: one[1])[0] for there in stretches]
+    return b"|".join(dict.fromkeys(best))
+
+
+def _ways(pattern: str, flags: str) -> list[list[_Part]]:
+    """The elements of each alternative; none if not all of the pattern is understood."""
+    writer = _Writer(pattern, "i" in flags or CASELESS.search(pattern) is not None)
+    try:
+        ways = [writer.elements()]
+        while pattern[writer.place : writer.place + 1] == "|":
+            writer.place += 1
+            ways.append(writer.elements())
+    except (NotUnderstoodError, RecursionError):
+        return []
+    return ways if writer.place == len(pattern) else []
+
+
+def _long_enough(parts: list[_Part], gaps: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """Stretches as expressions, with how telling they are."""
+    for stretch in _stretches(parts, gaps):
+        raws = _without_ends([_repeated(*part) for part in stretch])
+        least, run = sum(raw.least for raw in raws), _longest_run(raws)
+        if least >= MIN_BYTES and (not gaps or run >= MIN_RUN):
+            yield b"".join(raw.text for raw in raws), (run, least)
+
+
+def gaps_of(expression: bytes) -> int:
+    """How many open repetitions an expression has (literals in it are hexadecimal)."""
+    return expression.count(b"*") + expression.count(b"+") + expression.count(b",}")
+
+
+# An element, and how often it stands there at least and at most.
+_Part = tuple[Raw, int, int]
+
+
+def _stretches(parts: list[_Part], gaps: int) -> Iterator[list[_Part]]:
+    """The longest stretches of elements with no or one open repetition, without what need not be
+    there at their ends. Of an open repetition beside it a stretch has what stands next to it."""
+    opened = [gaps_of(_repeated(*part).text) for part in parts]
+    bounds = [-1, *(place for place, count in enumerate(opened) if count), len(parts)]
+    for first, last in zip(bounds, bounds[1 + gaps :], strict=False):
+        if gaps and opened[bounds[bounds.index(first) + 1]] > gaps:
+            continue
+        before = [_next_to(parts[first])] if first >= 0 else []
+        after = [_next_to(parts[last])] if last < len(parts) else []
+        yield _trimmed([*before, *parts[first + 1 : last], *after])
+
+
+def _next_to(part: _Part) -> _Part:
+    once, least, _ = part
+    sure = 0 if gaps_of(once.text) else min(least, 1)
+    return once, sure, sure
+
+
 @dataclass(slots=True)
 class _Writer:
     pattern: str
@@ -84,16 +167,26 @@ class _Writer:
         least = min(branch.least for branch in branches)
         return Raw(b"(?:" + texts + b")", least, min(branch.run for branch in branches))
 
-    def _sequence(self, inner: bool) -> Raw:
-        parts: list[tuple[Raw, int, int]] = []
+    def elements(self, inner: bool = False) -> list[_Part]:
+        """What stands one after another up to an alternative, a closing bracket or the end."""
+        parts: list[_Part] = []
         while self._next() not in ("", "|", ")"):
             flags = FLAGS.match(self.pattern, self.place)
             if flags is not None:
                 self.place = flags.end()
                 continue
+            end = None if inner else _LAST.match(self.pattern, self.place)
+            if end is not None:
+                self.place = end.end()
+                parts.append((_last(end[1], self.caseless), 1, 1))
+                continue
             once = self._once()
             least, most, self.place = quantifier(self.pattern, self.place)
             parts.append((once, least, most))
+        return parts
+
+    def _sequence(self, inner: bool) -> Raw:
+        parts = self.elements(inner)
         if not inner:
             parts = _trimmed(parts)
         found = [_repeated(*part) for part in parts]
@@ -149,7 +242,7 @@ class _Writer:
         return self.pattern[self.place : self.place + 1]
 
 
-def _trimmed(parts: list[tuple[Raw, int, int]]) -> list[tuple[Raw, int, int]]:
+def _trimmed(parts: list[_Part]) -> list[_Part]:
     """The elements without what need not be there at either end."""
     there = [index for index, (_, least, _) in enumerate(parts) if least]
     if not there:
@@ -241,6 +334,14 @@ def _class(text: str, caseless: bool) -> Raw:
     if not parts:
         raise NotUnderstoodError
     return Raw(b"(?:" + b"|".join(parts) + b")", 1, 0, first, last)
+
+
+def _last(characters: str | None, caseless: bool) -> Raw:
+    """The byte behind a text, whatever a normaliser took away there, or one of a set."""
+    first = _class(characters, caseless).first if characters else b""
+    ends = b'"\\\\' + _OTHER_BYTES
+    text = b"[" + first + ends + b"]"
+    return Raw(text, 1, 0, first + ends, first + ends)
 
 
 def _is_ascii(text: str, caseless: bool, inside: list[str]) -> bool:

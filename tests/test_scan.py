@@ -110,6 +110,28 @@ def test_words_that_are_common_alone_are_looked_for_together() -> None:
     assert plan.counts.parsed == 2
 
 
+@pytest.mark.parametrize(
+    ("asked", "common", "rare"),
+    [
+        (r"cmdline|re: '\s-[a-z]*o +\S+\.(png|mp[34])(\s|$)'", "x -o a.txt", "x -qo b.mp3"),
+        (r"cmdline|re: 'a+x.*one|b+y.*two$'", "aax by ono two!", "bby two"),
+        ("cmdline: '* -??R *'", "ssh -o R x", "ssh -fNR x"),
+    ],
+)
+def test_what_has_no_literal_is_searched_for_by_its_parts(
+    asked: str, common: str, rare: str
+) -> None:
+    """Expressions with several open repetitions, alternatives and holes of one character."""
+    rule = kit.rule(f"selection:\n    path|endswith: /tool\n    {asked}\ncondition: selection")
+    rows = [{"path": "/bin/tool", "cmdline": common} for _ in range(400)]
+    rows += [{"path": "/bin/tool", "cmdline": rare}]
+    block = kit.block(*(kit.line(row) for row in rows))
+    plan = compile_plan([rule], taxonomy(), kit.binder(), scan="hyperscan")
+    plan.tune(block.data)
+    assert plan.share(block.data) < 0.01
+    assert [m.record.locator.line for m in plan.matches([block], print)] == [401]
+
+
 @given(
     st.lists(st.sampled_from([b"{}", b"{}\r", b"", b"x", b"{", b"}", b" {} ", b"[1]"]), max_size=7)
 )

@@ -16,13 +16,18 @@ from .needles import Branch, can_pair, pattern_of
 
 # A rule whose clause holds in more lines than this share is worth a better one.
 COMMON = 0.0005
+# Above so many times as many lines an expression pays, which slows the search down in all lines.
+DEAR = 8
 # And one that holds in more than this share is not worth scanning for.
 EVERYWHERE = 0.4
 MAX_OTHERS = 4
 MAX_ASKED = 64
-# Two leaves are looked for together, and expressions instead of literals, if that leaves no more
-# than this share of the lines.
+# Expressions are looked for instead of literals if that leaves no more than this share of the
+# lines, and two leaves together if it costs no more than twice this share of what one costs.
 PAYS = 0.3
+# What it costs to look for the second of two leaves in a line that has the first, as a share of
+# what it costs to look into a line.
+WIDE = 0.15
 
 # None for a rule that can never match; a rule without clauses must see every line.
 Ruled = Sequence[list[Clause] | None]
@@ -102,9 +107,10 @@ def tune(
     for index in noisy:
         better[index] = again(index, rate)
     dear = {
-        index: min(map(rate, clauses), default=1.0) * lines
+        index: least * lines
         for index in (*noisy, *blank)
-        if (clauses := better[index]) is not None and min(map(rate, clauses), default=1.0) > COMMON
+        if (clauses := better[index]) is not None
+        and (least := min(map(rate, clauses), default=1.0)) > DEAR * COMMON
     }
     return _chosen(better, measured, rate, _needles(dear, branches, sample, where))
 
@@ -135,11 +141,12 @@ def _rarest(branch: Branch, lines: dict[bytes, set[int]]) -> tuple[Branch, set[i
         return None
     best, there = min(known, key=lambda one: (len(one[1]), one[0].pattern))
     found: tuple[Branch, set[int]] = (best,), there
-    fewest = PAYS * len(there)
+    fewest = 2 * PAYS * len(there)
     for (one, ours), (other, theirs) in combinations(known, 2):
         both = ours & theirs
-        if len(both) < fewest and can_pair(one, other):
-            found, fewest = ((one, other), both), len(both)
+        cost = len(both) + WIDE * (len(ours) + len(theirs))
+        if cost < fewest and can_pair(one, other):
+            found, fewest = ((one, other), both), cost
     return found
 
 

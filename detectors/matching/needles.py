@@ -317,11 +317,9 @@ def pattern_of(branch: Branch) -> tuple[bytes, ...]:
 
 
 def can_pair(one: Leaf, other: Leaf) -> bool:
-    """Whether `pattern_of` can tell all ways in which two leaves can stand in one line: they share
-    no bytes, or are literals, for which it is known how they can. Leaves with gaps make no pair."""
-    if gaps_of(one.pattern) or gaps_of(other.pattern):
-        return False
-    return one.columns.isdisjoint(other.columns) or bool(one.words and other.words)
+    """Whether two leaves are looked for together: literals, for which it is known how they can
+    stand in one line. An expression that begins with something common costs a pair too much."""
+    return bool(one.words and other.words)
 
 
 def _shared(one: bytes, other: bytes) -> Iterator[bytes]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -36,6 +35,7 @@ _TAILS = tuple(
     b'%s,"action":"%s"}\n' % ending
     for ending in ((b"}", b"added"), (b"}", b"removed"), (b"}", b"snapshot"), (b"]", b"snapshot"))
 )
+_SEAM = max(map(len, _TAILS))
 # The same from the closing brace of the columns on.
 _ENDS = frozenset(tail[:-1] for tail in _TAILS)
 _OBJECTS = (b'"columns":', b'"decorations":')
@@ -257,10 +257,9 @@ def odd_lines(data: bytes, ends: Sequence[int]) -> set[int]:
     """
     if not ends:
         return set()
-    # Mostly all lines begin and end alike.
-    inner = ends[:-1]
-    begun = bytes(map(data.__getitem__, inner)).count(b"{") == len(inner)
-    alike = begun and all(map(data.endswith, repeat(_TAILS), repeat(0), ends))
+    # Mostly all lines begin and end alike: few ends are different.
+    seams = {data[end - _SEAM : end + 1] for end in ends if end >= _SEAM}
+    alike = ends[0] >= _SEAM and all(_is_usual(seam, _SEAM) for seam in seams)
     doubtful = () if alike else [i for i, end in enumerate(ends) if not _is_usual(data, end)]
     odd = {
         index

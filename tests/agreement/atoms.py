@@ -99,6 +99,37 @@ def _regex(rng: Random, field: str) -> Atom:
     return Atom(f"re{flags}", f"{field}|re{flags}", pattern, lambda _r: shown)
 
 
+def _long_regex(rng: Random, field: str) -> Atom:
+    """Several open repetitions, alternatives and an end: what is searched for are its parts."""
+
+    def filled(r: Random, without: str) -> str:
+        letters = [letter for letter in ALPHABET if letter not in without]
+        return "".join(r.choice(letters) for _ in range(r.randint(1, 4)))
+
+    def behind(r: Random) -> str:
+        return r.choice(("", f" {around(r)}", f"\t{around(r)}"))
+
+    pattern, make = rng.choice(
+        (
+            (
+                r"ab[ks]+:.*en\\d(\s|$)",
+                lambda r: f"{around(r)}ab{r.choice('ks') * 2}:{filled(r, chr(10))}en\\d{behind(r)}",
+            ),
+            (
+                r"(-+[a-z] )*\s+\S+\.(exe|sh)[\"']?($|\s)",
+                lambda r: f'--a -b\t{filled(r, " " + chr(9) + chr(10))}.sh"{behind(r)}',
+            ),
+            (
+                r"one[^x]+two+|S.ee[/\\]+q",
+                lambda r: r.choice((f"one{filled(r, 'x')}twoo", f"{around(r)}S\u212aee\\/q")),
+            ),
+            (r"k{2,}[^ ]?z$", lambda r: f"{around(r)}kk\u2028z"),
+        )
+    )
+    flags = rng.choice(("", "|i", "|s"))
+    return Atom(f"long re{flags}", f"{field}|re{flags}", pattern, make)
+
+
 def _number(rng: Random, field: str) -> Atom:
     number: Any = rng.choice((0, 7, 22, -3, 5901, 1.5))
     operator = rng.choice(("", "lt", "lte", "gt", "gte"))
@@ -184,8 +215,8 @@ def _neq(rng: Random, field: str) -> Atom:
 
 
 MAKERS = (
-    _string, _string, _string, _wildcard, _all, _list, _regex, _number, _number, _cidr, _nothing,
-    _exists, _encoded, _time, _boolean, _neq,
+    _string, _string, _string, _wildcard, _all, _list, _regex, _long_regex, _number, _number, _cidr,
+    _nothing, _exists, _encoded, _time, _boolean, _neq,
 )  # fmt: skip
 
 

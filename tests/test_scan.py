@@ -115,7 +115,7 @@ def test_words_that_are_common_alone_are_looked_for_together() -> None:
     [
         (r"cmdline|re: '\s-[a-z]*o +\S+\.(png|mp[34])(\s|$)'", "x -o a.txt", "x -qo b.mp3"),
         (r"cmdline|re: 'a+x.*one|b+y.*two$'", "aax by ono two!", "bby two"),
-        ("cmdline: '* -??R *'", "ssh -o R x", "ssh -fNR x"),
+        ("cmdline: '* -??R *'", "ssh -oxy R x", "ssh -fNR x"),
     ],
 )
 def test_what_has_no_literal_is_searched_for_by_its_parts(

@@ -87,13 +87,15 @@ def sample(files: Sequence[str], size: int = 4 << 20, most: int = 8) -> bytes:
     for file in largest:
         left = size // len(largest)
         for block in blocks(file, lambda _problem: None):
-            if block.documents is not None or left <= 0:
+            if block.documents is not None:
                 break
-            cut_at = (
-                len(block.data) if len(block.data) <= left else block.data.rfind(b"\n", 0, left)
+            whole = len(block.data) <= left
+            pieces.append(
+                block.data if whole else block.data[: block.data.rfind(b"\n", 0, left) + 1]
             )
-            pieces.append(block.data[: cut_at + 1])
-            left -= cut_at + 1
+            left -= len(block.data)
+            if left <= 0:
+                break
     return b"".join(pieces)
 
 

@@ -2,7 +2,8 @@
 
 Prints a Markdown table. Each row is a whole process from its start to its end, the median of the
 rounds, which take turns so that a busy moment does not fall on one row. Peak memory is that of all
-processes of a row together, each counted whole. A peer's COMMAND may hold {log} and {rules}.
+processes of a row together, with pages that they share counted once (PSS) and in each of them
+(RSS). A peer's COMMAND may hold {log} and {rules}.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 HUNT = (sys.executable, "-m", "molehunt", "hunt", "--quiet", "--format", "ndjson")
 READ = "import sys\nfor f in [open(sys.argv[1], 'rb')]:\n    while f.read(1 << 23): pass"
@@ -28,6 +30,16 @@ LOAD = (
 )
 
 
+class Memory(NamedTuple):
+    """Bytes: `pss` counts a page that several processes share once, `rss` in each of them."""
+
+    pss: int
+    rss: int
+
+
+NOTHING = Memory(0, 0)
+
+
 @dataclass
 class Row:
     """One measured command. `fresh` empties molehunt's cache before each round."""
@@ -36,20 +48,23 @@ class Row:
     command: list[str]
     fresh: bool = False
     seconds: list[float] = field(default_factory=list)
-    peak: int = 0
+    peak: Memory = NOTHING
 
 
-def resident(process: int) -> int:
-    """Resident bytes of a process and its children, from /proc (0 where there is none)."""
-    total = 0
+def memory(process: int) -> Memory:
+    """What a process and its children hold, from /proc (nothing where there is none)."""
+    shared = whole = 0
     try:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        for line in Path(f"/proc/{process}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                total += int(line.split()[1]) * 1024
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                shared += int(line.split()[1]) * 1024
+            elif line.startswith("Rss:"):
+                whole += int(line.split()[1]) * 1024
     except OSError:
-        return 0
-    return total + sum(resident(int(child)) for child in children)
+        return NOTHING
+    parts = [Memory(shared, whole), *(memory(int(child)) for child in children)]
+    return Memory(sum(part.pss for part in parts), sum(part.rss for part in parts))
 
 
 def measure(row: Row, cache: str) -> None:
@@ -66,7 +81,8 @@ def measure(row: Row, cache: str) -> None:
 
         def watch() -> None:
             while not done.wait(0.02):
-                row.peak = max(row.peak, resident(process.pid))
+                now = memory(process.pid)
+                row.peak = Memory(*map(max, row.peak, now))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -126,15 +142,16 @@ def main() -> int:
                     measure(Row(row.name, row.command), cache)
     parse = median(next(row for row in rows if row.name.startswith("orjson")).seconds)
     print(f"{lines:,} lines, {size:,} bytes, {os.cpu_count()} cores, {options.rounds} rounds\n")
-    print("| | s | lines/s | MB/s | peak MiB | to orjson |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print("| | s | lines/s | MB/s | peak MiB, PSS | RSS | to orjson |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for row in rows:
         took = median(row.seconds)
         shown = [f"{took:.2f}", f"{lines / took:,.0f}", f"{size / took / 1e6:,.0f}"]
         if "load_ruleset" in row.name:
             shown = [f"{took:.2f}", "", ""]
         ratio = "" if "load_ruleset" in row.name else f"{parse / took:.2f}"
-        print(f"| {row.name} | {' | '.join(shown)} | {row.peak >> 20} | {ratio} |")
+        peak = f"{row.peak.pss >> 20} | {row.peak.rss >> 20}"
+        print(f"| {row.name} | {' | '.join(shown)} | {peak} | {ratio} |")
     return 0
 
 

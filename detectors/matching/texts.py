@@ -17,7 +17,7 @@ from .necessary import Needs, price
 from .predicates import Predicate, compile_condition
 from .regexruns import runs_of
 
-MAX_KEPT = 20_000
+MAX_KEPT = 4_000
 # Literals asked of a text before the condition itself.
 MAX_ASKED = 2
 _NOWHERE = Locator("", 0, 0, 0)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from molehunt.conditions import Regex, Wild
-from molehunt.detectors.matching import predicates
+from molehunt.detectors.matching import expressions
+from molehunt.detectors.matching.expressions import regex_test
 from molehunt.detectors.matching.globs import string_test
-from molehunt.detectors.matching.predicates import regex_test
 
 PIECES = ("a", "B", "k", "\\n", ".", "x|y", "^a", "b$", "(a|b)+", "[^ab]", "\\Qa", "(?i)c", "\\bz")
 TEXTS = st.text("abABkKxyzcC\nQ\u017f\u212a ", max_size=12)
@@ -51,7 +51,7 @@ def test_expressions_too_large_for_one_are_compiled_apart() -> None:
     large = [Regex(f"(?:ab{n}){{500,1000}}") for n in range(40)]
     test = regex_test([*large, Regex("found")])
     assert test("it is found") and not test("it is not")
-    assert sum(len(one.pattern) for one in large) < predicates.MAX_JOINED
+    assert sum(len(one.pattern) for one in large) < expressions.MAX_JOINED
 
 
 GLOBS = st.lists(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from molehunt.detectors.reading import read_document
+from molehunt.detectors.reading import inputs, parts, read_document
 from molehunt.detectors.reading.inputs import MAX_LINE_BYTES, Block, blocks, expand
 from molehunt.detectors.reading.lines import parse_line
+from molehunt.detectors.reading.parts import sample
 from molehunt.detectors.records import Locator, Row
 from molehunt.problems import Problem
 
@@ -223,6 +225,33 @@ def test_an_endless_line_is_skipped_in_bounded_memory(tmp_path: Path) -> None:
     assert [problem.line for problem in problems] == [2]
     assert found[-1].line == 3
     assert found[-1].offset == path.stat().st_size - 5
+
+
+def test_a_sample_is_the_beginning_and_no_more_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several files a part each; whole lines; the rest of a large file stays unread."""
+    line = b'{"name":"%06d","pad":"' + b"x" * 100 + b'"}\n'
+    files = [tmp_path / "a.log", tmp_path / "b.log"]
+    for file in files:
+        file.write_bytes(b"".join(line % number for number in range(40_000)))
+    seen: list[int] = []
+
+    def watched(file: str, report: inputs.Report) -> Iterator[Block]:
+        for block in blocks(file, report):
+            seen.append(len(block.data))
+            yield block
+
+    monkeypatch.setattr(parts, "blocks", watched)
+    for size in (50_000, 1 << 20, 3_000_001):
+        seen.clear()
+        data = sample([str(file) for file in files], size)
+        assert size - 2 * len(line) <= len(data) <= size
+        half = data[: len(data) // 2]
+        assert data == half * 2
+        assert files[0].read_bytes().startswith(half)
+        assert half.endswith(b"\n")
+        assert sum(seen) <= size + 4 * inputs.BLOCK_BYTES
 
 
 def test_folders_are_searched_for_logs_only(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..enriching.inputs import Inputs
+from ..matching.counts import Counts
 from ..matching.match import Match
-from ..matching.plan import Counts, FastPlan, asks_removed
+from ..matching.plan import FastPlan, asks_removed
 from ..reading.inputs import Block, Report
 from ..reading.wrapping import Traps
 from ..records import Row

@@ -14,7 +14,7 @@ from molehunt.rule import RuleSet
 from ..findings.model import Finding
 from ..findings.organisation import Organisation
 from ..hunting.work import Hunter, Problems
-from ..matching.plan import Counts
+from ..matching.counts import Counts
 from ..reading.parts import Part
 from . import events
 from .findings import Findings

@@ -16,7 +16,7 @@ from ..findings.fold import Folder
 from ..findings.model import Finding
 from ..findings.organisation import Organisation
 from ..joins.together import Together
-from ..matching.plan import Counts
+from ..matching.counts import Counts
 from ..reading.wrapping import Traps
 from .work import Outcome, Problems
 

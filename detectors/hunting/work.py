@@ -14,7 +14,8 @@ from ..correlating.correlator import Collected, Collector
 from ..findings.fold import Folder, Pile
 from ..findings.organisation import Organisation
 from ..joins.facts import Fact, facts_of
-from ..matching.plan import Counts, Plan
+from ..matching.counts import Counts
+from ..matching.plan import Plan
 from ..reading.inputs import Block
 from ..reading.parts import Part, part_blocks
 from ..reading.wrapping import Trap

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from molehunt.collecting import without_garbage_collection
@@ -26,6 +26,7 @@ from ..schedule.binding import Binder
 from ..tying import Tie, record_of, source_binding, tie_of
 from .choose import Choice, Ruled, guess, tune
 from .concerns import Concerns
+from .counts import MAX_SHAPES, Counts
 from .evaluate import View, belongs, evaluate
 from .fields import FieldMap, Layout
 from .match import Match
@@ -34,8 +35,6 @@ from .needles import Branch, branches
 from .predicates import Predicate, compile_condition, compile_where
 from .route import EVERY_RULE, Line, Router
 from .scan import count, where
-
-MAX_SHAPES = 20_000
 
 
 class Plan(Protocol):
@@ -52,33 +51,6 @@ class Plan(Protocol):
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
         """Every match in the blocks, in their order; defects go to `report`, reading goes on."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What was read so far. `lines` counts all, `parsed` those that were looked into."""
-
-    lines: int = 0
-    bytes: int = 0
-    parsed: int = 0
-    rows: int = 0
-    recovered: int = 0
-    broken: int = 0
-    unknown: int = 0
-    queries: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: Counts) -> None:
-        """Add what another part held."""
-        for name in ("lines", "bytes", "parsed", "rows", "recovered", "broken", "unknown"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for query, rows in other.queries.items():
-            if query in self.queries or len(self.queries) < MAX_SHAPES:
-                self.queries[query] = self.queries.get(query, 0) + rows
-
-    def saw(self, query: str) -> None:
-        """Count a row of a query; past `MAX_SHAPES` names only those already known."""
-        if query in self.queries or len(self.queries) < MAX_SHAPES:
-            self.queries[query] = self.queries.get(query, 0) + 1
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@ walked once."""
 
 from __future__ import annotations
 
-from molehunt.conditions import And, Condition, Keyword, Not, Or
+from molehunt.conditions import has_keyword
 from molehunt.rule import Rule
 
 from ..matching.evaluate import View, belongs, evaluate
@@ -24,7 +24,7 @@ class Evaluator:
     def holds(self, rule: Rule, view: View) -> bool:
         """Whether the rule fires on a record."""
         if rule.id not in self._keywords:
-            self._keywords[rule.id] = any(map(_has_keywords, rule.conditions))
+            self._keywords[rule.id] = any(map(has_keyword, rule.conditions))
         key = None if self._keywords[rule.id] else view.key()
         if key is None:
             return _fires(rule, view)
@@ -44,13 +44,3 @@ class Evaluator:
 
 def _fires(rule: Rule, view: View) -> bool:
     return belongs(view) and any(evaluate(one, view).holds for one in rule.conditions)
-
-
-def _has_keywords(condition: Condition) -> bool:
-    match condition:
-        case And() | Or():
-            return any(map(_has_keywords, condition.args))
-        case Not():
-            return _has_keywords(condition.arg)
-        case _:
-            return isinstance(condition, Keyword)

@@ -28,7 +28,8 @@ _hunter: Hunter | None = None
 def sharing(
     jobs: int, hunter: Hunter, make: Make
 ) -> Iterator[Callable[[Sequence[Part]], Iterator[Outcome]]]:
-    """A function from parts to their outcomes in order, worked on by `jobs` processes.
+    """A function from parts to their outcomes in order, worked on by `jobs` processes. This is one
+    of them: another would hold memory and wait.
 
     Where processes can be forked they inherit `hunter`; elsewhere each `make`s its own, and `make`
     must be picklable. After Ctrl-C no further part is begun; those under way are finished.
@@ -41,11 +42,11 @@ def sharing(
     # The collector writes into all that it looks at: pages that processes share would be copied.
     gc.freeze()
     try:
-        with ProcessPoolExecutor(jobs, context, _begin, (begin,)) as pool:
+        with ProcessPoolExecutor(max(1, jobs - 1), context, _begin, (begin,)) as pool:
             # Processes are forked with the first task: now, before a progress bar starts its
             # thread.
             pool.submit(int).result()
-            yield lambda parts: _outcomes(pool, parts, jobs * AHEAD)
+            yield lambda parts: _outcomes(pool, hunter, parts, max(1, jobs - 1) * AHEAD)
     finally:
         gc.unfreeze()
 
@@ -58,10 +59,14 @@ def _begin(make: Make) -> None:
 
 
 def _hunt(part: Part) -> list[bytes]:
-    """The outcomes of a part, packed: those that wait for an earlier one take a tenth of the memory
-    so, since their events hold rows."""
     assert _hunter is not None
-    return [zlib.compress(pickle.dumps(outcome), 1) for outcome in _hunter.hunt(part)]
+    return [_packed(outcome) for outcome in _hunter.hunt(part)]
+
+
+def _packed(outcome: Outcome) -> bytes:
+    """Outcomes that wait for an earlier one take a tenth of the memory so, since their events hold
+    rows."""
+    return zlib.compress(pickle.dumps(outcome), 1)
 
 
 def _unpacked(pieces: list[bytes]) -> Iterator[Outcome]:
@@ -70,16 +75,24 @@ def _unpacked(pieces: list[bytes]) -> Iterator[Outcome]:
         yield pickle.loads(zlib.decompress(piece))  # noqa: S301
 
 
-def _outcomes(pool: ProcessPoolExecutor, parts: Sequence[Part], ahead: int) -> Iterator[Outcome]:
+def _outcomes(
+    pool: ProcessPoolExecutor, hunter: Hunter, parts: Sequence[Part], ahead: int
+) -> Iterator[Outcome]:
+    """`ahead` parts are given to other processes; the next one is hunted here while the first of
+    them takes its time."""
     waiting: deque[Future[list[bytes]]] = deque()
-    left = iter(parts)
+    left, complete = deque(parts), True
     try:
-        for part in left:
-            waiting.append(pool.submit(_hunt, part))
-            if len(waiting) >= ahead:
+        while left or waiting:
+            while left and sum(not one.done() for one in waiting) < ahead:
+                waiting.append(pool.submit(_hunt, left.popleft()))
+            if left and not waiting[0].done() and len(waiting) < 2 * ahead:
+                done, complete = _here(hunter, left.popleft())
+                waiting.append(done)
+                if not complete:
+                    left.clear()
+            else:
                 yield from _unpacked(waiting.popleft().result())
-        while waiting:
-            yield from _unpacked(waiting.popleft().result())
     except KeyboardInterrupt:
         for future in waiting:
             future.cancel()
@@ -87,3 +100,17 @@ def _outcomes(pool: ProcessPoolExecutor, parts: Sequence[Part], ahead: int) -> I
             if not future.cancelled():
                 yield from _unpacked(future.result())
         raise
+    if not complete:
+        raise KeyboardInterrupt
+
+
+def _here(hunter: Hunter, part: Part) -> tuple[Future[list[bytes]], bool]:
+    """The outcomes of a part, as another process would give them, and whether they are complete."""
+    pieces: list[bytes] = []
+    complete = True
+    for outcome in hunter.hunt(part):
+        pieces.append(_packed(outcome))
+        complete = outcome.complete
+    done: Future[list[bytes]] = Future()
+    done.set_result(pieces)
+    return done, complete

@@ -21,6 +21,7 @@ SYSTEMS = {"windows": "Windows", "darwin": "macOS", "linux": "Linux"}
 STRONG: Mapping[str, str] = {
     "authenticode": "signature",
     "es_process_events": "team or signing id",
+    "signature": "code signature",
     "launchd": "launch item",
     "services": "service",
     "system_extensions": "system extension",

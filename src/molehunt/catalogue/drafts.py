@@ -115,6 +115,7 @@ _SOURCES: tuple[Callable[[Tool], Draft | None], ...] = (
     on_windows.dns,
     on_macos.launchd,
     on_macos.es_process_events,
+    on_macos.signature,
     on_macos.apps,
     on_macos.system_extensions,
     on_linux.systemd_units,

@@ -36,22 +36,28 @@ def launchd(tool: Tool) -> Draft | None:
     )
 
 
-def es_process_events(tool: Tool) -> Draft | None:
-    """The process, by code signature: a renamed copy too."""
+def _signed(tool: Tool, team: str, identifier: str) -> tuple[dict[str, Any], list[Key], bool]:
+    """Selections on the columns with the team and the identifier of a code signature."""
     (teams, ids), weak = usable(tool.of("macos", "team_ids"), tool.of("macos", "signing_ids"))
     detection: dict[str, Any] = {}
     used: list[Key] = []
     if unshared(teams):
-        detection["selection_team"] = selection(either("team_id", unshared(teams)))
+        detection["selection_team"] = selection(either(team, unshared(teams)))
         used += unshared(teams)
     if unshared(ids):
-        detection["selection_signing_id"] = selection(either("signing_id", unshared(ids)))
+        detection["selection_signing_id"] = selection(either(identifier, unshared(ids)))
         used += unshared(ids)
     if shared(teams) and shared(ids):
-        parts = either("signing_id", shared(ids))
-        team = either("team_id", shared(teams))[0]
-        detection["selection_product"] = selection([{**team, **part} for part in parts])
+        parts = either(identifier, shared(ids))
+        maker = either(team, shared(teams))[0]
+        detection["selection_product"] = selection([{**maker, **part} for part in parts])
         used += [*shared(teams), *shared(ids)]
+    return detection, used, weak
+
+
+def es_process_events(tool: Tool) -> Draft | None:
+    """The process, by code signature: a renamed copy too."""
+    detection, used, weak = _signed(tool, "team_id", "signing_id")
     if not detection:
         return None
     return Draft(
@@ -74,6 +80,35 @@ def es_process_events(tool: Tool) -> Draft | None:
         ),
         validate="On a test Mac copy the bundle of {name} under another name, start it, and look "
         "for this rule",
+        falsepositives=VIEWER if tool.category == "remote_desktop" else (),
+        weak=weak,
+    )
+
+
+def signature(tool: Tool) -> Draft | None:
+    """The running file, by code signature, where Endpoint Security is not to be had."""
+    detection, used, weak = _signed(tool, "team_identifier", "identifier")
+    if not detection:
+        return None
+    return Draft(
+        source="signature",
+        slug=f"osquery_signature_{file_part(tool)}",
+        system="macos",
+        title="{name} Running under Any Name on macOS",
+        detects="a running macOS program with the code signature of {name}'s maker, whatever its "
+        "bundle is called and from wherever it runs",
+        logsource=osquery("signature"),
+        detection={**detection, "condition": "1 of selection_*"},
+        keys=tuple(used),
+        strength="running",
+        tables=["signature"],
+        min_version="4.0.2",
+        blind_spots=(
+            "A program that stopped before the hourly query",
+            "A copy that was signed anew",
+        ),
+        validate="On a test Mac copy the bundle of {name} under another name, start it, wait for "
+        "the next run of the query, and look for this rule",
         falsepositives=VIEWER if tool.category == "remote_desktop" else (),
         weak=weak,
     )

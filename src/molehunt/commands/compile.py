@@ -23,7 +23,7 @@ from molehunt.backends.model import (
     Subject,
     Target,
 )
-from molehunt.backends.registry import targets
+from molehunt.backends.registry import target, targets
 from molehunt.backends.reviewed import load_reviewed, unreviewed
 from molehunt.backends.support import locked
 
@@ -69,24 +69,24 @@ def _run(options: Namespace) -> Exit:
     problems += found
     both = {one.id: one for one in ruleset.both}
     packing = Packing(manifest, both, __version__, organisation)
-    for target, profile in chosen:
-        compiled = compile_kept(target, profile, key, made)
+    for product, profile in chosen:
+        compiled = compile_kept(product, profile, key, made)
         problems += _as_asked(unreviewed(compiled, reviewed), options)
         kept = at_least(compiled, Evidence[options.min_evidence.upper()], known)
-        files = target.package([one for one in kept if isinstance(one, Artefact)], packing)
+        files = product.package([one for one in kept if isinstance(one, Artefact)], packing)
         listing = make_manifest(kept, files, versions(ruleset), known, __version__)
-        _write(Path(options.output) / target.name, {**files, "manifest.json": render(listing)})
-        _tell(target, profile, compiled, len(kept), listing, options.output)
+        _write(Path(options.output) / product.name, {**files, "manifest.json": render(listing)})
+        _tell(product, profile, compiled, len(kept), listing, options.output)
     return show(problems)
 
 
 def pick(word: str) -> tuple[Target, Profile]:
     """The target and profile behind `TARGET` or `TARGET/PROFILE`. Raises UsageError."""
     name, _, profile = word.partition("/")
-    found = next((one for one in targets() if one.name == name), None)
-    if found is None:
-        names = ", ".join(one.name for one in targets())
-        raise UsageError(f"no target '{name}'; there are: {names}")
+    try:
+        found = target(name)
+    except KeyError as error:
+        raise UsageError(f"no target '{name}'; there are: {error.args[0]}") from None
     try:
         return found, found.profile(profile)
     except KeyError as error:
@@ -99,11 +99,11 @@ def _as_asked(problems: Iterable[Problem], options: Namespace) -> list[Problem]:
 
 
 def _list(options: Namespace) -> Exit:
-    for target in targets():
-        print(f"{target.name:16} {target.title}")
-        for profile in target.profiles:
-            default = " (default)" if profile is target.profiles[0] else ""
-            print(f"{'':16}   {target.name}/{profile.name}{default}: {profile.index}")
+    for one in targets():
+        print(f"{one.name:16} {one.title}")
+        for profile in one.profiles:
+            default = " (default)" if profile is one.profiles[0] else ""
+            print(f"{'':16}   {one.name}/{profile.name}{default}: {profile.index}")
     if not options.list:
         raise UsageError("name a target with -t")
     return Exit.DONE
@@ -120,7 +120,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _tell(
-    target: Target,
+    product: Target,
     profile: Profile,
     compiled: Sequence[Compiled],
     kept: int,
@@ -132,10 +132,10 @@ def _tell(
     told = ", ".join(f"{counts[one]} {one}" for one in words if counts[one])
     left = len(compiled) - kept
     print(
-        f"{target.name}/{profile.name}: {len(listing['rules'])} of {len(compiled)} compiled"
+        f"{product.name}/{profile.name}: {len(listing['rules'])} of {len(compiled)} compiled"
         f" ({told or 'none'})"
         + (f", {left} below --min-evidence" if left else "")
-        + f" -> {output}/{target.name}"
+        + f" -> {output}/{product.name}"
     )
     refused = Counter(one.code for one in compiled if isinstance(one, Refusal))
     for code, number in sorted(refused.items()):

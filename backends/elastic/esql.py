@@ -16,7 +16,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from molehunt.detectors.correlating.states import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
@@ -24,7 +23,7 @@ from molehunt.rule import Rule
 from molehunt.schema import tables
 
 from ..correlating.plan import Plan, Source
-from ..model import Profile, Subject, Unsayable
+from ..model import Profile, Unsayable
 from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, query_of
 from ..searching.layout import Layout, SignIns
 from ..searching.signins import kept_field, signin_query
@@ -40,8 +39,6 @@ INGESTED = "event.ingested"
 # A state that nothing has ended; times are milliseconds of 16 digits, which sort as text too.
 _OPEN = "9999999999999"
 _GAP = round(1000 * SNAPSHOT_GAP)
-MAX_ASKED = 4000
-_ASKED: dict[tuple[Any, ...], tuple[tuple[dict[str, Any], tuple[str, ...]], object]] = {}
 _STATES = {"max_determinized_states": 100_000}
 
 
@@ -162,7 +159,7 @@ class _Writer:
             for member in source.members:
                 assert isinstance(member.rule, Rule)
                 asked = member if source.moments else replace(member, removed=True)
-                query, differences = self.asked(asked)
+                query, differences = query_of(asked, self.layout)
                 self.differences |= set(differences)
                 found.append(query)
         return querystring(factored(found))
@@ -175,18 +172,6 @@ class _Writer:
             self.differences |= set(differences)
             found.append(querystring(query))
         return found[0] if len(found) == 1 else f"({' '.join(found)})"
-
-    def asked(self, member: Subject) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """What `query_of` says; rules are members of several correlations."""
-        parts = tuple((bound.queries, id(bound.fields)) for bound in member.bounds)
-        key = (id(member.rule), parts, member.removed, id(self.layout))
-        known = _ASKED.get(key)
-        if known is None:
-            if len(_ASKED) >= MAX_ASKED:
-                _ASKED.clear()
-            # With what it is of, so that nothing else can come to have these identities.
-            known = _ASKED[key] = (query_of(member, self.layout), (member, self.layout))
-        return known[0]
 
     def row(self) -> str:
         """What is the same for the same row on the same host. Columns that the pack's queries name

@@ -49,6 +49,9 @@ Made: TypeAlias = dict[str, Any] | bool
 KEYWORD_LIMIT, ESCAPED_BYTES, NUMBER_SPELLING = "keyword_limit", "escaped_bytes", "number_spelling"
 
 
+_NAME = Place("envelope", "name")
+
+
 def query_of(subject: Subject, layout: Layout) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The query that finds a rule's matches, and the differences of it. Raises `Unsayable`."""
     rule = subject.rule
@@ -73,7 +76,7 @@ def _alike(rule: Rule, bound: Bound) -> list[tuple[str, ...]]:
 
 
 def _asks_name(rule: Rule, bound: Bound) -> bool:
-    return any(bound.fields.places[name] == Place("envelope", "name") for name in rule.fields)
+    return any(bound.fields.places[name] == _NAME for name in rule.fields)
 
 
 @dataclass(slots=True)

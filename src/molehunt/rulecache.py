@@ -132,19 +132,23 @@ def cached_sources(paths: Sequence[str]) -> RuleSet:
 def sources_and_key(paths: Sequence[str]) -> tuple[RuleSet, str]:
     """`cached_sources` with the key of the rule set."""
     key = ruleset_key(paths)
+    return sources_of(paths, key), key
+
+
+def sources_of(paths: Sequence[str], key: str) -> RuleSet:
+    """`cached_sources` for whoever has the key already."""
     ruleset, raws = _recalled(key), recall(f"{key}-raw")
     if ruleset is None or raws is None or len(raws) != len(ruleset.both):
         ruleset = _made(paths, key)
         with suppress(TypeError, ValueError):
             keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
-        return ruleset, key
+        return ruleset
     number = len(ruleset.rules)
-    found = replace(
+    return replace(
         ruleset,
         rules=tuple(map(_with_raw, ruleset.rules, raws[:number])),
         correlations=tuple(map(_with_raw, ruleset.correlations, raws[number:])),
     )
-    return found, key
 
 
 def _with_raw(rule: _Either, raw: dict[str, Any]) -> _Either:

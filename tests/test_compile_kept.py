@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from kit import RULE
 
 from molehunt import cache
-from molehunt.backends import compiling, kept, subjects
+from molehunt.backends import compiling, kept, packed, subjects
 from molehunt.backends.registry import targets
 from molehunt.backends.rendering import pretty
 from molehunt.backends.sentinel.packaging import _dumper
 from molehunt.cli import main
+from molehunt.commands import compile as compile_command
+from molehunt.exits import Exit
 
 OWN = [one.name for one in targets() if one.own]
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -138,6 +140,68 @@ def test_without_a_cache_everything_is_compiled(
     )
     assert compiled("elastic", rules, tmp_path / "second") == first
     assert calls
+
+
+@pytest.mark.parametrize("target", OWN)
+def test_artefacts_are_kept_apart_from_the_files(
+    target: str, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that must be made anew, as with another file of the organisation, are made of them."""
+    first = compiled(target, rules, tmp_path / "first")
+    monkeypatch.setattr(compile_command, "recalled", lambda _: None)
+    monkeypatch.setattr(subjects, "subjects", refuse)
+    monkeypatch.setattr(kept, "compile_all", refuse)
+    assert compiled(target, rules, tmp_path / "second") == first
+
+
+def test_a_second_run_tells_the_same(
+    rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How many were compiled, and what was refused and why."""
+    text = (rules / "rule.yml").read_text(encoding="utf-8")
+    other = text.replace("product: windows", "product: nothing").replace("0001", "0002")
+    (rules / "other.yml").write_text(other, encoding="utf-8")
+    compiled("elastic", rules, tmp_path / "output")
+    first = capsys.readouterr()
+    assert "1 of 2 compiled" in first.out
+    assert "1 refused: no_query" in first.err
+    compiled("elastic", rules, tmp_path / "output")
+    assert capsys.readouterr() == first
+
+
+def test_a_second_run_tells_of_broken_rules_again(
+    rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And still writes what is good."""
+    (rules / "broken.yml").write_text("title: [", encoding="utf-8")
+    for _ in range(2):
+        arguments = ["-t", "splunk", "--rules", str(rules), "-o", str(tmp_path / "output")]
+        assert main(["compile", *arguments]) == Exit.BAD_INPUT
+        assert "not YAML" in capsys.readouterr().err
+
+
+def test_what_is_asked_for_decides_what_is_kept(
+    rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files with all rules are no files with proven ones."""
+    output = ["--rules", str(rules), "-o", str(tmp_path / "output")]
+    assert main(["compile", "-t", "elastic", *output]) == 0
+    assert "1 of 1 compiled" in capsys.readouterr().out
+    assert main(["compile", "-t", "elastic", "--min-evidence", "engine", *output]) == 0
+    assert "0 of 1 compiled (none), 1 below --min-evidence" in capsys.readouterr().out
+
+
+def test_what_is_known_of_the_rules_decides_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest tells versions from the rule lock and evidence from the support lock."""
+    (splunk,) = (one for one in targets() if one.name == "splunk")
+    keys = [packed.packed_key(splunk, splunk.profile(), "rules", ())]
+    monkeypatch.setattr(packed, "read_bytes", lambda _: b"another lock")
+    keys.append(packed.packed_key(splunk, splunk.profile(), "rules", ()))
+    monkeypatch.setattr(packed, "files", lambda _: tmp_path)
+    keys.append(packed.packed_key(splunk, splunk.profile(), "rules", ()))
+    assert len(set(keys)) == 3
 
 
 @given(JSON)

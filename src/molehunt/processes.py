@@ -17,27 +17,38 @@ _Result = TypeVar("_Result")
 # With fewer things than this a process costs more than it saves.
 LEAST = 200
 MOST = 4
+RUNS = 8
 
 
 def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
     """`work` of each item, in order. Results must be picklable (read-only mappings are, too); what
     `work` raises is raised here.
 
-    Every n-th item is worked on here, the others in processes forked from this one. A share that
-    came to nothing there is worked on here.
+    The first and the last are worked on before processes part, so that what each needs is loaded
+    once. The rest goes in runs of neighbours, which have much in common, to this process and to
+    others forked from it. A share that came to nothing there is worked on here.
     """
     number = _processes(len(items))
-    shares = [items[at::number] for at in range(number)]
-    children = [_forked(work, share) for share in shares[1:]]
+    if number == 1:
+        return [work(item) for item in items]
+    first, last, rest = work(items[0]), work(items[-1]), range(1, len(items) - 1)
+    size = -(-len(rest) // (number * RUNS))
+    runs = [rest[at : at + size] for at in range(0, len(rest), size)]
+    shares = [[place for run in runs[at::number] for place in run] for at in range(number)]
+
+    def worked(share: Sequence[int]) -> list[_Result]:
+        return [work(items[place]) for place in share]
+
+    children = [_forked(worked, share) for share in shares[1:]]
     try:
-        done = [[work(item) for item in shares[0]]]
-        for child, share in zip(children, shares[1:], strict=True):
-            found = _received(child[1])
-            done.append([work(item) for item in share] if found is None else found)
+        found = dict(zip(shares[0], worked(shares[0]), strict=True))
+        for (_, pipe), share in zip(children, shares[1:], strict=True):
+            results = _received(pipe)
+            found |= zip(share, worked(share) if results is None else results, strict=True)
     finally:
         for child, pipe in children:
             _ended(child, pipe)
-    return [done[at % number][at // number] for at in range(len(items))]
+    return [first, *(found[place] for place in rest), last]
 
 
 def _processes(items: int) -> int:
@@ -50,7 +61,7 @@ def _processes(items: int) -> int:
     return min(len(os.sched_getaffinity(0)), MOST)
 
 
-def _forked(work: Callable[[_Item], _Result], share: Sequence[_Item]) -> tuple[int, int]:
+def _forked(worked: Callable[[list[int]], object], share: list[int]) -> tuple[int, int]:
     """A process that works on a share, and where it writes what comes out."""
     read, write = os.pipe()
     child = os.fork()
@@ -60,7 +71,7 @@ def _forked(work: Callable[[_Item], _Result], share: Sequence[_Item]) -> tuple[i
     # Nothing of the parent may run here: no handlers, no buffers, no tests.
     try:
         os.close(read)
-        content = _packed([work(item) for item in share])
+        content = _packed(worked(share))
         with open(write, "wb") as stream:
             stream.write(content)
         os._exit(0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import MappingProxyType
@@ -18,14 +20,32 @@ from molehunt.processes import mapped
 from molehunt.rule import RuleSet
 from molehunt.ruleset import load_rules
 
-FORKS = processes._processes(processes.LEAST) > 1
-several = pytest.mark.skipif(not FORKS, reason="one core, or no fork")
+several = pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked here")
+
+
+@pytest.fixture(autouse=True)
+def three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where three cores are free."""
+    monkeypatch.setattr(processes, "_free_cores", lambda: 3)
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few things are shared already."""
     monkeypatch.setattr(processes, "LEAST", 3)
+
+
+@several
+def test_cores_that_others_use_are_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/proc/loadavg` counts this process among those that run."""
+    monkeypatch.undo()
+    told = ["0.00 0.00 0.00 1/200 77", "9.00 9.00 9.00 3/200 77", "1 1 1 99/200 77", "odd"]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    free = []
+    for text in told:
+        monkeypatch.setattr("builtins.open", lambda *_, text=text, **__: io.StringIO(text))
+        free.append(processes._free_cores())
+    assert free == [4, 2, 1, 4]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 17, 200, 1001])
@@ -38,7 +58,7 @@ def test_results_come_in_order(number: int) -> None:
 @several
 def test_several_processes_work() -> None:
     """And few things are not worth one."""
-    assert 1 < len(set(mapped(lambda _: os.getpid(), range(1000)))) <= processes.MOST
+    assert len(set(mapped(lambda _: os.getpid(), range(1000)))) == 3
     assert set(mapped(lambda _: os.getpid(), range(20))) == {os.getpid()}
 
 
@@ -141,6 +161,7 @@ def test_rules_are_loaded_the_same_by_several(
             text = text.replace("8000-000000000001", f"8000-{number:012}")
         Path(folder, f"rule_{number:02}.yml").write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "_free_cores", lambda: 3)
         patch.setattr(processes, "LEAST", 3)
         shared = load_rules([str(folder)])
         patch.setattr(processes, "LEAST", 10**9)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
+from ..kusto.kqltext import FALSE, TRUE, all_of, any_of, literal
+from ..kusto.kqlwhere import Read, Where
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
 from ..signins import log_of
-from .kqltext import FALSE, TRUE, all_of, any_of, literal
-from .kqlwhere import Read, Where
 from .signins import ARRIVED, LOGS, Log, log_query
 
 _UNKNOWN = "its table has no layout that could be checked here"

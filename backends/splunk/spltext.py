@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from molehunt.conditions import Regex, Text, Wild
 
-from ..sentinel import kqltext
+from ..kusto import kqltext
 
 END = r"(?![\s\S])"
 _PLAIN = frozenset(" _-/:,;@%&=~'!#<>")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kit import RULE
 
 from molehunt import processes
-from molehunt.processes import mapped
+from molehunt.processes import Aside, mapped
 from molehunt.rule import RuleSet
 from molehunt.ruleset import load_rules
 
@@ -111,6 +111,32 @@ def test_read_only_mappings_come_back_as_such() -> None:
     made = mapped(lambda n: (os.getpid(), MappingProxyType({"n": n})), range(1000))
     assert [dict(one) for _, one in made] == [{"n": n} for n in range(1000)]
     assert {type(one) for pid, one in made if pid != os.getpid()} == {MappingProxyType}
+
+
+def test_what_is_done_aside_is_done_at_the_end(tmp_path: Path) -> None:
+    """Beside this process where a core is free, else here; what fails there stops nobody."""
+    with Aside() as aside:
+        for number in range(3):
+            aside(lambda number=number: write(tmp_path / str(number), str(os.getpid())))
+        if processes._may_fork():
+            aside(lambda: write(tmp_path / "no" / "folder", "lost"))
+    wrote = [int((tmp_path / str(number)).read_text()) for number in range(3)]
+    assert (os.getpid() in wrote) is not processes._may_fork()
+
+
+def test_without_a_free_core_nothing_is_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is done before the call is over."""
+    monkeypatch.setattr(processes, "_free_cores", lambda: 1)
+    with Aside() as aside:
+        aside(lambda: write(tmp_path / "file", str(os.getpid())))
+        assert int((tmp_path / "file").read_text()) == os.getpid()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file."""
+    path.write_text(text, encoding="utf-8")
 
 
 GOOD = RULE.format(

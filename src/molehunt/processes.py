@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -51,14 +51,50 @@ def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Re
     return [first, *(found[place] for place in rest), last]
 
 
+class Aside:
+    """Runs what nobody waits for, such as keeping a file, in a process beside this one if a core
+    is free. Leaving the context waits for the end of all of it."""
+
+    def __init__(self) -> None:
+        self._children: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Do it, here or beside. What goes wrong beside is lost."""
+        if not _may_fork() or _free_cores() < 2:
+            work()
+            return
+        child = os.fork()
+        if child:
+            self._children.append(child)
+            return
+        try:
+            work()
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - nothing of the parent may run here
+            os._exit(1)
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """In place of an `Aside`: do it now."""
+    work()
+
+
 def _processes(items: int) -> int:
-    if items < LEAST or sys.platform != "linux":
-        return 1
+    return 1 if items < LEAST or not _may_fork() else min(_free_cores(), MOST)
+
+
+def _may_fork() -> bool:
     # A lock that another thread holds would be held for ever in the fork.
     threading = sys.modules.get("threading")
-    if threading is not None and threading.active_count() > 1:
-        return 1
-    return min(_free_cores(), MOST)
+    return sys.platform == "linux" and (threading is None or threading.active_count() == 1)
 
 
 def _free_cores() -> int:

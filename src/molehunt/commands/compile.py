@@ -31,6 +31,7 @@ from ..data import load_yaml
 from ..exits import Exit
 from ..lock import versions
 from ..problems import Problem, UsageError
+from ..processes import Aside
 from ..rule import RuleSet
 from ..rulecache import ruleset_key, sources_of
 from ..taxonomy import taxonomy
@@ -39,11 +40,11 @@ from .common import named, show
 
 def run(options: Namespace) -> Exit:
     """Compile all rules for each target and write the files, or list what there is."""
-    with without_garbage_collection():
-        return _run(options)
+    with without_garbage_collection(), Aside() as aside:
+        return _run(options, aside)
 
 
-def _run(options: Namespace) -> Exit:
+def _run(options: Namespace, aside: Aside) -> Exit:
     if options.list or not options.target:
         return _list(options)
     chosen = [pick(word) for word in options.target]
@@ -54,7 +55,7 @@ def _run(options: Namespace) -> Exit:
 
         organisation, problems = load_organisation(options.organisation)
     key = ruleset_key(named(options.rules))
-    work = _Work(options, key, organisation)
+    work = _Work(options, key, organisation, aside)
     for product, profile in chosen:
         asked = (options.min_evidence, str(bool(options.rules)))
         place = "" if options.organisation else packed_key(product, profile, key, asked)
@@ -72,12 +73,13 @@ def _run(options: Namespace) -> Exit:
 class _Work:
     """What is loaded for the first target that needs it."""
 
-    def __init__(self, options: Namespace, key: str, organisation: Any) -> None:
+    def __init__(self, options: Namespace, key: str, organisation: Any, aside: Aside) -> None:
         self.options, self.key, self.organisation = options, key, organisation
+        self.aside = aside
 
     @cached_property
     def ruleset(self) -> RuleSet:
-        return sources_of(named(self.options.rules), self.key)
+        return sources_of(named(self.options.rules), self.key, self.aside)
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
@@ -96,7 +98,7 @@ class _Work:
         known = locked()
         reviewed, problems = load_reviewed()
         problems = [*ruleset.problems, *problems]
-        compiled = compile_kept(product, profile, self.key, lambda: self.subjects)
+        compiled = compile_kept(product, profile, self.key, lambda: self.subjects, self.aside)
         problems += _as_asked(unreviewed(compiled, reviewed), options)
         kept = at_least(compiled, Evidence[options.min_evidence.upper()], known)
         both = {one.id: one for one in ruleset.both}

@@ -9,6 +9,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
+from molehunt.cache import keep, recall
 from molehunt.data import read_bytes
 from molehunt.lock import LOCK as RULES_LOCK
 
@@ -59,16 +60,22 @@ def packed_key(target: Target, profile: Profile, rules: str, asked: Iterable[str
 
 def recalled(key: str) -> Packed | None:
     """What was kept under a key; None if nothing was, or in another form."""
-    found = kept.recall(key) if key else None
+    found = recall(key) if key else None
+    if not isinstance(found, list) or len(found) != len(_KEPT):
+        return None
+    texts, number, counts, left, refused = found
     try:
-        texts, *rest = found or ()
-        return Packed({name: text.encode(_BYTES) for name, text in texts.items()}, *rest)
+        contents = {name: text.encode(_BYTES) for name, text in texts.items()}
+        return Packed(contents, int(number), dict(counts), int(left), dict(refused))
     except (AttributeError, TypeError, ValueError):
         return None
+
+
+_KEPT = Packed.__dataclass_fields__
 
 
 def keep_packed(key: str, made: Packed) -> None:
     """Keep it, unless there is no key."""
     if key:
         texts = {name: content.decode(_BYTES) for name, content in made.files.items()}
-        kept.keep(key, [texts, made.number, made.counts, made.left, made.refused])
+        keep(key, [texts, made.number, made.counts, made.left, made.refused])

@@ -114,17 +114,20 @@ def test_all_that_decides_is_in_the_hash() -> None:
     assert {*wanted.split(), "osquery_schema.json", "attack_v18.1.json"} <= names
 
 
-@pytest.mark.parametrize("damage", [[[1]], [None], {}, [["a"] * 6 + [3, 4, 5]], "text"])
+@pytest.mark.parametrize(
+    "damage", [[[1]], [None], {}, [["a"] * 6 + [3, 4, 5]], "text", [1, 2, 3, 4, 5]]
+)
 def test_a_file_of_another_form_is_made_anew(
     damage: Any, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A later release may keep something else under the same name."""
     first = compiled("splunk", rules, tmp_path / "first")
     real = cache.recall
-    monkeypatch.setattr(
-        kept, "recall", lambda key: damage if key.startswith("compiled") else real(key)
-    )
-    monkeypatch.setattr(kept, "keep", lambda key, value: None)
+    for module in (kept, packed):
+        monkeypatch.setattr(
+            module, "recall", lambda key: damage if key.startswith("compiled") else real(key)
+        )
+        monkeypatch.setattr(module, "keep", lambda key, value: None)
     assert compiled("splunk", rules, tmp_path / "second") == first
 
 

@@ -43,7 +43,7 @@ def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Re
     try:
         found = dict(zip(shares[0], worked(shares[0]), strict=True))
         for (_, pipe), share in zip(children, shares[1:], strict=True):
-            results = _received(pipe)
+            results: list[_Result] | None = _received(pipe)
             found |= zip(share, worked(share) if results is None else results, strict=True)
     finally:
         for child, pipe in children:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
@@ -12,6 +14,7 @@ from ..signins import log_of
 from .signins import ARRIVED, LOGS, Log, log_query
 
 _UNKNOWN = "its table has no layout that could be checked here"
+_ODD = re.compile("[^0-9A-Za-z]")
 LONGEST = 10_000
 """Characters in the query of an analytics rule (Microsoft Sentinel service limits)."""
 # Rows arrive late; each run takes what came in since the one before
@@ -121,7 +124,7 @@ def row_of(place: Place, profile: Profile, read: dict[str, str]) -> Read | None:
         }[place.name]
         return Read(f"tostring({column})")
     pattern = profile.column if place.kind == "column" else profile.decoration
-    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in place.name)
+    plain = _ODD.sub("_", place.name)
     name = ("c_" if place.kind == "column" else "d_") + plain
     value = f"tostring({pattern.format(literal(place.name))})"
     if read.setdefault(name, value) != value:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from kit import RULE
 
 from molehunt import cache
 from molehunt.backends import compiling, kept, packed, subjects
-from molehunt.backends.registry import targets
+from molehunt.backends.registry import target, targets
 from molehunt.backends.rendering import pretty
 from molehunt.backends.sentinel.packaging import _dumper
 from molehunt.cli import main
@@ -205,6 +207,30 @@ def test_what_is_known_of_the_rules_decides_what_is_kept(
     monkeypatch.setattr(packed, "files", lambda _: tmp_path)
     keys.append(packed.packed_key(splunk, splunk.profile(), "rules", ()))
     assert len(set(keys)) == 3
+
+
+def test_only_the_target_that_is_asked_for_is_imported() -> None:
+    """Neither other targets nor the engine, which is for proving."""
+    code = (
+        "import sys\nfrom molehunt.backends.registry import target\n"
+        "assert target('elastic').name == 'elastic'\n"
+        "print(*(name for name in sys.modules if name.startswith('molehunt.backends.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    names = {name.removeprefix("molehunt.backends.") for name in done.stdout.split()}
+    folders = {name.partition(".")[0] for name in names}
+    assert "elastic" in folders
+    assert not folders & {"opensearch", "osquery", "sentinel", "splunk", "defender", "pysigma"}
+    assert not names & {"elastic.engine", "searching.server"}
+
+
+@pytest.mark.parametrize("name", ["nothing", "elastic:nothing", "searching", "pysigma", ""])
+def test_targets_that_are_not_there_are_told_with_those_that_are(name: str) -> None:
+    """Whether a folder is called so or not."""
+    with pytest.raises(KeyError, match=r"defender, elastic, opensearch, osquery, .*splunk"):
+        target(name)
 
 
 @given(JSON)

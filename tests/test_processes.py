@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,13 +21,18 @@ from molehunt.processes import Aside, mapped
 from molehunt.rule import RuleSet
 from molehunt.ruleset import load_rules
 
-several = pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked here")
+LINUX = sys.platform == "linux"
+several = pytest.mark.skipif(not LINUX, reason="nothing is forked here")
+may_fork = processes._may_fork
+# Python tells of forks beside threads, which other tests may have left.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where three cores are free."""
+    """As where three cores are free, and this process has no threads of other tests."""
     monkeypatch.setattr(processes, "_free_cores", lambda: 3)
+    monkeypatch.setattr(processes, "_may_fork", lambda: LINUX)
 
 
 @pytest.fixture
@@ -56,6 +62,14 @@ def test_results_come_in_order(number: int) -> None:
 
 
 @several
+def test_a_process_of_one_thread_may_fork() -> None:
+    """A new one, as the command is."""
+    code = "from molehunt import processes; print(processes._may_fork())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+@several
 def test_several_processes_work() -> None:
     """And few things are not worth one."""
     assert len(set(mapped(lambda _: os.getpid(), range(1000)))) == 3
@@ -63,8 +77,9 @@ def test_several_processes_work() -> None:
 
 
 @several
-def test_beside_other_threads_nothing_is_forked() -> None:
+def test_beside_other_threads_nothing_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that one of them holds would stay held."""
+    monkeypatch.setattr(processes, "_may_fork", may_fork)
     over = threading.Event()
     other = threading.Thread(target=over.wait)
     other.start()
@@ -118,10 +133,10 @@ def test_what_is_done_aside_is_done_at_the_end(tmp_path: Path) -> None:
     with Aside() as aside:
         for number in range(3):
             aside(lambda number=number: write(tmp_path / str(number), str(os.getpid())))
-        if processes._may_fork():
+        if LINUX:
             aside(lambda: write(tmp_path / "no" / "folder", "lost"))
     wrote = [int((tmp_path / str(number)).read_text()) for number in range(3)]
-    assert (os.getpid() in wrote) is not processes._may_fork()
+    assert (os.getpid() in wrote) is not LINUX
 
 
 def test_without_a_free_core_nothing_is_aside(
@@ -188,6 +203,7 @@ def test_rules_are_loaded_the_same_by_several(
         Path(folder, f"rule_{number:02}.yml").write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processes, "_free_cores", lambda: 3)
+        patch.setattr(processes, "_may_fork", lambda: LINUX)
         patch.setattr(processes, "LEAST", 3)
         shared = load_rules([str(folder)])
         patch.setattr(processes, "LEAST", 10**9)

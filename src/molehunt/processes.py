@@ -92,9 +92,12 @@ def _processes(items: int) -> int:
 
 
 def _may_fork() -> bool:
-    # A lock that another thread holds would be held for ever in the fork.
-    threading = sys.modules.get("threading")
-    return sys.platform == "linux" and (threading is None or threading.active_count() == 1)
+    """Whether this is Linux, and a process of one thread: a lock that another one holds would be
+    held for ever in the fork."""
+    try:
+        return sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
 
 
 def _free_cores() -> int:

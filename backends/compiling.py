@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from molehunt.correlation import Correlation
+from molehunt.processes import mapped
 
 from .model import Compiled, Evidence, Profile, Refusal, Subject, Target
 from .support import Support, evidence_of
@@ -16,7 +17,12 @@ NO_INPUT = "no_input"
 def compile_all(target: Target, profile: Profile, made: Iterable[Subject]) -> list[Compiled]:
     """Every subject for one target. What no query of the pack feeds, or what needs an input that
     only `molehunt hunt` has, is refused before the target sees it."""
-    return [_general(one, target, profile) or target.compile(one, profile) for one in made]
+
+    def compiled(one: Subject) -> Compiled:
+        return _general(one, target, profile) or target.compile(one, profile)
+
+    # Others' compilers keep processes of their own, which forks would share.
+    return mapped(compiled, list(made)) if target.own else list(map(compiled, made))
 
 
 def _general(one: Subject, target: Target, profile: Profile) -> Refusal | None:

@@ -17,6 +17,7 @@ import molehunt
 from molehunt import backends, detectors
 from molehunt.cache import keep, recall
 from molehunt.lock import LOCK
+from molehunt.processes import at_once
 from molehunt.rulefiles import builtin_rules_path
 
 from .compiling import compile_all
@@ -27,10 +28,14 @@ _READERS = ("google-re2", "sqlglot")
 
 
 def compile_kept(
-    target: Target, profile: Profile, rules: str, subjects: Callable[[], Iterable[Subject]]
+    target: Target,
+    profile: Profile,
+    rules: str,
+    subjects: Callable[[], Iterable[Subject]],
+    aside: Callable[[Callable[[], None]], None] = at_once,
 ) -> list[Compiled]:
     """What `compile_all` gives for the `subjects`, which are made only if they are needed. `rules`
-    is the key of the rule set (`molehunt.rulecache`)."""
+    is the key of the rule set (`molehunt.rulecache`); `aside` does what nobody waits for."""
     made_of = dependencies()
     if not made_of or not target.own:
         return compile_all(target, profile, subjects())
@@ -43,10 +48,14 @@ def compile_kept(
         except (TypeError, ValueError):
             pass  # not what was kept: made anew
     compiled = compile_all(target, profile, subjects())
+    aside(lambda: _keep(key, compiled))
+    return compiled
+
+
+def _keep(key: str, compiled: Iterable[Compiled]) -> None:
     plain = list(map(_plain, compiled))
     if _is_json(plain):
         keep(key, plain)
-    return compiled
 
 
 def _plain(one: Compiled) -> list[Any]:

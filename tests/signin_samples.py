@@ -14,7 +14,7 @@ import search_random
 import sign_in_random
 
 from molehunt.backends.corpus import Corpus, read_corpus, read_groups
-from molehunt.backends.model import Subject
+from molehunt.backends.model import Artefact, Engine, Profile, Subject, Target
 from molehunt.backends.subjects import subjects
 from molehunt.data import load_yaml
 from molehunt.detectors.proof.manifest import load_scenarios
@@ -62,6 +62,28 @@ def corpus() -> Corpus:
     return Corpus(found.records, found.matched, read_groups(chosen, loaded, manifest, taxonomy()))
 
 
+FIELDS = {
+    "azure": {
+        "AppDisplayName": "keyword",
+        "DeviceDetail.isManaged": "boolean",
+        "DeviceDetail.operatingSystem": "keyword",
+        "IPAddress": "ip",
+        "IsInteractive": "boolean",
+        "LocationDetails.city": "keyword",
+        "ResultType": "keyword",
+        "RiskEventTypes_V2": "keyword",
+    },
+    "okta": {
+        "client.ipAddress": "ip",
+        "client.userAgent.os": "keyword",
+        "eventType": "keyword",
+        "outcome.result": "keyword",
+        "securityContext.asNumber": "long",
+        "securityContext.asOrg": "keyword",
+        "securityContext.isProxy": "boolean",
+    },
+}
+"""Fields that both Sentinel and Splunk have, with their types, for random rules."""
 _FIELDS = {
     "azure": ("UserPrincipalName", "AppDisplayName", "DeviceDetail.isManaged: {}"),
     "okta": (
@@ -125,6 +147,18 @@ def sample(source: str, seed: int) -> Sample:
         by[one.correlation.id].add(tuple(map(fold, one.group)))
     records = search_random.judge(loaded.rules, lines).records
     return Sample(loaded, events, records, [by[one.id] for one in loaded.correlations])
+
+
+def found_by(engine: Engine, product: Target, profile: Profile, asked: Sample) -> list[Any]:
+    """Where an engine finds each correlation of a sample, all of which must compile."""
+    made = [product.compile(one, profile) for one in asked.correlations]
+    artefacts = [one for one in made if isinstance(one, Artefact)]
+    assert len(artefacts) == len(asked.groups), made
+    with engine.open(profile) as session:
+        session.load(asked.records)
+        answers = list(session.ask(artefacts))
+    assert not [one.error for one in answers if one.error]
+    return [one.groups for one in answers]
 
 
 def _event(source: str, rng: Random, account: str) -> dict[str, Any]:

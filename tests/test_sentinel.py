@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from molehunt.backends.compiling import compile_all
 from molehunt.backends.corpus import read_corpus
+from molehunt.backends.kusto.kqlnet import network
+from molehunt.backends.kusto.kqltext import literal, pattern
 from molehunt.backends.model import Artefact, Packing
 from molehunt.backends.proving import disagreements, prove
 from molehunt.backends.sentinel.emulator import DUCKDB
-from molehunt.backends.sentinel.kqlnet import network
-from molehunt.backends.sentinel.kqltext import literal, pattern
 from molehunt.backends.sentinel.target import PROFILE, SENTINEL
 from molehunt.backends.subjects import subjects
 from molehunt.conditions import Wild

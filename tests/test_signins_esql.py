@@ -53,18 +53,12 @@ def test_recordings(engine: Any) -> None:
     assert len(held) == len(correlations("osquery_manager")) == 4
 
 
-@pytest.mark.parametrize("source", ["azure", "okta"])
+@pytest.mark.parametrize("source", sorted(signin_samples.FIELDS))
 def test_random(engine: Any, source: str) -> None:
     """Windows over the events' own times, both ends included; accounts fold."""
     chosen, sample = target("elastic"), signin_samples.sample(source, 1)
-    profile = chosen.profile("filebeat")
-    made = [chosen.compile(one, profile) for one in sample.correlations]
-    asked = [one for one in made if isinstance(one, Artefact)]
-    assert len(asked) == len(sample.groups), made
-    with engine.open(profile) as session:
-        session.load(sample.records)
-        answers = list(session.ask(asked))
-    assert [one.groups for one in answers] == sample.groups, answers
+    found = signin_samples.found_by(engine, chosen, chosen.profile("filebeat"), sample)
+    assert found == sample.groups
 
 
 def test_both_profiles_ask_the_same() -> None:

@@ -23,30 +23,11 @@ from molehunt.backends.splunk.target import PROFILE, SPLUNK
 from molehunt.detectors.records import Record
 from molehunt.detectors.values import fold
 
-FIELDS = {
-    "azure": {
-        "AppDisplayName": "keyword",
-        "Category": "keyword",
-        "DeviceDetail.isManaged": "boolean",
-        "DeviceDetail.operatingSystem": "keyword",
-        "IPAddress": "ip",
-        "IsInteractive": "boolean",
-        "LocationDetails.city": "keyword",
-        "ResultType": "keyword",
-        "RiskEventTypes_V2": "keyword",
-    },
-    "okta": {
-        "client.ipAddress": "ip",
-        "client.userAgent.os": "keyword",
-        "device.id": "keyword",
-        "device.managed": "boolean",
-        "eventType": "keyword",
-        "outcome.result": "keyword",
-        "securityContext.asNumber": "long",
-        "securityContext.asOrg": "keyword",
-        "securityContext.isProxy": "boolean",
-    },
+MORE = {
+    "azure": {"Category": "keyword"},
+    "okta": {"device.id": "keyword", "device.managed": "boolean"},
 }
+FIELDS = {source: fields | MORE[source] for source, fields in signin_samples.FIELDS.items()}
 NETWORKS = ("autonomousSystemNumber", "asNumber")
 
 

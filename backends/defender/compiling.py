@@ -25,9 +25,9 @@ from molehunt.correlation import Correlation
 from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.rule import Rule
 
+from ..kusto.kqltext import FALSE, TRUE, any_of, literal
+from ..kusto.kqlwhere import Read, Where
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
-from ..sentinel.kqltext import FALSE, TRUE, any_of, literal
-from ..sentinel.kqlwhere import Read, Where
 from .readings import (
     DEVICE_KEYS,
     DEVICE_REPORT,

@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-from ..model import Artefact, Compiled, Engine, Evidence, Packing, Profile, Subject, Target
+from ..model import (
+    Artefact,
+    Compiled,
+    Engine,
+    Evidence,
+    Packing,
+    Profile,
+    Session,
+    Subject,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from ..searching.layout import Layout
 
 
 def targets() -> Sequence[Target]:
     """Kibana detection rules over Osquery Manager or Filebeat."""
-    from .engine import missing_here, opener
     from .layouts import LAYOUTS
 
-    engine = Engine("elasticsearch", Evidence.ENGINE, missing_here, opener(LAYOUTS))
+    engine = Engine("elasticsearch", Evidence.ENGINE, _missing, _open)
     profiles = tuple(layout.profile for layout in LAYOUTS)
     title = "Elastic Security detection rules"
     return (Target("elastic", title, profiles, _compile, _package, (engine,)),)
+
+
+def _missing() -> str:
+    from .engine import SERVER
+
+    return SERVER.missing()
+
+
+def _open(profile: Profile) -> AbstractContextManager[Session]:
+    from .engine import SERVER
+
+    return SERVER.session(_layout(profile))
+
+
+def _layout(profile: Profile) -> Layout:
+    from .layouts import LAYOUTS
+
+    return next(one for one in LAYOUTS if one.profile.name == profile.name)
 
 
 def _compile(subject: Subject, profile: Profile) -> Compiled:
@@ -24,9 +56,8 @@ def _compile(subject: Subject, profile: Profile) -> Compiled:
     from ..searching.compiling import compiled
     from .correlations import correlation
     from .kibana import rule_body
-    from .layouts import LAYOUTS
 
-    layout = next(one for one in LAYOUTS if one.profile.name == profile.name)
+    layout = _layout(profile)
     if isinstance(subject.rule, Correlation):
         return correlation(subject, layout)
     return compiled(subject, layout, "elastic", rule_body)

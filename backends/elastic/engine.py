@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from typing import Any
 
-from ..model import Profile
-from ..searching.layout import Layout
-from ..searching.server import Distribution, missing
-from ..searching.session import SearchSession, ServerError
-from ..searching.sharing import shared
+from ..searching.engines import Server
+from ..searching.server import Distribution
+from ..searching.session import ServerError
 from .modules import ESQL
 
-URL = "MOLEHUNT_ELASTICSEARCH_URL"
+_URL = "MOLEHUNT_ELASTICSEARCH_URL"
 DISTRIBUTION = Distribution(
     name="elasticsearch",
     group="org.elasticsearch.distribution.integ-test-zip",
@@ -32,35 +29,6 @@ DISTRIBUTION = Distribution(
     settings=("xpack.security.enabled: false", "xpack.license.self_generated.type: basic"),
     added=ESQL,
 )
-
-
-def missing_here() -> str:
-    """What is needed to have the engine here; "" if it can be had."""
-    if os.environ.get(URL):
-        return ""
-    needed = missing(DISTRIBUTION)
-    return f"{needed}; or a server's address in {URL}" if needed else ""
-
-
-@contextmanager
-def session(layout: Layout) -> Iterator[SearchSession]:
-    """An index of its own on the user's server, or on one that runs as long as this lasts."""
-    given = os.environ.get(URL)
-    with nullcontext(given) if given else shared(DISTRIBUTION) as address:
-        found = SearchSession(_Sender(address), layout)
-        try:
-            yield found
-        finally:
-            found.remove()
-
-
-def opener(layouts: Sequence[Layout]) -> Any:
-    """The `open` of an engine over the layouts of a target."""
-    return lambda profile: session(_of(layouts, profile))
-
-
-def _of(layouts: Sequence[Layout], profile: Profile) -> Layout:
-    return next(one for one in layouts if one.profile.name == profile.name)
 
 
 # Servers of 8 and of 9 both take what speaks to 8; a client of 9 would say 9 by itself.
@@ -93,3 +61,6 @@ class _Sender:
             return self._client.perform_request(method, path, headers=headers, body=body).body
         except (ApiError, TransportError) as error:
             raise ServerError(f"{method} {path}: {error}") from None
+
+
+SERVER = Server(_URL, DISTRIBUTION, _Sender)

@@ -16,7 +16,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from molehunt.detectors.correlating.states import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
@@ -24,10 +23,11 @@ from molehunt.rule import Rule
 from molehunt.schema import tables
 
 from ..correlating.plan import Plan, Source
-from ..model import Profile, Subject, Unsayable
+from ..model import Profile, Unsayable
 from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, query_of
 from ..searching.layout import Layout, SignIns
 from ..searching.signins import kept_field, signin_query
+from .esqltext import among, padded, qstr
 from .factoring import factored
 from .marks import BITS, FIRST, marks_of, scored
 from .querystring import querystring
@@ -40,9 +40,6 @@ INGESTED = "event.ingested"
 # A state that nothing has ended; times are milliseconds of 16 digits, which sort as text too.
 _OPEN = "9999999999999"
 _GAP = round(1000 * SNAPSHOT_GAP)
-MAX_ASKED = 4000
-_ASKED: dict[tuple[Any, ...], tuple[tuple[dict[str, Any], tuple[str, ...]], object]] = {}
-_STATES = {"max_determinized_states": 100_000}
 
 
 def esql(plan: Plan, layout: Layout) -> tuple[str, tuple[str, ...]]:
@@ -116,7 +113,7 @@ class _Writer:
         extra = [self.scored(name, text) for name, text in more.items() if name in self.flags]
         if extra:
             union = f"+({union}) {' '.join(extra)}"
-        yield f"| WHERE {_qstr(union)}"
+        yield f"| WHERE {qstr(union)}"
         by = ["_id", "logged = TO_LONG(@timestamp)", f"came = TO_LONG({INGESTED})"]
         for source in self.plan.sources:
             for place in (*source.group, *source.values):
@@ -132,7 +129,7 @@ class _Writer:
         if self.plan.lasting:
             by.append(f"row = {self.row()}")
         asked = {name: text for name, text in told.items() if name not in self.flags}
-        stats = ", ".join(f"{name} = COUNT(*) WHERE {_qstr(text)}" for name, text in asked.items())
+        stats = ", ".join(f"{name} = COUNT(*) WHERE {qstr(text)}" for name, text in asked.items())
         if self.flags:
             by.append("score = TO_INTEGER(_score)")
         yield f"| STATS {stats or 'found = COUNT(*)'} BY {', '.join(by)}"
@@ -162,7 +159,7 @@ class _Writer:
             for member in source.members:
                 assert isinstance(member.rule, Rule)
                 asked = member if source.moments else replace(member, removed=True)
-                query, differences = self.asked(asked)
+                query, differences = query_of(asked, self.layout)
                 self.differences |= set(differences)
                 found.append(query)
         return querystring(factored(found))
@@ -175,18 +172,6 @@ class _Writer:
             self.differences |= set(differences)
             found.append(querystring(query))
         return found[0] if len(found) == 1 else f"({' '.join(found)})"
-
-    def asked(self, member: Subject) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """What `query_of` says; rules are members of several correlations."""
-        parts = tuple((bound.queries, id(bound.fields)) for bound in member.bounds)
-        key = (id(member.rule), parts, member.removed, id(self.layout))
-        known = _ASKED.get(key)
-        if known is None:
-            if len(_ASKED) >= MAX_ASKED:
-                _ASKED.clear()
-            # With what it is of, so that nothing else can come to have these identities.
-            known = _ASKED[key] = (query_of(member, self.layout), (member, self.layout))
-        return known[0]
 
     def row(self) -> str:
         """What is the same for the same row on the same host. Columns that the pack's queries name
@@ -256,7 +241,7 @@ class _Writer:
         if self.log is not None and self.log.happened:
             at = "CASE(happened > 0, happened, logged)"
         if timed:
-            at = f"CASE({_among('m', timed)} AND happened > 0, happened, logged)"
+            at = f"CASE({among('m', timed)} AND happened > 0, happened, logged)"
         yield f"| EVAL at = {at}, seen = COALESCE(came, logged)"
         wanted = [f'{name} != ""' for name in self.groups] + ["at > 0"]
         if self.plan.kind == "value_count":
@@ -279,7 +264,7 @@ class _Writer:
             by.setdefault(text, []).append(str(number))
         if len(by) == 1:
             return next(iter(by))
-        parts = ", ".join(f"{_among('m', numbers)}, {text}" for text, numbers in by.items())
+        parts = ", ".join(f"{among('m', numbers)}, {text}" for text, numbers in by.items())
         return f"CASE({parts}, NULL)"
 
     # A span for each state, as in detectors/correlating/states.py.
@@ -290,7 +275,7 @@ class _Writer:
         yield f"| EVAL k = {kind}, x = {exact}"
         # A row of snapshots and the same row in differences are told apart, as are all moments.
         yield '| EVAL row = CASE(k == "P", _id, k == "S", CONCAT("S", row), row)'
-        yield f"| EVAL e = CONCAT(k, x, {_padded('at')}, {_padded('seen')})"
+        yield f"| EVAL e = CONCAT(k, x, {padded('at')}, {padded('seen')})"
         yield f"| STATS e = VALUES(e) BY row, p, v, {self.by}"
         yield "| EVAL o = e\n| MV_EXPAND e\n| MV_EXPAND o"
         yield (
@@ -316,7 +301,7 @@ class _Writer:
 
     def items(self) -> Iterator[str]:
         plan = self.plan
-        text = f"CONCAT({_padded('start')}, {_padded('end')}, {_padded('seen')}"
+        text = f"CONCAT({padded('start')}, {padded('end')}, {padded('seen')}"
         text += ", TO_STRING(new), p, v" + (", _id)" if self.counts else ")")
         stats = ["i = VALUES(i)", "w = VALUES(start)"]
         if plan.kind == "value_count":
@@ -397,25 +382,3 @@ _OPENED = (
 def _mapped() -> frozenset[str]:
     """The columns of osquery's tables, all of which the integration maps."""
     return frozenset(name for table in tables().values() for name in table.columns)
-
-
-def _padded(name: str) -> str:
-    return f'RIGHT(CONCAT("0000000000000000", TO_STRING({name})), 16)'
-
-
-def _among(name: str, values: Sequence[str]) -> str:
-    return f"{name} IN ({', '.join(json.dumps(value) for value in values)})"
-
-
-def _qstr(text: str) -> str:
-    options = json.dumps(_STATES)
-    # A text in three quotes has no escapes and no ends of lines.
-    if '"""' in text or text.endswith('"') or "\n" in text or "\r" in text:
-        return f"QSTR({_escaped(text)}, {options})"
-    return f'QSTR("""{text}""", {options})'
-
-
-def _escaped(text: str) -> str:
-    for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.replace(plain, written)
-    return f'"{text}"'

@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..searching.lucene import MAX_LENGTH
+from ..searching.remembered import remembered
 from .querystring import plain_pattern
 
 Query = Mapping[str, Any]
@@ -46,7 +48,13 @@ def _filters(query: Query) -> list[Any]:
 
 
 def _text(query: Query) -> str:
-    return json.dumps(query, sort_keys=True)
+    return remembered(lambda: json.dumps(query, sort_keys=True), "text", query)
+
+
+@lru_cache(maxsize=1 << 12)
+def _part(text: str) -> dict[str, Any]:
+    """Of what must hold, the simpler query."""
+    return _simpler(json.loads(text))
 
 
 def _cost(part: str) -> int:
@@ -78,8 +86,8 @@ def _any(ways: Sequence[_Parts]) -> dict[str, Any]:
         inner = [way - {shared} for way in left if shared in way]
         left = [way for way in left if shared not in way]
         # `a or (a and b)` was made `a` before.
-        made.append(_all([json.loads(shared), _any(inner)]))
-    made += [_all([json.loads(part) for part in sorted(way)]) for way in left]
+        made.append(_all([_part(shared), _any(inner)]))
+    made += [_all([_part(part) for part in sorted(way)]) for way in left]
     if len(made) == 1:
         return made[0]
     flat = [one for query in made for one in _ways(query)]
@@ -93,10 +101,10 @@ def _should(queries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _all(queries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """All of some queries, which are simple themselves."""
     flat: list[dict[str, Any]] = []
     for query in queries:
         flat += _filters(query)
-    flat = [_simpler(query) for query in flat]
     return flat[0] if len(flat) == 1 else {"bool": {"filter": flat}}
 
 

@@ -7,6 +7,7 @@ both, as in `case_insensitive`, which folds ASCII letters only. In this parser `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from ..searching.ranges import literal, of, written
 
 Query = Mapping[str, Any]
+# What a backslash escapes is passed over.
+_SLASH = re.compile(r"\\.|/", re.DOTALL)
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -123,11 +126,5 @@ def _wildcard(pattern: str, folds: bool) -> str:
 def _regex(pattern: str) -> str:
     """Between slashes, its own slashes escaped. The parser reads on at a backslash before the last
     slash, so that an empty group stands between."""
-    found, characters = [], iter(pattern)
-    for c in characters:
-        if c == "\\":
-            found.append(c + next(characters))
-        else:
-            found.append("\\/" if c == "/" else c)
-    text = "".join(found)
+    text = _SLASH.sub(lambda found: "\\/" if found[0] == "/" else found[0], pattern)
     return f"/{text}()/" if text.endswith("\\\\") else f"/{text}/"

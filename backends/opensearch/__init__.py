@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
-from ..model import Artefact, Compiled, Engine, Evidence, Packing, Profile, Subject, Target
+from ..model import (
+    Artefact,
+    Compiled,
+    Engine,
+    Evidence,
+    Packing,
+    Profile,
+    Session,
+    Subject,
+    Target,
+)
 
 
 def targets() -> Sequence[Target]:
     """Alerting monitors over `osquery-*`."""
-    from .engine import missing_here, session
     from .layouts import LAYOUT
 
-    engine = Engine("opensearch", Evidence.ENGINE, missing_here, lambda _profile: session(LAYOUT))
+    engine = Engine("opensearch", Evidence.ENGINE, _missing, _open)
     title = "OpenSearch alerting monitors"
     return (Target("opensearch", title, (LAYOUT.profile,), _compile, _package, (engine,)),)
+
+
+def _missing() -> str:
+    from .engine import SERVER
+
+    return SERVER.missing()
+
+
+def _open(_profile: Profile) -> AbstractContextManager[Session]:
+    from .engine import SERVER
+    from .layouts import LAYOUT
+
+    return SERVER.session(LAYOUT)
 
 
 def _compile(subject: Subject, _profile: Profile) -> Compiled:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from typing import Any
 
-from ..searching.layout import Layout
-from ..searching.server import Distribution, missing
-from ..searching.session import SearchSession, ServerError
-from ..searching.sharing import shared
+from ..searching.engines import Server
+from ..searching.server import Distribution
+from ..searching.session import ServerError
 
-URL = "MOLEHUNT_OPENSEARCH_URL"
+_URL = "MOLEHUNT_OPENSEARCH_URL"
 DISTRIBUTION = Distribution(
     name="opensearch",
     group="org.opensearch.distribution.integ-test-zip",
@@ -35,27 +32,7 @@ DISTRIBUTION = Distribution(
 )
 
 
-def missing_here() -> str:
-    """What is needed to have the engine here; "" if it can be had."""
-    if os.environ.get(URL):
-        return ""
-    needed = missing(DISTRIBUTION)
-    return f"{needed}; or a server's address in {URL}" if needed else ""
-
-
-@contextmanager
-def session(layout: Layout) -> Iterator[SearchSession]:
-    """An index of its own on the user's server, or on one that runs as long as this lasts."""
-    given = os.environ.get(URL)
-    with nullcontext(given) if given else shared(DISTRIBUTION) as address:
-        found = SearchSession(Sender(address), layout)
-        try:
-            yield found
-        finally:
-            found.remove()
-
-
-class Sender:
+class _Sender:
     """JSON over HTTP. A user and password in the address are sent as such."""
 
     def __init__(self, address: str) -> None:
@@ -91,3 +68,6 @@ class Sender:
             raise ServerError(f"{method} {path}: {error.code} {told}") from None
         except urllib.error.URLError as error:
             raise ServerError(f"{method} {path}: {error.reason}") from None
+
+
+SERVER = Server(_URL, DISTRIBUTION, _Sender)

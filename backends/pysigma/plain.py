@@ -34,10 +34,10 @@ from molehunt.conditions import (
     flat,
 )
 
+from ..kusto.kqlnet import network
 from ..model import Unsayable
 from ..searching.numbers import beyond, spelt
 from ..searching.re2tree import Unsaid
-from ..sentinel.kqlnet import network
 from .portable import SOMETHING, regex, text
 
 

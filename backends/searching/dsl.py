@@ -29,7 +29,6 @@ from molehunt.conditions import (
     TimePart,
     Wanted,
     Wild,
-    fields_of,
 )
 from molehunt.detectors.matching.evaluate import regex, value_matches
 from molehunt.detectors.matching.fields import Place
@@ -41,12 +40,16 @@ from .layout import Layout, logged_names
 from .lucene import whole
 from .numbers import compared, equal
 from .re2tree import Unsaid
+from .remembered import remembered
 from .texts import escaped_query, has_escapable, regexp, spellings, text_query
 
 Made: TypeAlias = dict[str, Any] | bool
 
 # Codes of reviewed.yml.
 KEYWORD_LIMIT, ESCAPED_BYTES, NUMBER_SPELLING = "keyword_limit", "escaped_bytes", "number_spelling"
+
+
+_NAME = Place("envelope", "name")
 
 
 def query_of(subject: Subject, layout: Layout) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -69,10 +72,11 @@ def query_of(subject: Subject, layout: Layout) -> tuple[dict[str, Any], tuple[st
 
 def _alike(rule: Rule, bound: Bound) -> list[tuple[str, ...]]:
     """The queries of a bound that are compiled together: each alone if their names are asked."""
-    names = {name for condition in rule.conditions for name in fields_of(condition)}
-    if any(bound.fields.places[name] == Place("envelope", "name") for name in names):
-        return [(one,) for one in bound.queries]
-    return [bound.queries]
+    return [(one,) for one in bound.queries] if _asks_name(rule, bound) else [bound.queries]
+
+
+def _asks_name(rule: Rule, bound: Bound) -> bool:
+    return any(bound.fields.places[name] == _NAME for name in rule.fields)
 
 
 @dataclass(slots=True)
@@ -86,14 +90,31 @@ class Maker:
 
     def bound(self, rule: Rule, bound: Bound, names: tuple[str, ...], removed: bool) -> Made:
         """Rows of one bound that match."""
-        self.bound_, self.names = bound, names
         parts: list[Made] = [dict(self.layout.named(names))]
         if not removed:
             parts.append(negation(dict(self.layout.acted("removed"))))
-        for column, allowed in bound.fields.where:
-            parts.append({"terms": {self.column(column): sorted(allowed)}})
+        asked = names if _asks_name(rule, bound) else ()
+        made, differences = remembered(
+            lambda: Maker(self.layout).asked(rule, bound, names),
+            asked,
+            rule,
+            bound.fields,
+            self.layout,
+        )
+        self.differences |= differences
+        return all_of([*parts, *made])
+
+    def asked(
+        self, rule: Rule, bound: Bound, names: tuple[str, ...]
+    ) -> tuple[list[Made], frozenset[str]]:
+        """What is asked of such rows beside where they are from, and the differences of it."""
+        self.bound_, self.names = bound, names
+        parts: list[Made] = [
+            {"terms": {self.column(column): sorted(allowed)}}
+            for column, allowed in bound.fields.where
+        ]
         parts.append(any_of(self.condition(one) for one in rule.conditions))
-        return all_of(parts)
+        return parts, frozenset(self.differences)
 
     def condition(self, node: Condition) -> Made:
         """A condition. Raises `Unsayable`."""

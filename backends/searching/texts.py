@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from .re2tree import Unsaid
 
 Parts = Sequence[str | Wild]
 
+_ODD = re.compile("[^ -~]")
 _SHORT_HIVES = ("HKLM", "HKU", "HKCU", "HKCR", "HKCC")
 _LONG_HIVES = {
     "HKLM": "HKEY_LOCAL_MACHINE",
@@ -66,7 +68,7 @@ def regexp(field: str, pattern: str) -> dict[str, Any]:
 
 def has_escapable(parts: Parts) -> bool:
     r"""Whether osquery may have logged a part of it as `\x0A` (osquery/core/query.cpp)."""
-    return any(isinstance(p, str) and any(c < " " or c > "~" for c in p) for p in parts)
+    return any(isinstance(p, str) and _ODD.search(p) is not None for p in parts)
 
 
 def escaped_query(field: str, wanted: Text, parts: Parts) -> dict[str, Any]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
+from ..kusto.kqltext import FALSE, TRUE, all_of, any_of, literal
+from ..kusto.kqlwhere import Read, Where
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
-from .kqltext import FALSE, TRUE, all_of, any_of, literal
-from .kqlwhere import Read, Where
+from ..signins import log_of
 from .signins import ARRIVED, LOGS, Log, log_query
 
+_UNKNOWN = "its table has no layout that could be checked here"
+_ODD = re.compile("[^0-9A-Za-z]")
 LONGEST = 10_000
 """Characters in the query of an analytics rule (Microsoft Sentinel service limits)."""
 # Rows arrive late; each run takes what came in since the one before
@@ -23,7 +28,7 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     assert isinstance(rule, Rule)
     differences: set[str] = set()
     try:
-        log = _log(subject)
+        log = log_of(subject, LOGS, _UNKNOWN)
         query, scheduled = _queries(subject, profile, log, differences)
     except Unsayable as why:
         return Refusal(rule.id, rule.title, "sentinel", profile.name, why.code, why.reason)
@@ -50,17 +55,6 @@ def _queries(
     if len(query) > LONGEST - 100 or len(scheduled) > LONGEST:
         raise Unsayable("too_long", f"a query may have {LONGEST} characters")
     return query, scheduled
-
-
-def _log(subject: Subject) -> Log | None:
-    """The sign-in log that a rule reads; None if it reads osquery's rows."""
-    stores = {bound.fields.store.name for bound in subject.bounds}
-    if stores == {"osquery"}:
-        return None
-    found = LOGS.get(stores.pop()) if len(stores) == 1 else None
-    if found is None:
-        raise Unsayable("connector", "its table has no layout that could be checked here")
-    return found
 
 
 def _signins(subject: Subject, log: Log, differences: set[str], new: str = "") -> str:
@@ -130,7 +124,7 @@ def row_of(place: Place, profile: Profile, read: dict[str, str]) -> Read | None:
         }[place.name]
         return Read(f"tostring({column})")
     pattern = profile.column if place.kind == "column" else profile.decoration
-    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in place.name)
+    plain = _ODD.sub("_", place.name)
     name = ("c_" if place.kind == "column" else "d_") + plain
     value = f"tostring({pattern.format(literal(place.name))})"
     if read.setdefault(name, value) != value:

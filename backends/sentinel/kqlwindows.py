@@ -18,10 +18,10 @@ from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..correlating.plan import Plan, Source
+from ..kusto.kqltext import FALSE, all_of, any_of, literal
+from ..kusto.kqlwhere import Read, Where
 from ..model import Profile, Unsayable
 from .compiling import names_of, one_of, row_of
-from .kqltext import FALSE, all_of, any_of, literal
-from .kqlwhere import Read, Where
 from .signins import ARRIVED, LOGS, extended
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"

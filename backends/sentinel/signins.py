@@ -17,9 +17,9 @@ from typing import Any
 
 from molehunt.detectors.matching.fields import Place
 
+from ..kusto.kqltext import literal
+from ..kusto.kqlwhere import Read
 from ..model import Unsayable
-from .kqltext import literal
-from .kqlwhere import Read
 
 # Codes of reviewed.yml.
 NETWORK_DATABASE, UNDOCUMENTED = "network_database", "undocumented_column"

@@ -11,10 +11,12 @@ from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
+from ..signins import log_of
 from .signins import LOGS, Log, SignInWhere, value_of
 from .spltext import FALSE, TRUE, string
 from .splwhere import Where, joined, names
 
+_UNKNOWN = "its add-ons spell it in ways that were not checked"
 ACCOUNT = "molehunt_account"
 ENVELOPE = (
     'eval molehunt_name=coalesce(json_extract(_raw, "name"), ""),'
@@ -30,7 +32,7 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
     rule = subject.rule
     differences: set[str] = set()
     try:
-        log = _log(subject)
+        log = log_of(subject, LOGS, _UNKNOWN)
         if log is None:
             query = _query(subject, profile, differences)
         else:
@@ -44,17 +46,6 @@ def compile_rule(subject: Subject, profile: Profile) -> Compiled:
         rule.id, rule.title, "splunk", profile.name, "spl",
         query, stanza(rule, query, signins=log is not None), tuple(sorted(differences)),
     )  # fmt: skip
-
-
-def _log(subject: Subject) -> Log | None:
-    """The sign-in log that a rule reads; None if it reads osquery's rows."""
-    stores = {bound.fields.store.name for bound in subject.bounds}
-    if stores == {"osquery"}:
-        return None
-    found = LOGS.get(stores.pop()) if len(stores) == 1 else None
-    if found is None:
-        raise Unsayable("connector", "its add-ons spell it in ways that were not checked")
-    return found
 
 
 def _signins(subject: Subject, log: Log, differences: set[str]) -> str:

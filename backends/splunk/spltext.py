@@ -9,16 +9,20 @@ Backslashes are doubled in strings, and used as little as can be; a backtick wou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from molehunt.conditions import Regex, Text, Wild
 
-from ..sentinel import kqltext
+from ..kusto import kqltext
 
 END = r"(?![\s\S])"
+# Rules have much in common, and correlations ask again what their members ask.
+_MANY = 1 << 13
 _PLAIN = frozenset(" _-/:,;@%&=~'!#<>")
 TRUE, FALSE = "true()", "false()"
 
 
+@lru_cache(maxsize=_MANY)
 def string(text: str) -> str:
     """A text as an SPL string."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -38,7 +42,8 @@ def any_text(expression: str, values: Sequence[Text]) -> str:
     return found(expression, flags + body)
 
 
-def _pattern(parts: Sequence[str | Wild]) -> str:
+@lru_cache(maxsize=_MANY)
+def _pattern(parts: tuple[str | Wild, ...]) -> str:
     if all(part is Wild.ANY for part in parts):
         return "."
     text = ""
@@ -52,6 +57,7 @@ def _pattern(parts: Sequence[str | Wild]) -> str:
     return begin + text[2 * (not begin) : len(text) - 2 * (not end)] + end
 
 
+@lru_cache(maxsize=_MANY)
 def _escaped(character: str) -> str:
     if character.isalnum() or character in _PLAIN or ord(character) > 0x9F:
         return character
@@ -60,6 +66,7 @@ def _escaped(character: str) -> str:
     return "\\" + character if character in "\\^" else f"[{character}]"
 
 
+@lru_cache(maxsize=_MANY)
 def regex(value: Regex) -> str:
     """A rule's regular expression for PCRE, where `$` would also match before a last line break."""
     source, text, place, inside = kqltext.regex(Regex(value.pattern)), "", 0, False

@@ -26,9 +26,9 @@ from molehunt.conditions import (
 )
 from molehunt.detectors.matching.fields import FieldMap, Place
 
+from ..kusto import kqlnet
+from ..kusto.kqlwhere import needs_text
 from ..model import Unsayable
-from ..sentinel import kqlnet
-from ..sentinel.kqlwhere import needs_text
 from .spltext import END, FALSE, TRUE, any_text, found, network, regex, string
 
 _EXACT = 1 << 53

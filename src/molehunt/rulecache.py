@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -22,6 +22,7 @@ from .installed import release
 from .levels import Level
 from .metadata import Metadata
 from .problems import Problem, Severity
+from .processes import at_once
 from .rule import Rule, RuleSet
 
 # Changed when what is kept changes its form.
@@ -119,9 +120,15 @@ def _made(paths: Sequence[str], key: str) -> RuleSet:
     from .ruleset import load_rules
 
     ruleset = load_rules(paths)
+    _keep(key, ruleset)
+    return ruleset
+
+
+def _keep(key: str, ruleset: RuleSet, raw: bool = False) -> None:
     with suppress(TypeError, ValueError):  # a number of thousands of digits, say
         keep(key, _plain(ruleset))
-    return ruleset
+        if raw:
+            keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
 
 
 def cached_sources(paths: Sequence[str]) -> RuleSet:
@@ -132,19 +139,26 @@ def cached_sources(paths: Sequence[str]) -> RuleSet:
 def sources_and_key(paths: Sequence[str]) -> tuple[RuleSet, str]:
     """`cached_sources` with the key of the rule set."""
     key = ruleset_key(paths)
+    return sources_of(paths, key), key
+
+
+def sources_of(
+    paths: Sequence[str], key: str, aside: Callable[[Callable[[], None]], None] = at_once
+) -> RuleSet:
+    """`cached_sources` for whoever has the key already. `aside` does what nobody waits for."""
     ruleset, raws = _recalled(key), recall(f"{key}-raw")
     if ruleset is None or raws is None or len(raws) != len(ruleset.both):
-        ruleset = _made(paths, key)
-        with suppress(TypeError, ValueError):
-            keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
-        return ruleset, key
+        from .ruleset import load_rules
+
+        made = load_rules(paths)
+        aside(lambda: _keep(key, made, raw=True))
+        return made
     number = len(ruleset.rules)
-    found = replace(
+    return replace(
         ruleset,
         rules=tuple(map(_with_raw, ruleset.rules, raws[:number])),
         correlations=tuple(map(_with_raw, ruleset.correlations, raws[number:])),
     )
-    return found, key
 
 
 def _with_raw(rule: _Either, raw: dict[str, Any]) -> _Either:

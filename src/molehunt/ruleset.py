@@ -22,6 +22,7 @@ from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, check_metadata, parse_metadata
 from .problems import Problem, Severity
+from .processes import mapped
 from .references import tie
 from .rule import Rule, RuleSet
 from .rulechecks import check_regexes, check_selectors, check_tree, line_of
@@ -56,30 +57,91 @@ def load_rules(paths: Sequence[str]) -> RuleSet:
 
 def _load_rules(paths: Sequence[str]) -> RuleSet:
     problems: list[Problem] = []
-    loaded: list[_Loaded] = []
-    ignored: list[str] = []
-    for path, name, explicit in rule_files(paths, problems):
-        documents, found = read_file(path)
-        problems += found
-        rules = [document for document in documents if is_rule(document.data)]
-        if not rules and not found:
-            if explicit:
-                what = "no rule: neither 'detection', 'correlation' nor 'filter'"
-                problems.append(Problem(what, path))
-            ignored.append(path)
-        loaded += _load_file(rules, path, name, problems)
-    rules_only = [item for item in loaded if isinstance(item.sigma, SigmaRule)]
+    files = [*rule_files(paths, problems)]
+    alone = mapped(_loaded_alone, files)
+    ignored = tuple(one.ignored for one in alone if one.ignored)
+    for one in alone:
+        problems += one.problems
+    rules: list[Rule] = []
+    correlations: list[Correlation] = []
+    if any(one.filters for one in alone):
+        # Which change rules of any file before these are finished: not in a process of their own.
+        rules, correlations = _filtered(
+            [one for file in files for one in _read(*file)[0]], problems
+        )
+    else:
+        for one in alone:
+            rules += one.rules
+            correlations += one.correlations
+        for one in alone:
+            problems += one.about_rules
+        for one in alone:
+            problems += one.about_correlations
+    tied = tie(list(_unique(rules, problems)), correlations, problems)
+    return RuleSet(tied.rules, tied.correlations, tuple(problems), ignored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """What a file holds where nothing filters it. `ignored` is its path if it holds no rules,
+    `filters` says that it filters others."""
+
+    rules: list[Rule]
+    correlations: list[Correlation]
+    problems: list[Problem]
+    about_rules: list[Problem]
+    about_correlations: list[Problem]
+    ignored: str
+    filters: bool
+
+
+def _loaded_alone(file: tuple[str, str, bool]) -> _Alone:
+    loaded, problems, ignored = _read(*file)
+    if any(isinstance(item.sigma, SigmaFilter) for item in loaded):
+        return _Alone([], [], problems, [], [], ignored, True)
+    about_rules: list[Problem] = []
+    about_correlations: list[Problem] = []
+    rules = _rules_of(loaded, about_rules)
+    correlations = _correlations_of(loaded, about_correlations)
+    return _Alone(rules, correlations, problems, about_rules, about_correlations, ignored, False)
+
+
+def _read(path: str, name: str, explicit: bool) -> tuple[list[_Loaded], list[Problem], str]:
+    """What is in a file, what is wrong there, and its path if it holds no rules."""
+    documents, found = read_file(path)
+    problems = list(found)
+    rules = [document for document in documents if is_rule(document.data)]
+    ignored = "" if rules or found else path
+    if ignored and explicit:
+        what = "no rule: neither 'detection', 'correlation' nor 'filter'"
+        problems.append(Problem(what, path))
+    return [*_load_file(rules, path, name, problems)], problems, ignored
+
+
+def _filtered(
+    loaded: Sequence[_Loaded], problems: list[Problem]
+) -> tuple[list[Rule], list[Correlation]]:
+    rules = [item for item in loaded if isinstance(item.sigma, SigmaRule)]
     filters = [item for item in loaded if isinstance(item.sigma, SigmaFilter)]
-    rules_only = _apply_filters(rules_only, filters, problems)
-    finished = [rule for item in rules_only if (rule := _finish(item, problems)) is not None]
-    correlations = [
+    finished = _rules_of(_apply_filters(rules, filters, problems), problems)
+    return finished, _correlations_of(loaded, problems)
+
+
+def _rules_of(loaded: Iterable[_Loaded], problems: list[Problem]) -> list[Rule]:
+    return [
+        rule
+        for item in loaded
+        if isinstance(item.sigma, SigmaRule) and (rule := _finish(item, problems)) is not None
+    ]
+
+
+def _correlations_of(loaded: Iterable[_Loaded], problems: list[Problem]) -> list[Correlation]:
+    return [
         one
         for item in loaded
         if isinstance(item.sigma, SigmaCorrelationRule)
         and (one := read_correlation(item.sigma, item.document, item.path, item.name, problems))
     ]
-    tied = tie(list(_unique(finished, problems)), correlations, problems)
-    return RuleSet(tied.rules, tied.correlations, tuple(problems), tuple(ignored))
 
 
 def load_documents(
@@ -88,17 +150,8 @@ def load_documents(
     """What one file holds by itself: no filter is applied, no reference followed."""
     problems: list[Problem] = []
     loaded = [*_load_file([one for one in documents if is_rule(one.data)], path, name, problems)]
-    rules = [
-        rule
-        for item in loaded
-        if isinstance(item.sigma, SigmaRule) and (rule := _finish(item, problems)) is not None
-    ]
-    correlations = [
-        one
-        for item in loaded
-        if isinstance(item.sigma, SigmaCorrelationRule)
-        and (one := read_correlation(item.sigma, item.document, item.path, item.name, problems))
-    ]
+    rules = _rules_of(loaded, problems)
+    correlations = _correlations_of(loaded, problems)
     return rules, correlations, problems
 
 

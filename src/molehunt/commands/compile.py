@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,14 @@ from molehunt.backends.kept import compile_kept
 from molehunt.backends.manifest import make_manifest, render
 from molehunt.backends.model import (
     Artefact,
-    Compiled,
     Evidence,
     Packing,
     Profile,
-    Refusal,
     Subject,
     Target,
 )
-from molehunt.backends.registry import targets
+from molehunt.backends.packed import Packed, keep_packed, packed, packed_key, recalled
+from molehunt.backends.registry import target, targets
 from molehunt.backends.reviewed import load_reviewed, unreviewed
 from molehunt.backends.support import locked
 
@@ -33,60 +31,91 @@ from ..data import load_yaml
 from ..exits import Exit
 from ..lock import versions
 from ..problems import Problem, UsageError
-from ..rulecache import sources_and_key
+from ..processes import Aside
+from ..rule import RuleSet
+from ..rulecache import ruleset_key, sources_of
 from ..taxonomy import taxonomy
 from .common import named, show
 
 
 def run(options: Namespace) -> Exit:
     """Compile all rules for each target and write the files, or list what there is."""
-    with without_garbage_collection():
-        return _run(options)
+    with without_garbage_collection(), Aside() as aside:
+        return _run(options, aside)
 
 
-def _run(options: Namespace) -> Exit:
+def _run(options: Namespace, aside: Aside) -> Exit:
     if options.list or not options.target:
         return _list(options)
     chosen = [pick(word) for word in options.target]
-    ruleset, key = sources_and_key(named(options.rules))
-    problems = list(ruleset.problems)
+    problems: list[Problem] = []
     organisation = None
     if options.organisation:
         from molehunt.detectors.findings.organisation_file import load_organisation
 
-        organisation, found = load_organisation(options.organisation)
-        problems += found
-    manifest = load_yaml("pack.yml")
+        organisation, problems = load_organisation(options.organisation)
+    key = ruleset_key(named(options.rules))
+    work = _Work(options, key, organisation, aside)
+    for product, profile in chosen:
+        asked = (options.min_evidence, str(bool(options.rules)))
+        place = "" if options.organisation else packed_key(product, profile, key, asked)
+        packed = recalled(place)
+        if packed is None:
+            packed, found = work.packed(product, profile)
+            problems += found
+            if not found:
+                keep_packed(place, packed)
+        _write(Path(options.output) / product.name, packed.files)
+        _tell(product, profile, packed, options.output)
+    return show(problems)
 
-    @cache
-    def made() -> tuple[Subject, ...]:
+
+class _Work:
+    """What is loaded for the first target that needs it."""
+
+    def __init__(self, options: Namespace, key: str, organisation: Any, aside: Aside) -> None:
+        self.options, self.key, self.organisation = options, key, organisation
+        self.aside = aside
+
+    @cached_property
+    def ruleset(self) -> RuleSet:
+        return sources_of(named(self.options.rules), self.key, self.aside)
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = load_yaml("pack.yml")
+        return found
+
+    @cached_property
+    def subjects(self) -> tuple[Subject, ...]:
         from molehunt.backends.subjects import subjects
 
-        return subjects(ruleset, manifest, taxonomy())
+        return subjects(self.ruleset, self.manifest, taxonomy())
 
-    known = locked()
-    reviewed, found = load_reviewed()
-    problems += found
-    both = {one.id: one for one in ruleset.both}
-    packing = Packing(manifest, both, __version__, organisation)
-    for target, profile in chosen:
-        compiled = compile_kept(target, profile, key, made)
+    def packed(self, product: Target, profile: Profile) -> tuple[Packed, list[Problem]]:
+        """The files of a target, and what is wrong with the rules or the reviews."""
+        ruleset, options = self.ruleset, self.options
+        known = locked()
+        reviewed, problems = load_reviewed()
+        problems = [*ruleset.problems, *problems]
+        compiled = compile_kept(product, profile, self.key, lambda: self.subjects, self.aside)
         problems += _as_asked(unreviewed(compiled, reviewed), options)
         kept = at_least(compiled, Evidence[options.min_evidence.upper()], known)
-        files = target.package([one for one in kept if isinstance(one, Artefact)], packing)
+        both = {one.id: one for one in ruleset.both}
+        packing = Packing(self.manifest, both, __version__, self.organisation)
+        files = product.package([one for one in kept if isinstance(one, Artefact)], packing)
         listing = make_manifest(kept, files, versions(ruleset), known, __version__)
-        _write(Path(options.output) / target.name, {**files, "manifest.json": render(listing)})
-        _tell(target, profile, compiled, len(kept), listing, options.output)
-    return show(problems)
+        whole = {**files, "manifest.json": render(listing)}
+        return packed(whole, compiled, len(kept), listing), problems
 
 
 def pick(word: str) -> tuple[Target, Profile]:
     """The target and profile behind `TARGET` or `TARGET/PROFILE`. Raises UsageError."""
     name, _, profile = word.partition("/")
-    found = next((one for one in targets() if one.name == name), None)
-    if found is None:
-        names = ", ".join(one.name for one in targets())
-        raise UsageError(f"no target '{name}'; there are: {names}")
+    try:
+        found = target(name)
+    except KeyError as error:
+        raise UsageError(f"no target '{name}'; there are: {error.args[0]}") from None
     try:
         return found, found.profile(profile)
     except KeyError as error:
@@ -99,11 +128,11 @@ def _as_asked(problems: Iterable[Problem], options: Namespace) -> list[Problem]:
 
 
 def _list(options: Namespace) -> Exit:
-    for target in targets():
-        print(f"{target.name:16} {target.title}")
-        for profile in target.profiles:
-            default = " (default)" if profile is target.profiles[0] else ""
-            print(f"{'':16}   {target.name}/{profile.name}{default}: {profile.index}")
+    for one in targets():
+        print(f"{one.name:16} {one.title}")
+        for profile in one.profiles:
+            default = " (default)" if profile is one.profiles[0] else ""
+            print(f"{'':16}   {one.name}/{profile.name}{default}: {profile.index}")
     if not options.list:
         raise UsageError("name a target with -t")
     return Exit.DONE
@@ -119,24 +148,13 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         raise UsageError(f"--output: {error.filename}: {error.strerror}") from None
 
 
-def _tell(
-    target: Target,
-    profile: Profile,
-    compiled: Sequence[Compiled],
-    kept: int,
-    listing: Mapping[str, Any],
-    output: str,
-) -> None:
-    counts = Counter(one["evidence"] for one in listing["rules"])
-    words = [one.name.lower() for one in reversed(Evidence)]
-    told = ", ".join(f"{counts[one]} {one}" for one in words if counts[one])
-    left = len(compiled) - kept
+def _tell(product: Target, profile: Profile, made: Packed, output: str) -> None:
+    told = ", ".join(f"{number} {word}" for word, number in made.counts.items())
     print(
-        f"{target.name}/{profile.name}: {len(listing['rules'])} of {len(compiled)} compiled"
+        f"{product.name}/{profile.name}: {sum(made.counts.values())} of {made.number} compiled"
         f" ({told or 'none'})"
-        + (f", {left} below --min-evidence" if left else "")
-        + f" -> {output}/{target.name}"
+        + (f", {made.left} below --min-evidence" if made.left else "")
+        + f" -> {output}/{product.name}"
     )
-    refused = Counter(one.code for one in compiled if isinstance(one, Refusal))
-    for code, number in sorted(refused.items()):
+    for code, number in made.refused.items():
         print(f"  {number} refused: {code}", file=sys.stderr)

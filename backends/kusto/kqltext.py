@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from molehunt.conditions import Regex, Text, Wild
 from molehunt.detectors.values import fold
 
 TRUE, FALSE = "true", "false"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+# Rules have much in common, and correlations ask again what their members ask.
+_MANY = 1 << 13
 _CLASSES = {"d": "0-9", "s": r"\t\n\f\r ", "w": "0-9A-Za-z_"}
 
 
+@lru_cache(maxsize=_MANY)
 def literal(text: str) -> str:
     """A text as a KQL string: verbatim if it can be."""
     if "\\" in text and not _CONTROL.search(text):
@@ -52,6 +55,7 @@ def _joined(parts: Sequence[str], word: str) -> str:
     return parts[0] if len(parts) == 1 else "(" + f" {word} ".join(parts) + ")"
 
 
+@lru_cache(maxsize=_MANY)
 def matches(expression: str, value: Text) -> str:
     """That a string expression is not empty and matches a text with wildcards."""
     parts = [part for part in value.parts if part != ""]
@@ -131,19 +135,22 @@ def _same(folded: str) -> tuple[str, ...]:
 @cache
 def _by_fold() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for code in range(0x80, 0x20000):
-        character = chr(code)
+    for character in map(chr, range(0x80, 0x20000)):
+        if character.lower() == character:
+            continue
         folded = fold(character)
         if folded != character:
             found.setdefault(folded, []).append(character)
     return {key: tuple(values) for key, values in found.items()}
 
 
+@lru_cache(maxsize=_MANY)
 def _operators_fold(text: str) -> bool:
     """Whether the operators' case and ours are one: ASCII, and characters that have no case."""
     return all(c.isascii() or (c.lower() == c == c.upper()) for c in text)
 
 
+@lru_cache(maxsize=_MANY)
 def regex(value: Regex) -> str:
     r"""A rule's regular expression for `matches regex`.
 

@@ -1,0 +1,164 @@
+"""The same work on many things, shared among processes where that is quicker."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, Self, TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+# With fewer things than this a process costs more than it saves.
+LEAST = 200
+MOST = 4
+RUNS = 8
+
+
+def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+    """`work` of each item, in order. Results must be picklable (read-only mappings are, too); what
+    `work` raises is raised here.
+
+    The first and the last are worked on before processes part, so that what each needs is loaded
+    once. The rest goes in runs of neighbours, which have much in common, to this process and to
+    others forked from it. A share that came to nothing there is worked on here.
+    """
+    number = _processes(len(items))
+    if number == 1:
+        return [work(item) for item in items]
+    first, last, rest = work(items[0]), work(items[-1]), range(1, len(items) - 1)
+    size = -(-len(rest) // (number * RUNS))
+    runs = [rest[at : at + size] for at in range(0, len(rest), size)]
+    shares = [[place for run in runs[at::number] for place in run] for at in range(number)]
+
+    def worked(share: Sequence[int]) -> list[_Result]:
+        return [work(items[place]) for place in share]
+
+    children = [_forked(worked, share) for share in shares[1:]]
+    try:
+        found = dict(zip(shares[0], worked(shares[0]), strict=True))
+        for (_, pipe), share in zip(children, shares[1:], strict=True):
+            results: list[_Result] | None = _received(pipe)
+            found |= zip(share, worked(share) if results is None else results, strict=True)
+    finally:
+        for child, pipe in children:
+            _ended(child, pipe)
+    return [first, *(found[place] for place in rest), last]
+
+
+class Aside:
+    """Runs what nobody waits for, such as keeping a file, in a process beside this one if a core
+    is free. Leaving the context waits for the end of all of it."""
+
+    def __init__(self) -> None:
+        self._children: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Do it, here or beside. What goes wrong beside is lost."""
+        if not _may_fork() or _free_cores() < 2:
+            work()
+            return
+        child = os.fork()
+        if child:
+            self._children.append(child)
+            return
+        try:
+            work()
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - nothing of the parent may run here
+            os._exit(1)
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children:
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """In place of an `Aside`: do it now."""
+    work()
+
+
+def _processes(items: int) -> int:
+    return 1 if items < LEAST or not _may_fork() else min(_free_cores(), MOST)
+
+
+def _may_fork() -> bool:
+    """Whether this is Linux, and a process of one thread: a lock that another one holds would be
+    held for ever in the fork."""
+    try:
+        return sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
+def _free_cores() -> int:
+    """How many cores nobody else uses just now, this one's included.
+
+    A share that waits for others only costs time.
+    https://man7.org/linux/man-pages/man5/proc_loadavg.5.html
+    """
+    cores = len(os.sched_getaffinity(0))
+    try:
+        with open("/proc/loadavg", encoding="ascii") as stream:
+            running = int(stream.read().split()[3].partition("/")[0])
+    except (OSError, ValueError, IndexError):
+        return cores
+    return max(1, cores - max(0, running - 1))
+
+
+def _forked(worked: Callable[[list[int]], object], share: list[int]) -> tuple[int, int]:
+    """A process that works on a share, and where it writes what comes out."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(write)
+        return child, read
+    # Nothing of the parent may run here: no handlers, no buffers, no tests.
+    try:
+        os.close(read)
+        content = _packed(worked(share))
+        with open(write, "wb") as stream:
+            stream.write(content)
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - the parent meets it again, and tells
+        os._exit(1)
+
+
+def _packed(found: object) -> bytes:
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = {MappingProxyType: lambda one: (_read_only, (dict(one),))}
+    pickler.dump(found)
+    return stream.getvalue()
+
+
+def _read_only(values: dict[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(values)
+
+
+def _received(pipe: int) -> list[_Result] | None:
+    """What a process of our own wrote; None if it is not whole."""
+    with open(pipe, "rb", closefd=False) as stream:
+        content = stream.read()
+    try:
+        found: list[_Result] = pickle.loads(content)  # noqa: S301
+    except (EOFError, pickle.UnpicklingError):
+        return None
+    return found
+
+
+def _ended(child: int, pipe: int) -> None:
+    os.close(pipe)
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(child, 0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def _load_rules(paths: Sequence[str]) -> RuleSet:
     rules_only = [item for item in loaded if isinstance(item.sigma, SigmaRule)]
     filters = [item for item in loaded if isinstance(item.sigma, SigmaFilter)]
     rules_only = _apply_filters(rules_only, filters, problems)
-    finished = [rule for item in rules_only if (rule := _finish(item, problems)) is not None]
+    finished = [make() for item in rules_only if (make := _checked(item, problems)) is not None]
     correlations = [
         one
         for item in loaded
@@ -86,12 +87,20 @@ def load_documents(
     documents: Sequence[Document], path: str, name: str
 ) -> tuple[list[Rule], list[Correlation], list[Problem]]:
     """What one file holds by itself: no filter is applied, no reference followed."""
+    makers, correlations, problems = check_documents(documents, path, name)
+    return [make() for make in makers], correlations, problems
+
+
+def check_documents(
+    documents: Sequence[Document], path: str, name: str
+) -> tuple[list[Callable[[], Rule]], list[Correlation], list[Problem]]:
+    """The same, with functions that make the rules for the rules."""
     problems: list[Problem] = []
     loaded = [*_load_file([one for one in documents if is_rule(one.data)], path, name, problems)]
     rules = [
         rule
         for item in loaded
-        if isinstance(item.sigma, SigmaRule) and (rule := _finish(item, problems)) is not None
+        if isinstance(item.sigma, SigmaRule) and (rule := _checked(item, problems)) is not None
     ]
     correlations = [
         one
@@ -245,7 +254,8 @@ def _apply_filters(
     return rules
 
 
-def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
+def _checked(item: _Loaded, problems: list[Problem]) -> Callable[[], Rule] | None:
+    """What makes the rule; None if its condition or a value in it is of no use."""
     sigma, document, path = item.sigma, item.document, item.path
     rule_id = str(sigma.id) if sigma.id else content_id(document.data)
     try:
@@ -257,8 +267,11 @@ def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
         return None
     wrong = [*check_tree(trees, document, path, rule_id)]
     problems += wrong
-    if wrong:
-        return None
+    return None if wrong else partial(_finish, item, rule_id, trees)
+
+
+def _finish(item: _Loaded, rule_id: str, trees: tuple[Any, ...]) -> Rule:
+    sigma, document, path = item.sigma, item.document, item.path
     block = sigma.custom_attributes.get(BLOCK)
     conditions = tuple(condition_of(tree) for tree in trees)
     return Rule(

@@ -84,18 +84,18 @@ def analyse(content: bytes, path: str, name: str) -> Record:
 
 
 def _subjects(documents: Sequence[Document], path: str, name: str, text: str) -> Iterator[Subject]:
-    from ..ruleset import is_rule, load_documents
+    from ..ruleset import check_documents, is_rule
 
     meant = [document for document in documents if is_rule(document.data)]
     # `action: global` ties the documents of a file together.
     tied = any(isinstance(one.data, dict) and "action" in one.data for one in meant)
     for index, document in enumerate(meant):
         group = meant if tied else [document]
-        rules: list[Rule] = []
+        rules: list[Callable[[], Rule]] = []
         correlations: list[Correlation] = []
         problems: list[Problem] = []
         if not tied or index == 0:
-            rules, correlations, problems = load_documents(group, path, name)
+            rules, correlations, problems = check_documents(group, path, name)
         if not isinstance(document.data, dict):
             yield Subject(path, name, text, {}, None, problems=tuple(problems))
             continue

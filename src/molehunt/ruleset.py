@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,7 @@ _KEYS = frozenset(
     "tags logsource detection fields falsepositives level scope action correlation filter generate "
     "correlations regression_tests_path simulation custom".split()
 ) | {BLOCK}
+_OBJECT = re.compile(r"<sigma\.types\.Sigma(\w+) object at 0x[0-9a-fA-F]+>")
 _LOGSOURCE_KEYS = frozenset(("category", "product", "service", "definition"))
 
 
@@ -111,6 +113,13 @@ def check_documents(
     return rules, correlations, problems
 
 
+def shape_problems(document: Document, path: str) -> list[Problem]:
+    """What is seen of a rule's document before it is loaded."""
+    problems: list[Problem] = []
+    _shape_is_good(document, path, problems)
+    return problems
+
+
 def is_rule(data: Any) -> bool:
     """Whether a YAML document is meant to be a rule, a correlation or a filter."""
     if not isinstance(data, dict):
@@ -181,6 +190,8 @@ def _document_of(item: Any, documents: list[Document]) -> Document:
 
 def _problem(error: Exception, document: Document, path: str) -> Problem:
     text = str(error.args[0]) if error.args else type(error).__name__
+    # Where in memory it lies differs from run to run.
+    text = _OBJECT.sub(lambda found: found[1].lower(), text)
     rule = document.data.get("id")
     return Problem(text, path, line_of(text, document), str(rule) if rule else None)
 

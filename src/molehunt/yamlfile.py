@@ -24,13 +24,15 @@ KeyPath = tuple[str | int, ...]
 class Document:
     """One YAML document as plain values; `lines` maps key paths to line numbers from 1.
 
-    `node` is the composed YAML node, with the place of each value, if it was asked for.
+    `node` is the composed YAML node, with the place of each value, if it was asked for. `size` is
+    how many values it has at most with all aliases written out.
     """
 
     data: Any
     lines: Mapping[KeyPath, int]
     line: int
     node: Any = None
+    size: int = MAX_NODES
 
     def near(self, path: KeyPath) -> int:
         """The line of the longest beginning of `path` that stands in the document."""
@@ -102,11 +104,12 @@ def _syntax(error: yaml.MarkedYAMLError, path: str) -> Problem:
 def _document(loader: Any, node: Any, text: str, number: int, nodes: bool) -> Document:
     line = node.start_mark.line + 1
     sizes: dict[int, int] = {}
-    if not isinstance(node, yaml.ScalarNode) and _size(node, sizes, set(), 0) > MAX_NODES:
+    size = 1 if isinstance(node, yaml.ScalarNode) else _size(node, sizes, set(), 0)
+    if size > MAX_NODES:
         raise _RefusedError("expands to too many values (aliases)", line, "write the values out")
     if nodes:
-        return Document(_value(loader, node), _Lines(text, number, node), line, node)
-    return Document(_value(loader, node), _Lines(text, number), line)
+        return Document(_value(loader, node), _Lines(text, number, node), line, node, size)
+    return Document(_value(loader, node), _Lines(text, number), line, None, size)
 
 
 def _size(node: Any, known: dict[int, int], above: set[int], depth: int) -> int:
@@ -159,9 +162,7 @@ def _value(loader: Any, node: Any) -> Any:
         return node.value
     # A call for each text would take longest.
     if tag == _SEQ:
-        return [
-            item.value if item.tag == _STR else _value(loader, item) for item in node.value
-        ]
+        return [item.value if item.tag == _STR else _value(loader, item) for item in node.value]
     if tag == _MAP and _MERGE not in [key.tag for key, _ in node.value]:
         return {
             key.value if key.tag == _STR else _value(loader, key): value.value

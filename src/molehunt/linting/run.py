@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from ..collecting import without_garbage_collection
 from ..correlation import Correlation
+from ..metadata import BLOCK
 from ..problems import Problem
 from ..rule import Rule
 from ..rulefiles import rule_files
@@ -18,6 +20,7 @@ from .loading import findings as loading_findings
 from .model import Finding, Span
 from .subject import Subject
 from .summary import Summary, summary_of
+from .surely import surely_loads
 from .suppress import Suppression, apply, suppressions_in
 
 # Each takes a document and yields findings.
@@ -94,7 +97,9 @@ def _subjects(documents: Sequence[Document], path: str, name: str, text: str) ->
         rules: list[Callable[[], Rule]] = []
         correlations: list[Correlation] = []
         problems: list[Problem] = []
-        if not tied or index == 0:
+        if not tied and _surely_loads(document, path):
+            rules = [partial(_load, document, path, name)]
+        elif not tied or index == 0:
             rules, correlations, problems = check_documents(group, path, name)
         if not isinstance(document.data, dict):
             yield Subject(path, name, text, {}, None, problems=tuple(problems))
@@ -109,6 +114,21 @@ def _subjects(documents: Sequence[Document], path: str, name: str, text: str) ->
             correlations[0] if len(correlations) == 1 and not tied else None,
             tuple(problems),
         )
+
+
+def _surely_loads(document: Document, path: str) -> bool:
+    from ..ruleset import shape_problems
+
+    if not isinstance(document.data, dict) or BLOCK in document.data:
+        # The checks of `molehunt` blocks ask for the rule itself.
+        return False
+    return not shape_problems(document, path) and surely_loads(document)
+
+
+def _load(document: Document, path: str, name: str) -> Rule:
+    from ..ruleset import load_documents
+
+    return load_documents([document], path, name)[0][0]
 
 
 def lint(

@@ -110,10 +110,7 @@ def _meaning(subject: Subject) -> tuple[tuple[PlainClause, ...] | None, tuple[st
 def _removed(branch: Branch) -> tuple[str, ...]:
     parts = []
     for one in branch.removed:
-        clauses = sorted(
-            sorted(repr(_plain(leaf)) for leaf in clause)
-            for clause in one.clauses
-        )
+        clauses = sorted(sorted(repr(_plain(leaf)) for leaf in clause) for clause in one.clauses)
         parts.append(hashlib.sha256(repr(clauses).encode()).hexdigest()[:16])
     return tuple(sorted(parts))
 

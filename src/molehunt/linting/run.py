@@ -20,8 +20,8 @@ from .loading import findings as loading_findings
 from .model import Finding, Span
 from .subject import Subject
 from .summary import Summary, summary_of
-from .surely import surely_loads
 from .suppress import Suppression, apply, suppressions_in
+from .surely import surely_loads
 
 # Each takes a document and yields findings.
 CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (

@@ -1,5 +1,5 @@
-"""Rules that surely load: most of any folder. The loader's own answer takes ten times as long, and is
-the same, which tests/test_lint_surely.py compares.
+"""Rules that surely load: most of any folder. The loader's own answer takes much longer, and is the
+same, which tests/test_lint_surely.py compares.
 
 What is allowed here is less than what Sigma allows. Anything else is for the loader to say.
 """

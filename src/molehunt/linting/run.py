@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from ..collecting import without_garbage_collection
 from ..correlation import Correlation
-from ..metadata import BLOCK
 from ..problems import Problem
 from ..rule import Rule
 from ..rulefiles import rule_files
@@ -119,8 +118,7 @@ def _subjects(documents: Sequence[Document], path: str, name: str, text: str) ->
 def _surely_loads(document: Document, path: str) -> bool:
     from ..ruleset import shape_problems
 
-    if not isinstance(document.data, dict) or BLOCK in document.data:
-        # The checks of `molehunt` blocks ask for the rule itself.
+    if not isinstance(document.data, dict):
         return False
     return not shape_problems(document, path) and surely_loads(document)
 

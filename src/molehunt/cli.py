@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     only = words[0] if words and words[0] in COMMANDS else ""
     options = build_parser(only).parse_args(words)
+    options.alone = arguments is None
     command = import_module(f".commands.{options.command}", __package__)
     try:
         return int(command.run(options))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ _KEYS = frozenset(
     "tags logsource detection fields falsepositives level scope action correlation filter generate "
     "correlations regression_tests_path simulation custom".split()
 ) | {BLOCK}
+_OBJECT = re.compile(r"<sigma\.types\.Sigma(\w+) object at 0x[0-9a-fA-F]+>")
 _LOGSOURCE_KEYS = frozenset(("category", "product", "service", "definition"))
 
 
@@ -128,10 +131,14 @@ def _filtered(
 
 
 def _rules_of(loaded: Iterable[_Loaded], problems: list[Problem]) -> list[Rule]:
+    return [make() for make in _makers_of(loaded, problems)]
+
+
+def _makers_of(loaded: Iterable[_Loaded], problems: list[Problem]) -> list[Callable[[], Rule]]:
     return [
-        rule
+        make
         for item in loaded
-        if isinstance(item.sigma, SigmaRule) and (rule := _finish(item, problems)) is not None
+        if isinstance(item.sigma, SigmaRule) and (make := _checked(item, problems)) is not None
     ]
 
 
@@ -148,11 +155,26 @@ def load_documents(
     documents: Sequence[Document], path: str, name: str
 ) -> tuple[list[Rule], list[Correlation], list[Problem]]:
     """What one file holds by itself: no filter is applied, no reference followed."""
+    makers, correlations, problems = check_documents(documents, path, name)
+    return [make() for make in makers], correlations, problems
+
+
+def check_documents(
+    documents: Sequence[Document], path: str, name: str
+) -> tuple[list[Callable[[], Rule]], list[Correlation], list[Problem]]:
+    """The same, with functions that make the rules for the rules."""
     problems: list[Problem] = []
     loaded = [*_load_file([one for one in documents if is_rule(one.data)], path, name, problems)]
-    rules = _rules_of(loaded, problems)
+    rules = _makers_of(loaded, problems)
     correlations = _correlations_of(loaded, problems)
     return rules, correlations, problems
+
+
+def shape_problems(document: Document, path: str) -> list[Problem]:
+    """What is seen of a rule's document before it is loaded."""
+    problems: list[Problem] = []
+    _shape_is_good(document, path, problems)
+    return problems
 
 
 def is_rule(data: Any) -> bool:
@@ -225,6 +247,8 @@ def _document_of(item: Any, documents: list[Document]) -> Document:
 
 def _problem(error: Exception, document: Document, path: str) -> Problem:
     text = str(error.args[0]) if error.args else type(error).__name__
+    # Where in memory it lies differs from run to run.
+    text = _OBJECT.sub(lambda found: found[1].lower(), text)
     rule = document.data.get("id")
     return Problem(text, path, line_of(text, document), str(rule) if rule else None)
 
@@ -298,7 +322,8 @@ def _apply_filters(
     return rules
 
 
-def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
+def _checked(item: _Loaded, problems: list[Problem]) -> Callable[[], Rule] | None:
+    """What makes the rule; None if its condition or a value in it is of no use."""
     sigma, document, path = item.sigma, item.document, item.path
     rule_id = str(sigma.id) if sigma.id else content_id(document.data)
     try:
@@ -310,8 +335,11 @@ def _finish(item: _Loaded, problems: list[Problem]) -> Rule | None:
         return None
     wrong = [*check_tree(trees, document, path, rule_id)]
     problems += wrong
-    if wrong:
-        return None
+    return None if wrong else partial(_finish, item, rule_id, trees)
+
+
+def _finish(item: _Loaded, rule_id: str, trees: tuple[Any, ...]) -> Rule:
+    sigma, document, path = item.sigma, item.document, item.path
     block = sigma.custom_attributes.get(BLOCK)
     conditions = tuple(condition_of(tree) for tree in trees)
     return Rule(

@@ -15,6 +15,8 @@ MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
 MAX_DEPTH = 60
 
+_SCALAR = yaml.ScalarNode
+
 KeyPath = tuple[str | int, ...]
 
 
@@ -22,13 +24,15 @@ KeyPath = tuple[str | int, ...]
 class Document:
     """One YAML document as plain values; `lines` maps key paths to line numbers from 1.
 
-    `node` is the composed YAML node, with the place of each value, if it was asked for.
+    `node` is the composed YAML node, with the place of each value, if it was asked for. `size` is
+    how many values it has at most with all aliases written out.
     """
 
     data: Any
     lines: Mapping[KeyPath, int]
     line: int
     node: Any = None
+    size: int = MAX_NODES
 
     def near(self, path: KeyPath) -> int:
         """The line of the longest beginning of `path` that stands in the document."""
@@ -100,11 +104,12 @@ def _syntax(error: yaml.MarkedYAMLError, path: str) -> Problem:
 def _document(loader: Any, node: Any, text: str, number: int, nodes: bool) -> Document:
     line = node.start_mark.line + 1
     sizes: dict[int, int] = {}
-    if not isinstance(node, yaml.ScalarNode) and _size(node, sizes, set(), 0) > MAX_NODES:
+    size = 1 if isinstance(node, yaml.ScalarNode) else _size(node, sizes, set(), 0)
+    if size > MAX_NODES:
         raise _RefusedError("expands to too many values (aliases)", line, "write the values out")
     if nodes:
-        return Document(_value(loader, node), _Lines(text, number, node), line, node)
-    return Document(_value(loader, node), _Lines(text, number), line)
+        return Document(_value(loader, node), _Lines(text, number, node), line, node, size)
+    return Document(_value(loader, node), _Lines(text, number), line, None, size)
 
 
 def _size(node: Any, known: dict[int, int], above: set[int], depth: int) -> int:
@@ -124,7 +129,7 @@ def _size(node: Any, known: dict[int, int], above: set[int], depth: int) -> int:
         total += len(items)
         items = [value for _, value in items]
     for item in items:
-        if type(item) is not yaml.ScalarNode:
+        if type(item) is not _SCALAR:
             total += _size(item, known, above, depth + 1)
     above.discard(id(node))
     known[id(node)] = total
@@ -132,16 +137,17 @@ def _size(node: Any, known: dict[int, int], above: set[int], depth: int) -> int:
 
 
 def _check_keys(items: list[tuple[Any, Any]]) -> None:
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str], Any] = {}
     for key, _ in items:
-        line = key.start_mark.line + 1
-        if type(key) is not yaml.ScalarNode:
+        if type(key) is not _SCALAR:
+            line = key.start_mark.line + 1
             raise _RefusedError("a key that is a list or a mapping", line)
         name = (key.tag, key.value)
         if name in seen:
-            what = f"duplicate key '{key.value}' (first on line {seen[name]})"
+            line = key.start_mark.line + 1
+            what = f"duplicate key '{key.value}' (first on line {seen[name].start_mark.line + 1})"
             raise _RefusedError(what, line, "YAML keeps only one of them")
-        seen[name] = line
+        seen[name] = key
 
 
 _STR, _MAP, _SEQ = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))
@@ -154,10 +160,16 @@ def _value(loader: Any, node: Any) -> Any:
     tag = node.tag
     if tag == _STR:
         return node.value
+    # A call for each text would take longest.
     if tag == _SEQ:
-        return [_value(loader, item) for item in node.value]
-    if tag == _MAP and not any(key.tag == _MERGE for key, _ in node.value):
-        return {_value(loader, key): _value(loader, value) for key, value in node.value}
+        return [item.value if item.tag == _STR else _value(loader, item) for item in node.value]
+    if tag == _MAP and _MERGE not in [key.tag for key, _ in node.value]:
+        return {
+            key.value if key.tag == _STR else _value(loader, key): value.value
+            if value.tag == _STR
+            else _value(loader, value)
+            for key, value in node.value
+        }
     return loader.construct_object(node, deep=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from argparse import Namespace
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..collecting import without_garbage_collection
 from ..exits import Exit
 from ..linting.catalogue import Check, checks
 from ..linting.fixing import fix
@@ -27,6 +29,15 @@ def run(options: Namespace) -> Exit:
 
     BAD_INPUT if a rule cannot be used at all, FOUND if something is at or above `--fail-on`.
     """
+    with without_garbage_collection():
+        code = _run(options)
+        if options.alone:
+            # The process ends: its records need not be searched for garbage once more.
+            gc.freeze()
+    return code
+
+
+def _run(options: Namespace) -> Exit:
     known = checks()
     if options.explain or options.list:
         return _tell(options.explain, known)

@@ -15,7 +15,7 @@ from .texts import Glob, covers
 
 _ANY = int(Wild.ANY)
 _GRAM = 4
-_NONE: dict[Glob, set[int]] = {}
+_NONE: dict[tuple[str, Glob], set[int]] = {}
 
 
 def check(rules: Sequence[Summary]) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ class _Index:
         self._rules = rules
         self._whole: dict[tuple[object, ...], set[int]] = defaultdict(set)
         # By log source and field, then by the first letters of the longest text.
-        self._grams: dict[tuple[object, ...], dict[str, dict[Glob, set[int]]]] = {}
+        self._grams: dict[tuple[object, ...], dict[str, dict[tuple[str, Glob], set[int]]]] = {}
         for number, rule in enumerate(rules):
             for clause in rule.clauses or ():
                 if clause:
@@ -147,7 +147,7 @@ class _Index:
             else:
                 grams = self._grams.setdefault((rule.source, field), {})
                 globs_of = grams.setdefault(literal[:_GRAM], {})
-                globs_of.setdefault(_glob(glob), set()).add(number)
+                globs_of.setdefault((literal, _glob(glob)), set()).add(number)
 
     def candidates(self, rule: Summary) -> list[Summary]:
         """The rules of which some text covers one of the rule's first clause."""
@@ -162,8 +162,10 @@ class _Index:
             for part in glob:
                 if isinstance(part, str) and grams is not None:
                     for at in range(len(part) - _GRAM + 1):
-                        for wide, numbers in grams.get(part[at : at + _GRAM], _NONE).items():
-                            if covers(wide, _glob(glob)):
+                        for (literal, wide), numbers in grams.get(
+                            part[at : at + _GRAM], _NONE
+                        ).items():
+                            if part.startswith(literal, at) and covers(wide, _glob(glob)):
                                 found |= numbers
         return [self._rules[number] for number in sorted(found)]
 
@@ -195,18 +197,28 @@ def _covered(rule: Summary, wide: Summary) -> bool:
 
 
 def _covered_by(narrow: Sequence[PlainClause], wide: Sequence[PlainClause]) -> bool:
-    return all(
-        any(all(any(_implies(have, want) for have in one) for want in other) for other in wide)
-        for one in narrow
-    )
+    return all(any(_narrows(one, other) for other in wide) for one in narrow)
+
+
+def _narrows(one: PlainClause, other: PlainClause) -> bool:
+    """Whether all that fulfils `one` fulfils `other`."""
+    for want in other:
+        for have in one:
+            if have[0] == want[0] and _implies(have, want):
+                break
+        else:
+            return False
+    return True
 
 
 def _implies(have: PlainLeaf, want: PlainLeaf) -> bool:
-    if have[0] != want[0]:
-        return False
     if have[2] == want[2]:
         return True
     if have[1] is None or want[1] is None:
         return False
     wide = [_glob(glob) for glob in want[1]]
-    return all(any(covers(one, _glob(glob)) for one in wide) for glob in have[1])
+    for glob in have[1]:
+        narrow = _glob(glob)
+        if not any(covers(one, narrow) for one in wide):
+            return False
+    return True

@@ -22,10 +22,12 @@ _LETTERS = re.compile(
 
 def check(subject: Subject) -> Iterator[Finding]:
     """A rule without a literal that a line must hold looks at every row of its log source."""
-    rule = subject.rule
-    if rule is None or not taxonomy().maps(rule.category, rule.product, rule.service):
+    source = subject.logsource
+    maps = taxonomy().maps(source.get("category"), source.get("product"), source.get("service"))
+    if subject.made is None or not maps or _surely(subject):
         return
-    if _surely(subject):
+    rule = subject.rule
+    if rule is None:
         return
     from molehunt.detectors.matching.necessary import rule_clauses
 

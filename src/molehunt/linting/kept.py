@@ -39,7 +39,7 @@ def tools() -> str:
     for place in sorted(own.iterdir(), key=lambda one: one.name):
         if place.name.endswith((".py", ".yml")):
             digest.update(sha256(place.read_bytes()).digest())
-    for name in ("ruleset.py", "rulechecks.py", "yamlfile.py", "correlation.py"):
+    for name in ("ruleset.py", "rulechecks.py", "yamlfile.py", "correlation.py", "sigmatree.py"):
         digest.update(sha256(files("molehunt").joinpath(name).read_bytes()).digest())
     return digest.hexdigest()
 

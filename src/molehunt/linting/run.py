@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from ..collecting import without_garbage_collection
@@ -19,6 +20,7 @@ from .model import Finding, Span
 from .subject import Subject
 from .summary import Summary, summary_of
 from .suppress import Suppression, apply, suppressions_in
+from .surely import surely_loads
 
 # Each takes a document and yields findings.
 CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
@@ -84,18 +86,20 @@ def analyse(content: bytes, path: str, name: str) -> Record:
 
 
 def _subjects(documents: Sequence[Document], path: str, name: str, text: str) -> Iterator[Subject]:
-    from ..ruleset import is_rule, load_documents
+    from ..ruleset import check_documents, is_rule
 
     meant = [document for document in documents if is_rule(document.data)]
     # `action: global` ties the documents of a file together.
     tied = any(isinstance(one.data, dict) and "action" in one.data for one in meant)
     for index, document in enumerate(meant):
         group = meant if tied else [document]
-        rules: list[Rule] = []
+        rules: list[Callable[[], Rule]] = []
         correlations: list[Correlation] = []
         problems: list[Problem] = []
-        if not tied or index == 0:
-            rules, correlations, problems = load_documents(group, path, name)
+        if not tied and _surely_loads(document, path):
+            rules = [partial(_load, document, path, name)]
+        elif not tied or index == 0:
+            rules, correlations, problems = check_documents(group, path, name)
         if not isinstance(document.data, dict):
             yield Subject(path, name, text, {}, None, problems=tuple(problems))
             continue
@@ -109,6 +113,20 @@ def _subjects(documents: Sequence[Document], path: str, name: str, text: str) ->
             correlations[0] if len(correlations) == 1 and not tied else None,
             tuple(problems),
         )
+
+
+def _surely_loads(document: Document, path: str) -> bool:
+    from ..ruleset import shape_problems
+
+    if not isinstance(document.data, dict):
+        return False
+    return not shape_problems(document, path) and surely_loads(document)
+
+
+def _load(document: Document, path: str, name: str) -> Rule:
+    from ..ruleset import load_documents
+
+    return load_documents([document], path, name)[0][0]
 
 
 def lint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,8 +23,9 @@ _SINGLE = frozenset(("windows", "linux", "macos", "osquery"))
 class Subject:
     """One rule, correlation or filter.
 
-    `rule` is None if it could not be loaded, or is none; `problems` say why. `name` is the path
-    below the folder that was named. `memo` holds what several checks compute alike.
+    `made` makes the rule, which few checks need; it is None if the rule could not be loaded, or is
+    none; `problems` say why. `name` is the path below the folder that was named. `memo` holds what
+    several checks compute alike.
     """
 
     path: str
@@ -32,10 +33,15 @@ class Subject:
     text: str
     data: Mapping[str, Any]
     node: Any
-    rule: Rule | None = None
+    made: Callable[[], Rule] | None = None
     correlation: Correlation | None = None
     problems: tuple[Problem, ...] = ()
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def rule(self) -> Rule | None:
+        """The rule as it was loaded, if it was."""
+        return None if self.made is None else self.made()
 
     @cached_property
     def id(self) -> str:

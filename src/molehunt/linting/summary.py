@@ -110,11 +110,8 @@ def _meaning(subject: Subject) -> tuple[tuple[PlainClause, ...] | None, tuple[st
 def _removed(branch: Branch) -> tuple[str, ...]:
     parts = []
     for one in branch.removed:
-        clauses = sorted(
-            sorted(json.dumps(_plain(leaf), sort_keys=True) for leaf in clause)
-            for clause in one.clauses
-        )
-        parts.append(hashlib.sha256(json.dumps(clauses).encode()).hexdigest()[:16])
+        clauses = sorted(sorted(repr(_plain(leaf)) for leaf in clause) for clause in one.clauses)
+        parts.append(hashlib.sha256(repr(clauses).encode()).hexdigest()[:16])
     return tuple(sorted(parts))
 
 
@@ -122,12 +119,12 @@ def _plain(leaf: Leaf) -> PlainLeaf:
     field = leaf.item.field
     if leaf.globs is None or "cased" in leaf.item.modifiers:
         modifiers = sorted(leaf.item.modifiers)
-        return field, None, json.dumps([field, modifiers, [str(part) for part in leaf.same]])
+        return field, None, repr([field, modifiers, [str(part) for part in leaf.same]])
     plain = (
         tuple(part if isinstance(part, str) else int(part) for part in glob) for glob in leaf.globs
     )
     globs = tuple(sorted(plain, key=repr))
-    return field, globs, json.dumps([field, globs])
+    return field, globs, repr([field, globs])
 
 
 def _digest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..schema import Column, Table, tables
 from ..taxonomy import ENRICHED_FIELDS, PSEUDO_FIELDS, taxonomy
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from ..rule import Rule
 
+# By the number of a query and its table, the fields that it supplied.
+Served: TypeAlias = dict[tuple[int, str, tuple[tuple[str, tuple[str, ...]], ...]], set[str]]
 _ELSEWHERE = frozenset(("azure", "gcp", "okta"))
 
 
@@ -145,37 +147,48 @@ def _needs(subject: Subject) -> Iterator[Finding]:
 
 
 def _fed(subject: Subject) -> Iterator[Finding]:
-    rule = subject.rule
-    if rule is None or rule.product in _ELSEWHERE:
+    category, product, service = map(subject.logsource.get, ("category", "product", "service"))
+    if subject.made is None or product in _ELSEWHERE:
         return
-    maps = taxonomy().maps(rule.category, rule.product, rule.service)
-    if maps and not _has_query(rule):
+    if taxonomy().maps(category, product, service) and not _has_query(subject):
         message = "no query of the pack supplies the fields that this rule needs"
         hint = "add them to a query in rules/pack.yml, then run `make pack`"
         yield subject.finding("MH308", subject.key("logsource"), message, hint)
 
 
-def _has_query(rule: Rule) -> bool:
-    """Whether a query of the pack supplies what the rule needs. The query that served the last rule
-    of the log source is asked first: it mostly serves the next one too."""
+def _has_query(subject: Subject) -> bool:
+    """Whether a query of the pack supplies what the rule needs. If one has supplied all its fields
+    to others of the log source, the rule itself need not be made."""
+    source = subject.logsource
+    key = (*map(source.get, ("category", "product", "service")), _systems(subject))
+    served = _served().setdefault(key, {})
+    wanted = {item.field for item in subject.items if item.field}
+    named = any("fieldref" in item.modifiers for item in subject.items)
+    if not named and any(wanted <= fields for fields in served.values()):
+        return True
+    rule = subject.rule
+    return rule is not None and _is_served(rule, served)
+
+
+def _is_served(rule: Rule, served: Served) -> bool:
+    """The same of a rule. The queries that served others are asked first: they mostly serve it
+    too."""
     from molehunt.detectors.matching.fields import resolve
 
-    last = _served()
-    source = (rule.category, rule.product, rule.service)
     bindings = _bindings()
-    first = last.get(source)
-    if first is not None and resolve(rule, bindings[first], taxonomy()) is not None:
-        return True
-    for index, binding in enumerate(bindings):
-        if resolve(rule, binding, taxonomy()) is not None:
-            last[source] = index
+    first = [index for index, *_ in served]
+    for index in dict.fromkeys((*first, *range(len(bindings)))):
+        found = resolve(rule, bindings[index], taxonomy())
+        if found is not None:
+            fields = served.setdefault((index, found.table, found.where), set())
+            fields |= {name for name in rule.fields if found.places[name].kind != "absent"}
             return True
     return False
 
 
 @cache
-def _served() -> dict[tuple[str | None, str | None, str | None], int]:
-    """By log source, the query that served last."""
+def _served() -> dict[tuple[str | frozenset[str] | None, ...], Served]:
+    """By log source and systems, the queries that served and the fields that they supplied."""
     return {}
 
 

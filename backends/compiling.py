@@ -21,8 +21,7 @@ def compile_all(target: Target, profile: Profile, made: Iterable[Subject]) -> li
     def compiled(one: Subject) -> Compiled:
         return _general(one, target, profile) or target.compile(one, profile)
 
-    # Others' compilers keep processes of their own, which forks would share.
-    return mapped(compiled, list(made)) if target.own else list(map(compiled, made))
+    return mapped(compiled, list(made))
 
 
 def _general(one: Subject, target: Target, profile: Profile) -> Refusal | None:

@@ -216,3 +216,14 @@ def test_aliases_that_expand_are_left_to_the_loader() -> None:
     (document,), problems = read_text(text, "example.yml")
     assert not problems
     assert not surely_loads(document)
+
+
+def test_a_message_is_the_same_in_every_run() -> None:
+    """pySigma tells where in memory a value without a text lies."""
+    detection = {"selection": {"A|contains": None}, "condition": "selection"}
+    document = _document({**GOOD, "detection": detection})
+    assert document is not None
+    _, _, problems = load_documents([document], "example.yml", "example.yml")
+    assert [problem.what for problem in problems] == [
+        "Modifier SigmaContainsModifier incompatible to value type of 'null'"
+    ]

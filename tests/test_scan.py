@@ -294,6 +294,18 @@ def test_what_a_regex_finds_in_a_text_is_found_in_the_line(
                 assert is_found(value, line, "control_text"), (pattern, line)
 
 
+@pytest.mark.parametrize("pattern", [r"^50[0-9]{2}$", r"[0-9]{3}(\s|$)", r"^7.*77$|5+02(?:$|[a])"])
+@given(number=st.integers(0, 9999) | st.sampled_from([5021, 502, 55502, 7077]))
+def test_what_a_regex_finds_in_a_number_is_found_in_the_line(pattern: str, number: int) -> None:
+    """A JSON number has no quotes; it may stand in a list, and before a space."""
+    if holds(Regex(pattern), number, "control_text"):
+        for value in (number, str(number), [number, 1], [1, number], [str(number)]):
+            for separators in ((",", ":"), (" , ", " : ")):
+                row = {"a": "1", "c": value} if number % 2 else {"c": value, "d": 1}
+                line = json.dumps(row, separators=separators).encode()
+                assert is_found(Regex(pattern), line, "control_text"), line
+
+
 NUMBERS = st.sampled_from(
     ["22", "022", "+22", "22.0", "21.99999999999999999999", "22.00000000000000000001", "-0", "0",
      "0.0", "2.2e1", "220e-1", "220", "221", "1", "-22", "22.5"]

@@ -337,9 +337,10 @@ def _class(text: str, caseless: bool) -> Raw:
 
 
 def _last(characters: str | None, caseless: bool) -> Raw:
-    """The byte behind a text, whatever a normaliser took away there, or one of a set."""
+    """The byte behind a value, whatever a normaliser took away there, or one of a set. A number
+    ends without a quote."""
     first = _class(characters, caseless).first if characters else b""
-    ends = b'"\\\\' + _OTHER_BYTES
+    ends = b'"\\\\\\x20\\x2c\\x5d\\x7d' + _OTHER_BYTES
     text = b"[" + first + ends + b"]"
     return Raw(text, 1, 0, first + ends, first + ends)
 

@@ -98,6 +98,12 @@ def test_what_goes_wrong_is_raised_here() -> None:
             mapped(lambda n, bad=bad: 1 // (n - bad), range(20))
 
 
+def children() -> set[str]:
+    """The processes below this one: tests of other things may have left some."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {child for task in tasks for child in (task / "children").read_text().split()}
+
+
 @pytest.mark.usefixtures("soon")
 def test_the_share_of_a_process_that_ends_is_worked_on_here() -> None:
     """Nothing is lost by it, and no process is left behind."""
@@ -108,9 +114,9 @@ def test_the_share_of_a_process_that_ends_is_worked_on_here() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return number * 2
 
+    before = children()
     assert mapped(work, range(500)) == [number * 2 for number in range(500)]
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() <= before
 
 
 @pytest.mark.usefixtures("soon")

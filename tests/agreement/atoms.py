@@ -102,9 +102,9 @@ def _regex(rng: Random, field: str) -> Atom:
 def _long_regex(rng: Random, field: str) -> Atom:
     """Several open repetitions, alternatives and an end: what is searched for are its parts."""
 
-    def filled(r: Random, without: str) -> str:
+    def filled(r: Random, without: str, least: int = 1) -> str:
         letters = [letter for letter in ALPHABET if letter not in without]
-        return "".join(r.choice(letters) for _ in range(r.randint(1, 4)))
+        return "".join(r.choice(letters) for _ in range(r.randint(least, 4)))
 
     def behind(r: Random) -> str:
         return r.choice(("", f" {around(r)}", f"\t{around(r)}"))
@@ -113,7 +113,9 @@ def _long_regex(rng: Random, field: str) -> Atom:
         (
             (
                 r"ab[ks]+:.*en\\d(\s|$)",
-                lambda r: f"{around(r)}ab{r.choice('ks') * 2}:{filled(r, chr(10))}en\\d{behind(r)}",
+                lambda r: (
+                    f"{around(r)}ab{r.choice('ks') * 2}:{filled(r, chr(10), 0)}en\\d{behind(r)}"
+                ),
             ),
             (
                 r"(-+[a-z] )*\s+\S+\.(exe|sh)[\"']?($|\s)",

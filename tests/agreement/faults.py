@@ -11,10 +11,12 @@ import pytest
 from molehunt.conditions import Not, Or
 from molehunt.detectors.matching import (
     choose,
+    expressions,
     globs,
     necessary,
     needles,
     predicates,
+    rawregex,
     route,
     texts,
 )
@@ -106,10 +108,15 @@ def anchored_regex(patch: pytest.MonkeyPatch) -> None:
     import re2
 
     patch.setattr(
-        predicates,
+        expressions,
         "_regex",
         lambda values: re2.compile("|".join(f"^(?:{value.pattern})$" for value in values)),
     )
+
+
+def optional_beside_a_part(patch: pytest.MonkeyPatch) -> None:
+    """A part of a regex that asks for what stands beside it even where that may be missing."""
+    patch.setattr(rawregex, "_next_to", lambda part: (part[0], 1, 1))
 
 
 def one_branch_of_or(patch: pytest.MonkeyPatch) -> None:
@@ -249,6 +256,7 @@ FAULTS: tuple[Plant, ...] = (
     not_of_nothing_is_nothing,
     text_is_no_number,
     anchored_regex,
+    optional_beside_a_part,
     one_branch_of_or,
     raw_backslashes,
     rules_without_clauses_skipped,

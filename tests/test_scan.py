@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from ipaddress import IPv4Address, ip_network
+from random import Random
 from typing import Any
 
 import kit
@@ -18,7 +19,7 @@ from molehunt.detectors.matching import choose
 from molehunt.detectors.matching.evaluate import View, evaluate
 from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.detectors.matching.necessary import ESCAPES, NO_CASE
-from molehunt.detectors.matching.needles import Reader, leaf_of_words, pattern_of
+from molehunt.detectors.matching.needles import Reader, can_pair, leaf_of_words, pattern_of
 from molehunt.detectors.matching.plan import compile_plan, reference_plan
 from molehunt.detectors.matching.regexruns import runs_of
 from molehunt.detectors.matching.route import odd_lines
@@ -87,6 +88,52 @@ def test_two_gaps_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = compile_plan([rule], taxonomy(), kit.binder(), "hyperscan")
     plan.tune(block.data)
     assert len(list(plan.matches([block], lambda _: None))) == len(lines)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_pairs_and_literals_in_one_database_lose_nothing(seed: int) -> None:
+    """Hyperscan loses matches over long gaps if a text of two bytes is on one side."""
+    rng = Random(seed)
+
+    def word(least: int, most: int) -> bytes:
+        return bytes(rng.choice(b"abcdefghijklmnop") for _ in range(rng.randint(least, most)))
+
+    paired = 0
+    for _ in range(60):
+        left, right = ([word(2, 12) for _ in range(rng.randint(1, 3))] for _ in range(2))
+        gap = b"." * rng.choice((0, 5, 20, 40, 80, 300))
+        line = word(0, 3) + rng.choice(left) + gap + rng.choice(right) + word(0, 3) + b"\n"
+        one, other = (
+            leaf_of_words(frozenset([name]), frozenset(words))
+            for name, words in (("a", left), ("b", right))
+        )
+        if not can_pair(one, other):
+            continue
+        paired += 1
+        ways = pattern_of((one, other))
+        literals = [left[0], right[0], b"qz", word(2, 2)]
+        hits = {index for index, _ in scanner(literals, True, ways)(line)}
+        assert hits & {len(literals), len(literals) + 1}, (left, right, line)
+    assert paired > 5
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"ab.*cdefgh", r"abcdef[^x]*gh", r"q.*rstu(.*vw)?", r"(ab|cdefgh).*xyz", r"abc(d.*ef)+ghi"],
+)
+@pytest.mark.parametrize("size", [0, 20, 40, 300])
+def test_short_texts_beside_a_gap_are_not_relied_on(pattern: str, size: int) -> None:
+    """Whatever else is searched for in the same database."""
+    text = {"ab.*c": "ab{}cdefgh", "abcde": "abcdef{}gh", "q.*rs": "q{}rstu", "(ab|c": "ab{}xyz",
+            "abc(d": "abcd{}efghi"}[pattern[:5]].format("." * size)  # fmt: skip
+    assert holds(Regex(pattern), text, "control_text")
+    (branch,) = Reader(fields("control_text"), {"f": frozenset(["c"])}).branches(
+        FieldIs("f", Regex(pattern))
+    )
+    literals = [b"ab", b"ef", b"gh", b"qz", b"vw", b"cd"]
+    for leaf in branch:
+        hits = scanner(literals, True, [leaf.pattern])(json.dumps({"c": text}).encode() + b"\n")
+        assert any(index == len(literals) for index, _ in hits), leaf
 
 
 def test_words_that_are_common_alone_are_looked_for_together() -> None:

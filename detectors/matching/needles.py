@@ -48,6 +48,9 @@ _MAX_STARTS = 64
 # Hyperscan 5.4 loses matches of caseless expressions with a short text between two gaps:
 # `"cwd".*"z.*/usr/bin/sh"` does not find `"cwd": "xx", "pid": "Z/usr/bin/sh"`. So there is one gap.
 MAX_RUNS = 2
+# Of texts of two bytes on either side of a gap it loses some, too: `(?:abcdefgh|ij)[^\n]*qz` beside
+# `qz[^\n]*(?:abcdefgh|ij)`, if some forty bytes lie between.
+MIN_RUN = 3
 _SPACE = rb"[ \t\r]*"
 # Whole numbers below it are told apart as doubles.
 _EXACT = 10**15
@@ -197,7 +200,7 @@ class Reader:
                 return holes or _text(value, place.normalisers)
             case Regex(pattern=pattern, flags=flags):
                 found = raw_regex(pattern, flags) if kept else None
-                if found is not None and gaps_of(found) <= 1:
+                if found is not None and not gaps_of(found):
                     return found
                 return raw_best(pattern, flags) if kept else None
             case Number(number=number) if _KEEP_NUMBER.issuperset(place.normalisers):
@@ -247,11 +250,13 @@ def _text(value: Text, normalisers: tuple[str, ...]) -> frozenset[bytes] | bytes
         return frozenset([max(runs, key=len)])
     if runs:
         # In the order of the text; what is foreign comes last and is in no order.
-        ordered = [run for run in runs if run.isascii()]
+        ordered = [run for run in runs if run.isascii() and len(run) >= MIN_RUN]
         if len(ordered) > MAX_RUNS:
             longest = sorted(range(len(ordered)), key=lambda i: (-len(ordered[i]), i))[:MAX_RUNS]
             ordered = [ordered[i] for i in sorted(longest)]
-        return rb"[^\n]*".join(map(as_pattern, ordered)) if ordered else None
+        if len(ordered) < 2:
+            return frozenset(ordered or [max(runs, key=len)])
+        return rb"[^\n]*".join(map(as_pattern, ordered))
     return min((one.literals for one in clauses), key=len, default=None)
 
 
@@ -318,8 +323,10 @@ def pattern_of(branch: Branch) -> tuple[bytes, ...]:
 
 def can_pair(one: Leaf, other: Leaf) -> bool:
     """Whether two leaves are looked for together: literals, for which it is known how they can
-    stand in one line. An expression that begins with something common costs a pair too much."""
-    return bool(one.words and other.words)
+    stand in one line, and of which Hyperscan loses none. An expression that begins with something
+    common costs a pair too much."""
+    words = one.words | other.words
+    return bool(one.words and other.words) and min(map(len, words)) >= MIN_RUN
 
 
 def _shared(one: bytes, other: bytes) -> Iterator[bytes]:

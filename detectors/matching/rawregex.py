@@ -116,8 +116,19 @@ def _long_enough(parts: list[_Part], gaps: int) -> Iterator[tuple[bytes, tuple[i
     for stretch in _stretches(parts, gaps):
         raws = _without_ends([_repeated(*part) for part in stretch])
         least, run = sum(raw.least for raw in raws), _longest_run(raws)
-        if least >= MIN_BYTES and (not gaps or run >= MIN_RUN):
+        if least >= MIN_BYTES and (not gaps or (run >= MIN_RUN and not _has_short_side(raws))):
             yield b"".join(raw.text for raw in raws), (run, least)
+
+
+def _has_short_side(raws: list[Raw]) -> bool:
+    """Whether only one or two plain bytes stand before or behind an open repetition: Hyperscan 5.4
+    loses some of these, if a literal of two bytes is searched for too."""
+    return any(
+        sum(raw.least for raw in side) < MIN_RUN and all(raw.run == raw.least for raw in side)
+        for place, gap in enumerate(raws)
+        if gaps_of(gap.text)
+        for side in (raws[:place], raws[place + 1 :])
+    )
 
 
 def gaps_of(expression: bytes) -> int:
@@ -134,8 +145,9 @@ def _stretches(parts: list[_Part], gaps: int) -> Iterator[list[_Part]]:
     there at their ends. Of an open repetition beside it a stretch has what stands next to it."""
     opened = [gaps_of(_repeated(*part).text) for part in parts]
     bounds = [-1, *(place for place, count in enumerate(opened) if count), len(parts)]
-    for first, last in zip(bounds, bounds[1 + gaps :], strict=False):
-        if gaps and opened[bounds[bounds.index(first) + 1]] > gaps:
+    for first, middle, last in zip(bounds, bounds[1:], bounds[1 + gaps :], strict=False):
+        # Of a repetition inside an element it is not known what stands beside it.
+        if gaps and gaps_of(parts[middle][0].text):
             continue
         before = [_next_to(parts[first])] if first >= 0 else []
         after = [_next_to(parts[last])] if last < len(parts) else []

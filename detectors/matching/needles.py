@@ -36,7 +36,7 @@ from molehunt.taxonomy import Taxonomy
 
 from .fields import FieldMap, Place, possible
 from .necessary import Outputs, field_maps, key_clause, value_clauses
-from .rawregex import gaps_of, raw_best, raw_parts, raw_regex
+from .rawregex import raw_best, raw_parts, raw_regex
 
 MAX_BRANCHES = 24
 MAX_WORDS = 64
@@ -199,10 +199,7 @@ class Reader:
                 holes = kept and Wild.ONE in parts and raw_best(*_as_regex(parts))
                 return holes or _text(value, place.normalisers)
             case Regex(pattern=pattern, flags=flags):
-                found = raw_regex(pattern, flags) if kept else None
-                if found is not None and not gaps_of(found):
-                    return found
-                return raw_best(pattern, flags) if kept else None
+                return (raw_regex(pattern, flags) or raw_best(pattern, flags)) if kept else None
             case Number(number=number) if _KEEP_NUMBER.issuperset(place.normalisers):
                 keys = key_clause(place, self.columns[field])
                 return None if keys is None else _number(number, keys)

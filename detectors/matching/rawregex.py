@@ -58,20 +58,20 @@ class Raw(NamedTuple):
 
 
 def raw_regex(pattern: str, flags: str) -> bytes | None:
-    """An expression for Hyperscan (letter case aside) that finds something in every line in which
-    a JSON string holds a match of RE2's `pattern`; None if none is known or worth it."""
+    """An expression for Hyperscan (letter case aside), without open repetitions, that finds
+    something in every line in which a JSON string holds a match of RE2's `pattern`; None if none is
+    known or worth it."""
     writer = _Writer(pattern, "i" in flags or CASELESS.search(pattern) is not None)
     try:
         found = writer.alternatives()
     except (NotUnderstoodError, RecursionError):
         return None
     whole = writer.place == len(pattern) and len(found.text) <= MAX_PATTERN
-    good = found.least >= MIN_BYTES and (found.run >= MIN_RUN or not writer.floating)
-    return found.text if whole and good else None
+    return found.text if whole and found.least >= MIN_BYTES and not gaps_of(found.text) else None
 
 
 def raw_parts(pattern: str, flags: str) -> list[bytes]:
-    """Expressions that each find something wherever `raw_regex`'s would: stretches of the pattern
+    """Expressions that each find something wherever the pattern does: stretches of the pattern
     without an open repetition, and such with one. The pattern may have any number of them. Of
     alternatives each gives its best stretch to one expression."""
     ways = _ways(pattern, flags)
@@ -165,7 +165,6 @@ class _Writer:
     pattern: str
     caseless: bool
     place: int = 0
-    floating: bool = False
 
     def alternatives(self, inner: bool = False) -> Raw:
         """`a|b|c` up to the end or a closing bracket."""
@@ -203,7 +202,6 @@ class _Writer:
             parts = _trimmed(parts)
         found = [_repeated(*part) for part in parts]
         if not inner:
-            self.floating |= any(most < 0 or most > MAX_COUNTED for _, _, most in parts[:3])
             found = _without_ends(found)
         text = b"".join(raw.text for raw in found)
         return Raw(text, sum(raw.least for raw in found), _longest_run(found))

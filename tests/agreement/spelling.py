@@ -11,8 +11,11 @@ from typing import Any
 from .tables import OKTA
 
 
-def line(rng: Random, query: str, rows: list[Mapping[str, Any]]) -> tuple[bytes, bool]:
-    """One log line for the rows, and whether it is cleanly written (nothing broken or mended)."""
+def line(
+    rng: Random, query: str, rows: list[Mapping[str, Any]], plain: bool = False
+) -> tuple[bytes, bool]:
+    """One log line for the rows, and whether it is cleanly written (nothing broken or mended);
+    `plain` for a first row as osqueryd writes it."""
     if query == OKTA:
         return _finish(rng, _okta(rng, rows[0]))
     document: dict[str, Any] = {
@@ -22,8 +25,13 @@ def line(rng: Random, query: str, rows: list[Mapping[str, Any]]) -> tuple[bytes,
         "counter": rng.randint(0, 2),
         "epoch": 0,
         "decorations": {"hostname": "lab"},
-    } | _shape(rng, rows)
-    return _finish(rng, document)
+    }
+    if plain:
+        document |= {"columns": rows[0], "action": rng.choice(("added", "added", "removed"))}
+        wide = rng.random() < 0.8
+        text = json.dumps(document, ensure_ascii=not wide, separators=(",", ":"))
+        return text.encode("utf-8", "surrogatepass"), True
+    return _finish(rng, document | _shape(rng, rows))
 
 
 def _okta(rng: Random, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,11 +34,12 @@ JOBS := --jobs 2
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke appinspect differential lock pack rules coverage tools mutation picture prove stores support site lint-docs rows clean
+.PHONY: help hunt test proofs packaging lint typing types oldest test-oldest smoke appinspect differential lock pack rules coverage tools mutation picture prove stores support site lint-docs rows clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
 	@echo 'make test          lint, types, tests and packaging tests'
+	@echo 'make proofs        of these the tests, and every rule proven'
 	@echo 'make test-oldest   the tests with the oldest dependencies that are supported'
 	@echo 'make smoke         install and start with each other supported Python found here, and beside sigma-cli'
 	@echo 'make appinspect    inspect the compiled Splunk app with splunk-appinspect'
@@ -60,12 +61,16 @@ help:
 hunt: $(INSTALLED)
 	$(VENV)/bin/molehunt hunt tests/recordings $(CONFIGS) --top 20 --output hunt.json
 
-test: lint types
+test: lint types packaging proofs
+
+proofs: $(DEVELOP)
 	$(VENV)/bin/molehunt lint rules --recordings tests/recordings --level warning
 	$(VENV)/bin/molehunt lock
 	$(PY) -m pytest $(PARALLEL) -m 'not packaging'
-	$(PY) -m pytest tests/test_packaging.py
 	$(VENV)/bin/molehunt prove $(JOBS)
+
+packaging: $(DEVELOP)
+	$(PY) -m pytest tests/test_packaging.py
 
 lint: $(DEVELOP)
 	$(PY) -m ruff check .
@@ -83,6 +88,8 @@ typing:
 	@rm -rf .typing && mkdir -p .typing/molehunt
 	@cd .typing/molehunt && ln -s ../../src/molehunt/* ../../detectors ../../backends .
 	@rm -f .typing/molehunt/__pycache__
+
+oldest: $(OLD)
 
 test-oldest: $(OLD)
 	$(OLDEST)/bin/python -m pytest $(PARALLEL) -m 'not packaging'

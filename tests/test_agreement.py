@@ -33,6 +33,7 @@ def test_engine_and_evaluator_agree() -> None:
     assert found.explained >= found.matches / 2, (seed, found.explained, found.matches)
 
 
+@pytest.mark.long
 def test_every_construct_is_seen_both_ways() -> None:
     """Each kind of value holds somewhere and fails somewhere."""
     found = Outcome()

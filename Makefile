@@ -34,7 +34,7 @@ JOBS := --jobs 2
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help hunt test lint typing types test-oldest smoke appinspect differential lock pack rules coverage tools mutation picture prove stores support site lint-docs rows clean
+.PHONY: help hunt test develop lint typing types oldest test-oldest smoke appinspect differential lock pack rules coverage tools mutation picture prove stores support site lint-docs rows clean
 
 help:
 	@echo 'make hunt          set up and hunt through the recordings in tests/recordings'
@@ -67,6 +67,8 @@ test: lint types
 	$(PY) -m pytest tests/test_packaging.py
 	$(VENV)/bin/molehunt prove $(JOBS)
 
+develop: $(DEVELOP)
+
 lint: $(DEVELOP)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -83,6 +85,8 @@ typing:
 	@rm -rf .typing && mkdir -p .typing/molehunt
 	@cd .typing/molehunt && ln -s ../../src/molehunt/* ../../detectors ../../backends .
 	@rm -f .typing/molehunt/__pycache__
+
+oldest: $(OLD)
 
 test-oldest: $(OLD)
 	$(OLDEST)/bin/python -m pytest $(PARALLEL) -m 'not packaging'

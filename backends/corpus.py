@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from molehunt.detectors.matching.match import Match
 from molehunt.detectors.matching.plan import asks_removed, compile_plan
 from molehunt.detectors.proof.manifest import Scenario
 from molehunt.detectors.reading.inputs import blocks
@@ -22,7 +23,7 @@ from molehunt.taxonomy import Taxonomy
 class Corpus:
     """`matched` has for each rule the places in `records` of those it matches.
 
-    `groups` has for each correlation the groups in which it holds (`read_groups`).
+    `groups` has for each correlation the groups in which it holds (`read_recordings`).
     Only rows that the pack collected, or that a log of a fixed shape holds, can be expected of a
     compiled rule; rows of other schedules are there too, and must not be found.
     """
@@ -37,53 +38,57 @@ def read_corpus(
     rules: Sequence[Rule],
     manifest: Mapping[str, Any],
     taxonomy: Taxonomy,
+    tell: Callable[[Match], None] | None = None,
 ) -> Corpus:
     """All rows of all recordings, judged by the evaluator's meaning of each rule.
 
     What an organisation alone has (people, places of addresses) is left out: a store of logs does
-    not hold it. Broken lines are skipped; `molehunt test` tells of them.
+    not hold it. Broken lines are skipped; `molehunt test` tells of them. `tell` is given each
+    match, those that close one among them.
     """
     binder = Binder([("pack", pack_schedule(manifest))], tables())
     plan = compile_plan(rules, taxonomy, binder, scan="")
     plan.tells = False
+    removed = {rule.id for rule in rules if asks_removed(rule)}
     records: list[Record] = []
     matched: dict[str, set[int]] = {rule.id: set() for rule in rules}
     for scenario in scenarios:
         for log in scenario.kinds:
             for row in plan.rows(blocks(scenario.path(log), _ignore), _ignore):
                 bound = plan.bound(row)
+                record = record_of(row, bound.binding, bound.tie)
                 if bound.binding.how in ("pack", "source"):
-                    for rule, _, holds in plan.asking(bound):
-                        if (row.action != "removed" or asks_removed(rule)) and holds(row):
+                    for rule, fields, holds in plan.asking(bound):
+                        if not holds(row):
+                            continue
+                        closes = row.action == "removed" and rule.id not in removed
+                        if not closes:
                             matched[rule.id].add(len(records))
-                records.append(record_of(row, bound.binding, bound.tie))
+                        if tell:
+                            tell(Match(rule, record, fields, closes))
+                records.append(record)
     return Corpus(tuple(records), {rule: frozenset(found) for rule, found in matched.items()})
 
 
-def read_groups(
+def read_recordings(
     scenarios: Iterable[Scenario],
     ruleset: RuleSet,
     manifest: Mapping[str, Any],
     taxonomy: Taxonomy,
-) -> dict[str, frozenset[tuple[str, ...]]]:
-    """For each correlation the groups in which it holds over all recordings as one log, their
-    values case folded. Over the same rows as `read_corpus`."""
+) -> Corpus:
+    """`read_corpus` with the groups in which each correlation holds over all recordings as one log,
+    their values case folded."""
     from molehunt.detectors.correlating.correlator import Correlator
     from molehunt.detectors.values import fold
 
-    binder = Binder([("pack", pack_schedule(manifest))], tables())
-    plan = compile_plan(ruleset.rules, taxonomy, binder, scan="")
-    plan.tells = False
     found: dict[str, set[tuple[str, ...]]] = {one.id: set() for one in ruleset.correlations}
     with Correlator(ruleset) as correlator:
-        for scenario in scenarios:
-            for log in scenario.kinds:
-                for match in plan.matches(blocks(scenario.path(log), _ignore), _ignore):
-                    if match.record.binding.how in ("pack", "source"):
-                        correlator.add(match)
+        # Both in one go: asking every rule of every row is what takes time.
+        corpus = read_corpus(scenarios, ruleset.rules, manifest, taxonomy, correlator.add)
         for one in correlator.results():
             found[one.correlation.id].add(tuple(map(fold, one.group)))
-    return {rule: frozenset(groups) for rule, groups in found.items()}
+    groups = {rule: frozenset(groups) for rule, groups in found.items()}
+    return replace(corpus, groups=groups)
 
 
 def _ignore(_: object) -> None:

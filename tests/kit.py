@@ -10,6 +10,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import yaml
+
 from molehunt.data import load_yaml
 from molehunt.detectors.matching.match import Match
 from molehunt.detectors.matching.plan import compile_plan, reference_plan
@@ -34,6 +36,11 @@ detection:
 level: medium
 {more}
 """
+
+
+def parsed(text: str | bytes) -> Any:
+    """The value of a YAML document, in a tenth of the time where PyYAML has libyaml."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @cache

@@ -13,7 +13,7 @@ import kit
 import search_random
 import sign_in_random
 
-from molehunt.backends.corpus import Corpus, read_corpus, read_groups
+from molehunt.backends.corpus import Corpus, read_recordings
 from molehunt.backends.model import Artefact, Engine, Profile, Subject, Target
 from molehunt.backends.subjects import subjects
 from molehunt.data import load_yaml
@@ -58,8 +58,7 @@ def corpus() -> Corpus:
             if one.members  # type: ignore[misc]
         ),
     )
-    found = read_corpus(chosen, loaded.rules, manifest, taxonomy())
-    return Corpus(found.records, found.matched, read_groups(chosen, loaded, manifest, taxonomy()))
+    return read_recordings(chosen, loaded, manifest, taxonomy())
 
 
 FIELDS = {

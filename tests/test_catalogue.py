@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
+import kit
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +60,7 @@ def _rules(path: Path, text: str = ENTRY) -> dict[str, dict[str, object]]:
     rules = _folder(path, [("exampledesk", text)])
     assert main(["generate", "--rules", str(rules)]) == 0
     return {
-        file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))
+        file.stem: kit.parsed(file.read_text(encoding="utf-8"))
         for file in rules.glob("*/*.yml")
         if file.parent.name != "catalogue"
     }

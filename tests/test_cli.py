@@ -241,6 +241,7 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.parametrize(
     ("small", "large", "options"), [(16_000, 32_000, ["--jobs", "1"]), (16_000, 32_000, [])]

@@ -12,7 +12,6 @@ import correlation_samples as samples
 import kit
 import pytest
 import search_random
-import yaml
 
 from molehunt.backends.model import Artefact, Compiled, Packing
 from molehunt.backends.sentinel.emulator import DUCKDB
@@ -96,7 +95,7 @@ def test_package() -> None:
     for name, data in files.items():
         if not name.endswith(".yaml"):
             continue
-        body = yaml.safe_load(data)
+        body = kit.parsed(data)
         head, _, tail = body["query"].rpartition("\n| where ")
         assert tail == "newest > ago(1h)\n"
         assert functions.get(head, head) == by_rule[body["id"]].query["query"]

@@ -9,7 +9,6 @@ from random import Random
 import backend_random
 import kit
 import pytest
-import yaml
 
 from molehunt.backends.compiling import compile_all
 from molehunt.backends.corpus import Corpus, read_corpus
@@ -256,7 +255,7 @@ def test_package() -> None:
     packing = Packing(MANIFEST, both, "1.2.3")
     files = DEFENDER.package(ARTEFACTS, packing)
     assert files == DEFENDER.package(list(reversed(ARTEFACTS)), packing)
-    rules = [yaml.safe_load(data) for name, data in files.items() if name.endswith(".yaml")]
+    rules = [kit.parsed(data) for name, data in files.items() if name.endswith(".yaml")]
     bodies = [json.loads(data) for name, data in files.items() if name.endswith(".json")]
     assert len(rules) == len(ARTEFACTS)
     loud = {one.rule for one in ARTEFACTS if alerts(both[one.rule])}  # type: ignore[arg-type]

@@ -12,11 +12,20 @@ from pathlib import Path
 
 import pytest
 
+# These tests hunt with no rules, and need not load them to begin with.
+NOTHING_KEPT = """
+import pytest
+
+@pytest.fixture(scope="session")
+def _kept_rules(tmp_path_factory):
+    return tmp_path_factory.mktemp("nothing")
+"""
+
 
 def run_pytest(folder: Path, test: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one test file under a copy of this conftest, with nothing else of this checkout."""
     shutil.copy(Path(__file__).with_name("conftest.py"), folder)
-    (folder / "test_it.py").write_text(test, encoding="utf-8")
+    (folder / "test_it.py").write_text(f"{NOTHING_KEPT}\n{test}", encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if name != "CI"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(folder), "-q"],

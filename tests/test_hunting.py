@@ -48,8 +48,7 @@ correlation:
 def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     """The shipped rules, and a correlation over one of them."""
     path = tmp_path_factory.mktemp("rules") / "correlation.yml"
-    shipped = load_rules([builtin_rules_path()])
-    rule = next(rule.id for rule in shipped.rules if "reverse_forward" in rule.path)
+    rule = next(rule.id for rule in kit.shipped().rules if "reverse_forward" in rule.path)
     path.write_text(CORRELATION.format(rule))
     return load_rules([builtin_rules_path(), str(path)])
 
@@ -82,12 +81,19 @@ def outcome(rules: RuleSet, parts: list[Part], rng: Random) -> tuple[str, list[s
     return stream.getvalue(), sorted(map(str, problems.kept))
 
 
+@pytest.fixture(scope="module")
+def whole(rules: RuleSet, logs: list[str]) -> tuple[str, list[str]]:
+    """What comes of the logs, each in one part."""
+    return outcome(rules, [Part(log) for log in logs], Random(0))
+
+
 @settings(max_examples=12)
 @given(st.integers(0, 2**32), st.integers(1, 12))
-def test_any_split_in_any_order(rules: RuleSet, logs: list[str], seed: int, most: int) -> None:
+def test_any_split_in_any_order(
+    rules: RuleSet, logs: list[str], whole: tuple[str, list[str]], seed: int, most: int
+) -> None:
     """Cut anywhere, even inside lines; the places of the evidence are those in the whole file."""
     rng = Random(seed)
-    whole = outcome(rules, [Part(log) for log in logs], Random(0))
     parts = []
     for log in logs:
         size = Path(log).stat().st_size

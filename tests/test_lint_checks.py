@@ -8,6 +8,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import kit
 import pytest
 
 from molehunt.data import techniques
@@ -19,7 +20,7 @@ from molehunt.linting.run import Linted, analyse, lint
 from molehunt.linting.subject import Subject
 from molehunt.linting.validators import validated
 from molehunt.rulefiles import builtin_rules_path, rule_files
-from molehunt.ruleset import load_documents, load_rules
+from molehunt.ruleset import load_documents
 from molehunt.taxonomy import taxonomy
 from molehunt.yamlfile import read_text
 
@@ -109,7 +110,7 @@ def test_the_crosswalk_has_all_that_v19_revoked_and_our_rules_use() -> None:
     assert len(REVOKED_19) == 17
     moved = re.compile(r"T1562(\.\d{3})?|T1070\.00[12]|T1656|T1672")
     assert {one for one in techniques() if moved.fullmatch(one)} == set(REVOKED_19)
-    ruleset = load_rules([builtin_rules_path()])
+    ruleset = kit.shipped()
     used = {technique for rule in ruleset.both for technique in rule.techniques}
     assert "T1656" in used
     assert {one for one in used if moved.fullmatch(one)} <= set(REVOKED_19)

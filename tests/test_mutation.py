@@ -277,7 +277,7 @@ def test_the_rules_with_alternatives_recorded_keep_them_all(
     assert found["high"]["unexplained"] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_survivor_of_a_high_or_critical_rule_lacks_a_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

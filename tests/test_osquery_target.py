@@ -12,7 +12,6 @@ from typing import Any
 
 import kit
 import pytest
-import yaml
 from agreement.rounds import make_row, make_rule
 from agreement.tables import OKTA
 
@@ -296,7 +295,7 @@ def count_benign() -> dict[str, Any]:
 
 def test_fleet() -> None:
     """Fleet's YAML has the keys of its reference and the same queries as the packs."""
-    listed = yaml.safe_load(FILES["fleet/molehunt_detect.yml"])
+    listed = kit.parsed(FILES["fleet/molehunt_detect.yml"])
     in_packs = {name for pack in PACKS.values() for name in pack["queries"]}
     assert {one["name"].removeprefix("molehunt_detect_") for one in listed} == in_packs
     assert {one["logging"] for one in listed} <= {

@@ -30,6 +30,7 @@ def molehunt(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
+@pytest.mark.long
 def test_every_shipped_rule_is_proven() -> None:
     """`molehunt test` on the recordings of the project: exit 0, every rule proven."""
     done = molehunt("test", "--recordings", str(RECORDINGS))

@@ -6,9 +6,9 @@ import json
 from ipaddress import ip_address, ip_network
 
 import backend_random
+import kit
 import pytest
 import re2
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,7 +136,7 @@ def test_package() -> None:
     packing = Packing(MANIFEST, both, "1.2.3")
     files = SENTINEL.package(ARTEFACTS, packing)
     assert files == SENTINEL.package(list(reversed(ARTEFACTS)), packing)
-    rules = [yaml.safe_load(data) for name, data in files.items() if name.endswith(".yaml")]
+    rules = [kit.parsed(data) for name, data in files.items() if name.endswith(".yaml")]
     assert len(rules) == len(ARTEFACTS)
     for one in rules:
         assert one["kind"] == "Scheduled"

@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_page_and_rule_is_there(site: Path) -> None:
     """Each page of docs/ is on the site and reached from its index, and so is each rule."""
     index = (site / "index.html").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def test_every_page_and_rule_is_there(site: Path) -> None:
         assert f'id="rule-{rule.id}"' in found, rule.title
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_links(site: Path) -> None:
     """Every link within the site leads to a page and to a place on it."""
     trees = {

@@ -9,6 +9,7 @@ from math import acos, cos, inf, radians, sin
 from pathlib import Path
 from typing import Any
 
+import kit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,6 @@ from molehunt.detectors.joins.facts import mark_of
 from molehunt.detectors.joins.travel import EARTH, Stop, distance, told, too_fast
 from molehunt.joins import Travel, load_joins
 from molehunt.rulefiles import builtin_rules_path
-from molehunt.ruleset import load_rules
 
 RULES = builtin_rules_path()
 FOLDER = Path(__file__).with_name("recordings") / "sign-in-places"
@@ -131,7 +131,7 @@ def test_addresses_in_one_spelling() -> None:
 @pytest.fixture
 def hunt(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, Any]]]:
     """Hunt in the recording with its database and give the findings of joins."""
-    joins = {one.id: one.subject for one in load_joins([RULES], load_rules([RULES]).rules)[0]}
+    joins = {one.id: one.subject for one in load_joins([RULES], kit.shipped().rules)[0]}
 
     def run(*arguments: str) -> list[dict[str, Any]]:
         addresses = ("--mmdb", str(FOLDER / "addresses.mmdb"))
@@ -199,6 +199,6 @@ def test_a_broken_travel_join_is_told(tmp_path: Path, change: tuple[str, str], s
     folder = tmp_path / "joins"
     folder.mkdir()
     (folder / "one.yml").write_text(text.replace(*change, 1), encoding="utf-8")
-    joins, problems = load_joins([str(tmp_path)], load_rules([RULES]).rules)
+    joins, problems = load_joins([str(tmp_path)], kit.shipped().rules)
     assert not joins
     assert said in " ".join(map(str, problems))

@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import kit
 import pytest
 import yaml
 
@@ -24,10 +26,11 @@ NUMBERS = {"INTEGER", "BIGINT", "UNSIGNED_BIGINT"}
 NUMBER = re.compile(r"-?[0-9]+")
 
 
+@cache
 def manifests() -> dict[str, dict[str, Any]]:
     """All manifests, by folder."""
     return {
-        path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8"))
+        path.parent.name: kit.parsed(path.read_text(encoding="utf-8"))
         for path in sorted(RECORDINGS.glob("*/manifest.yml"))
     }
 

@@ -11,7 +11,6 @@ import kit
 import pytest
 import wrapped
 
-from molehunt.commands.common import load
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.matching.plan import Plan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import blocks
@@ -43,7 +42,7 @@ def documents(log: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def plans() -> dict[str, Plan]:
     """Every engine with the shipped rules."""
-    rules, binder = load(None).rules, kit.binder(STATE, AUDIT)
+    rules, binder = kit.shipped().rules, kit.binder(STATE, AUDIT)
     return {
         "fast": compile_plan(rules, taxonomy(), binder, scan="hyperscan"),
         "plain": compile_plan(rules, taxonomy(), binder, scan=""),

@@ -50,6 +50,7 @@ def add(total: Outcome, part: Outcome) -> None:
     total.pairs += part.pairs
     total.matches += part.matches
     total.near_misses += part.near_misses
+    total.explained += part.explained
     total.held += Counter(part.held)
     total.failed += Counter(part.failed)
     total.wrong += part.wrong

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from argparse import Namespace
 from functools import cache
 from pathlib import Path
@@ -30,6 +32,8 @@ def _run(options: Namespace) -> Exit:
     path = Path(options.file)
     if not path.is_file() and not options.update:
         raise UsageError(f"no such lock file: {path}; --update makes one, --file names another")
+    if not path.parent.is_dir():
+        raise UsageError(f"--file: {path}: {os.strerror(errno.ENOENT)}")
     ruleset, key = sources_and_key(named(options.rules))
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     joins, broken = load_joins(named(options.rules), ruleset.rules)

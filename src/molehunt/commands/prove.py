@@ -7,7 +7,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from time import monotonic
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 from molehunt.backends import support
 from molehunt.backends.compiling import compile_all
-from molehunt.backends.corpus import Corpus, read_corpus, read_groups
+from molehunt.backends.corpus import Corpus, read_recordings
 from molehunt.backends.model import Artefact, Compiled, Evidence, Profile, Refusal, Subject, Target
 from molehunt.backends.proving import Verdict, best, disagreements, not_had, prove, weakened
 from molehunt.backends.registry import targets
@@ -46,9 +45,7 @@ def run(options: Namespace) -> Exit:
     problems += found
     manifest = load_yaml("pack.yml")
     made = subjects(ruleset, manifest, taxonomy())
-    corpus = read_corpus(scenarios, ruleset.rules, manifest, taxonomy())
-    groups = read_groups(scenarios, ruleset, manifest, taxonomy())
-    corpus = replace(corpus, groups=groups)
+    corpus = read_recordings(scenarios, ruleset, manifest, taxonomy())
     print(f"{len(corpus.records)} recorded rows", file=sys.stderr)
     reviewed, found = load_reviewed()
     problems += found

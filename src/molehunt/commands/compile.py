@@ -40,7 +40,7 @@ from .common import named, show
 
 def run(options: Namespace) -> Exit:
     """Compile all rules for each target and write the files, or list what there is."""
-    with without_garbage_collection(), Aside() as aside:
+    with without_garbage_collection(options.alone), Aside() as aside:
         return _run(options, aside)
 
 

@@ -99,17 +99,23 @@ def _unfolded() -> dict[str, list[str]]:
 
 
 def _cased() -> Iterator[int]:
-    # There is no cased character above the second plane (Unicode 16).
-    return (code for code in range(0x80, 0x20000) if chr(code).lower() != chr(code))
+    return (ord(c) for c in _candidates() if c > "\x7f" and c.lower() != c)
 
 
 @cache
 def _all_cased() -> str:
-    return "".join(
-        c
-        for c in map(chr, (*range(0xD800), *range(0xE000, 0x20000)))
-        if c.lower() != c or c.upper() != c
+    return "".join(c for c in _candidates() if c.lower() != c or c.upper() != c)
+
+
+@cache
+def _candidates() -> str:
+    """Every character that has another in the other case, among some that have not."""
+    # There is no cased character above the second plane (Unicode 16), and none among surrogates.
+    runs = (
+        "".join(map(chr, range(at, at + 256)))
+        for at in (*range(0, 0xD800, 256), *range(0xE000, 0x20000, 256))
     )
+    return "".join(run for run in runs if run.lower() != run or run.upper() != run)
 
 
 @cache

@@ -20,7 +20,7 @@ from .sql import SqlProblem
 
 # Changed when SQL is read otherwise or kept in another form.
 FORM = 1
-_SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
+SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
 
 
 class _Shapes(Sequence[Shape | SqlProblem]):
@@ -36,7 +36,7 @@ class _Shapes(Sequence[Shape | SqlProblem]):
     def __getitem__(self, index: int | slice) -> Shape | SqlProblem | Sequence[Shape | SqlProblem]:
         if isinstance(index, slice):
             return _Shapes(self._plain[index])
-        found: Shape | SqlProblem = _SHAPES.restored(self._plain[index])
+        found: Shape | SqlProblem = SHAPES.restored(self._plain[index])
         return found
 
     def __len__(self) -> int:
@@ -44,7 +44,13 @@ class _Shapes(Sequence[Shape | SqlProblem]):
 
 
 def know_sql(binder: Binder) -> Binder:
-    """The binder, which need not parse what was parsed before."""
+    """The binder, which need not parse what ships parsed or was parsed before."""
+    from .shipped import shipped
+
+    known = shipped(binder)
+    if known is not None:
+        binder.restore(_Shapes(known))
+        return binder
     made_of = repr((FORM, __version__, release("sqlglot"))).encode() + code_of(__file__)
     key = f"sql-{sha256(made_of + binder.digest() + schema_digest()).hexdigest()}"
     found = recall(key)
@@ -54,7 +60,7 @@ def know_sql(binder: Binder) -> Binder:
             return binder
         except ValueError:
             pass  # not what was kept: made anew
-    keep(key, [_SHAPES.plain(shape) for shape in binder.shapes()])
+    keep(key, [SHAPES.plain(shape) for shape in binder.shapes()])
     return binder
 
 

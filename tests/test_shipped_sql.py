@@ -1,0 +1,55 @@
+"""What ships of the SQL of molehunt's pack, against its parser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from molehunt.data import load_yaml, read_bytes
+from molehunt.detectors.schedule.binding import Binder
+from molehunt.detectors.schedule.kept import know_sql
+from molehunt.detectors.schedule.queries import pack_schedule
+from molehunt.detectors.schedule.shipped import FILE, rendered, shipped
+from molehunt.schema import tables
+
+
+def _binder(how: str = "config") -> Binder:
+    return Binder([(how, pack_schedule(load_yaml("pack.yml")))], tables())
+
+
+def test_the_file_is_what_the_pack_says() -> None:
+    """`make pack` writes it anew."""
+    assert read_bytes(FILE) == rendered()
+
+
+def test_bindings_are_those_that_parsing_gives() -> None:
+    """Every query, with its columns and where they come from."""
+    assert know_sql(_binder()).declared() == _binder().declared()
+
+
+def test_other_schedules_are_parsed() -> None:
+    """The file is of one schedule and one way to know it."""
+    assert shipped(_binder()) is not None
+    assert shipped(_binder("pack")) is None
+    found = load_yaml("pack.yml")
+    name, query = next(iter(found["queries"].items()))
+    changed = {**found["queries"], name: {**query, "sql": "SELECT pid FROM processes;"}}
+    schedule = pack_schedule({**found, "queries": changed})
+    assert shipped(Binder([("config", schedule)], tables())) is None
+
+
+def test_the_parser_is_not_imported_for_the_pack(tmp_path: Path) -> None:
+    """Which takes longer than all else that the pack's queries need."""
+    code = (
+        "import sys\n"
+        "from molehunt.backends.subjects import subjects\n"
+        "from molehunt.data import load_yaml\n"
+        "from molehunt.rule import RuleSet\n"
+        "from molehunt.taxonomy import taxonomy\n"
+        "subjects(RuleSet(()), load_yaml('pack.yml'), taxonomy())\n"
+        "assert 'sqlglot' not in sys.modules"
+    )
+    environment = {**os.environ, "MOLEHUNT_CACHE": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

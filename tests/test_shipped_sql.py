@@ -9,9 +9,10 @@ from pathlib import Path
 
 from molehunt.data import load_yaml, read_bytes
 from molehunt.detectors.schedule.binding import Binder
-from molehunt.detectors.schedule.kept import know_sql
+from molehunt.detectors.schedule.kept import know_sql, pack_shapes
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.detectors.schedule.shipped import FILE, rendered, shipped
+from molehunt.detectors.schedule.sql import shape_of
 from molehunt.schema import tables
 
 
@@ -38,6 +39,12 @@ def test_other_schedules_are_parsed() -> None:
     changed = {**found["queries"], name: {**query, "sql": "SELECT pid FROM processes;"}}
     schedule = pack_schedule({**found, "queries": changed})
     assert shipped(Binder([("config", schedule)], tables())) is None
+
+
+def test_shapes_do_not_depend_on_line_breaks() -> None:
+    """osquery's packs have the same SQL on one line."""
+    shapes = pack_shapes(load_yaml("pack.yml"))
+    assert shapes == {sql: shape_of(" ".join(sql.split()), tables()) for sql in shapes}
 
 
 def test_the_parser_is_not_imported_for_the_pack(tmp_path: Path) -> None:

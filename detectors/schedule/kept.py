@@ -3,7 +3,7 @@ importing the parser."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import Any, overload
@@ -13,9 +13,11 @@ from molehunt.cache import code_of, keep, recall
 from molehunt.codec import Codec
 from molehunt.data import read_bytes
 from molehunt.installed import release
+from molehunt.schema import tables
 
 from ..records import Equality, Origin, Shape, TableUse
 from .binding import Binder
+from .queries import pack_schedule
 from .sql import SqlProblem
 
 # Changed when SQL is read otherwise or kept in another form.
@@ -62,6 +64,14 @@ def know_sql(binder: Binder) -> Binder:
             pass  # not what was kept: made anew
     keep(key, [SHAPES.plain(shape) for shape in binder.shapes()])
     return binder
+
+
+def pack_shapes(manifest: Mapping[str, Any]) -> dict[str, Shape | SqlProblem]:
+    """What each query of molehunt's pack says, by its SQL."""
+    schedule = pack_schedule(manifest)
+    binder = know_sql(Binder([("config", schedule)], tables()))
+    shapes = zip(schedule.queries, binder.shapes(), strict=True)
+    return {query.sql: shape for query, shape in shapes}
 
 
 @cache

@@ -53,9 +53,9 @@ def compile_kept(
 
 
 def _keep(key: str, compiled: Iterable[Compiled]) -> None:
-    plain = list(map(_plain, compiled))
-    if _is_json(plain):
-        keep(key, plain)
+    body = _as_json(list(map(_plain, compiled)))
+    if body is not None:
+        keep(key, orjson.Fragment(body))
 
 
 def _plain(one: Compiled) -> list[Any]:
@@ -76,12 +76,13 @@ def _restored(plain: list[Any]) -> Compiled:
 _REFUSED = Refusal.__dataclass_fields__
 
 
-def _is_json(plain: Any) -> bool:
-    """Whether it comes back from JSON as it was."""
+def _as_json(plain: Any) -> bytes | None:
+    """The JSON from which it comes back as it was; None if there is none."""
     try:
-        return bool(orjson.loads(orjson.dumps(plain)) == plain)
+        body = orjson.dumps(plain)
+        return body if orjson.loads(body) == plain else None
     except (TypeError, ValueError):
-        return False
+        return None
 
 
 @cache

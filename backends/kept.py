@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import orjson
 import molehunt
 from molehunt import backends, detectors
 from molehunt.cache import keep, recall
+from molehunt.installed import release
 from molehunt.lock import LOCK
 from molehunt.processes import at_once
 from molehunt.rulefiles import builtin_rules_path
@@ -88,7 +88,7 @@ def _as_json(plain: Any) -> bytes | None:
 @cache
 def dependencies() -> str:
     """A hash of all that decides what a rule compiles to, rules aside; "" if it cannot be known."""
-    digest = sha256(repr((sys.version_info, [version(name) for name in _READERS])).encode())
+    digest = sha256(repr((sys.version_info, [release(name) for name in _READERS])).encode())
     try:
         for path in _files():
             digest.update(path.name.encode() + sha256(path.read_bytes()).digest())

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from molehunt.detectors.correlating.states import SNAPSHOT_GAP
+from molehunt.correlation import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from molehunt.detectors.correlating.states import SNAPSHOT_GAP
+from molehunt.correlation import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 

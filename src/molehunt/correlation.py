@@ -26,6 +26,9 @@ NUMERIC = frozenset(("value_sum", "value_avg", "value_percentile", "value_median
 VALUED = NUMERIC | {"value_count"}
 # Keys of the `correlation` section: the specification's, and where `generate` stands in pySigma.
 KEYS = frozenset("type rules group-by timespan aliases condition generate".split())
+# Snapshots are hourly or daily, and a computer may be off for a while. Further apart, a row was
+# not shown to be there all the time.
+SNAPSHOT_GAP = 7 * 86400.0
 MAX_TERMS = 64
 _TOO_MANY = f"it has more than {MAX_TERMS} alternatives; split it"
 

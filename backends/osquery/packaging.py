@@ -13,6 +13,7 @@ import yaml
 
 from molehunt.correlation import Correlation
 from molehunt.processes import mapped
+from molehunt.yamlloader import SAFE_DUMPER
 
 from ..model import Artefact, Packing
 from ..rendering import indented
@@ -142,9 +143,8 @@ def _fleet(entries: Iterable[tuple[str, tuple[str, ...], dict[str, Any]]]) -> by
 
 def _listed(entry: Mapping[str, Any]) -> str:
     """An entry of a list in YAML. Nothing in it stands twice, so that it needs no others."""
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     made: str = yaml.dump(
-        [entry], Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20
+        [entry], Dumper=SAFE_DUMPER, sort_keys=False, allow_unicode=True, width=1 << 20
     )
     return made
 

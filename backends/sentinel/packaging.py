@@ -184,11 +184,9 @@ def yaml_text(body: Mapping[str, Any]) -> bytes:
 
 @cache
 def _dumper() -> Any:
-    import yaml
+    from molehunt.yamlloader import SAFE_DUMPER
 
-    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-    class Dumper(base):  # type: ignore[misc]
+    class Dumper(SAFE_DUMPER):  # type: ignore[misc]
         """Long texts as blocks, so that a query can be read."""
 
         def ignore_aliases(self, data: Any) -> bool:

@@ -10,10 +10,12 @@ import datetime as dt
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from ipaddress import ip_network
 from typing import Any
 
 from .correlation import OPERATORS, VALUED
+from .installed import release
 from .names import Both, Either, Name, Negated, Some, Tree, meant, parse_condition
 from .yamlfile import Document
 
@@ -236,9 +238,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_regex(value: Any) -> bool:
-    """Whether pySigma before 2, which asks Python, takes a pattern that RE2 takes."""
+    """Whether pySigma takes a pattern that RE2 takes."""
     if type(value) is not str or not value:
         return False
+    if not _python_is_asked():
+        return True
     try:
         if not _WARNED.search(value):
             re.compile(value)
@@ -249,6 +253,12 @@ def _is_regex(value: Any) -> bool:
     except (re.error, RecursionError, OverflowError, Warning):
         return False
     return True
+
+
+@cache
+def _python_is_asked() -> bool:
+    """Before pySigma 2, which asks RE2, it asked Python."""
+    return int(release("pysigma").partition(".")[0]) < 2
 
 
 def _is_network(value: Any) -> bool:

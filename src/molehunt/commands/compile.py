@@ -96,7 +96,7 @@ class _Work:
     def packed(self, product: Target, profile: Profile) -> tuple[Packed, list[Problem]]:
         """The files of a target, and what is wrong with the rules or the reviews."""
         ruleset, options = self.ruleset, self.options
-        known = locked()
+        known = locked(product.name)
         reviewed, problems = load_reviewed()
         problems = [*ruleset.problems, *problems]
         compiled = compile_kept(product, profile, self.key, lambda: self.subjects, self.aside)

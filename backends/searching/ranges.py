@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import TypeAlias
 
-from molehunt.detectors.values import fold
+from molehunt.detectors.values import fold, near_case
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -99,23 +99,12 @@ def _unfolded() -> dict[str, list[str]]:
 
 
 def _cased() -> Iterator[int]:
-    return (ord(c) for c in _candidates() if c > "\x7f" and c.lower() != c)
+    return (ord(c) for c in near_case() if c > "\x7f" and c.lower() != c)
 
 
 @cache
 def _all_cased() -> str:
-    return "".join(c for c in _candidates() if c.lower() != c or c.upper() != c)
-
-
-@cache
-def _candidates() -> str:
-    """Every character that has another in the other case, among some that have not."""
-    # There is no cased character above the second plane (Unicode 16), and none among surrogates.
-    runs = (
-        "".join(map(chr, range(at, at + 256)))
-        for at in (*range(0, 0xD800, 256), *range(0xE000, 0x20000, 256))
-    )
-    return "".join(run for run in runs if run.lower() != run or run.upper() != run)
+    return "".join(c for c in near_case() if c.lower() != c or c.upper() != c)
 
 
 @cache

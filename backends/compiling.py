@@ -8,7 +8,7 @@ from molehunt.correlation import Correlation
 from molehunt.processes import mapped
 
 from .model import Compiled, Evidence, Profile, Refusal, Subject, Target
-from .support import Support, evidence_of, with_digest
+from .support import Support, evidence_of
 
 NO_QUERY = "no_query"
 NO_INPUT = "no_input"
@@ -16,11 +16,10 @@ NO_INPUT = "no_input"
 
 def compile_all(target: Target, profile: Profile, made: Iterable[Subject]) -> list[Compiled]:
     """Every subject for one target. What no query of the pack feeds, or what needs an input that
-    only `molehunt hunt` has, is refused before the target sees it. Artefacts know their digests:
-    whoever compiles needs them, and several processes are at it here."""
+    only `molehunt hunt` has, is refused before the target sees it."""
 
     def compiled(one: Subject) -> Compiled:
-        return with_digest(_general(one, target, profile) or target.compile(one, profile))
+        return _general(one, target, profile) or target.compile(one, profile)
 
     return mapped(compiled, list(made))
 

@@ -101,7 +101,7 @@ class Artefact:
     `language` names what `query` is written in (`query_dsl`, `esql`, `sql`, `kql`, ...). The
     query of a correlation is `{"query": text, "group": [columns of its answer]}`.
     `differences` are codes of `backends/reviewed.yml`: ways in which the store is known to answer
-    otherwise than the rule. `hashed` is its digest (`support`), where it is known already.
+    otherwise than the rule.
     """
 
     rule: str
@@ -112,7 +112,6 @@ class Artefact:
     query: Any
     body: Any
     differences: tuple[str, ...] = ()
-    hashed: str = field(default="", init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,18 +39,9 @@ class Support(NamedTuple):
 
 def digest(artefact: Artefact) -> str:
     """16 hexadecimal digits of SHA-256 over the canonical JSON of what is run and imported."""
-    if artefact.hashed:
-        return artefact.hashed
     parts = [artefact.language, artefact.query, artefact.body]
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def with_digest(compiled: Compiled) -> Compiled:
-    """The same; an artefact knows its digest from now on."""
-    if isinstance(compiled, Artefact):
-        object.__setattr__(compiled, "hashed", digest(compiled))
-    return compiled
 
 
 def parse(text: str, target: str = "") -> dict[tuple[str, str, str], Support]:

@@ -6,8 +6,8 @@ import gc
 
 import pytest
 
+from molehunt.backends import remembered as module
 from molehunt.backends.remembered import remembered
-from molehunt.backends.searching import remembered as module
 
 
 @pytest.fixture(autouse=True)

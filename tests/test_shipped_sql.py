@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from molehunt.data import load_yaml, read_bytes
+from molehunt.detectors.schedule import shipped as module
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.kept import know_sql, pack_shapes
 from molehunt.detectors.schedule.queries import pack_schedule
@@ -27,18 +31,28 @@ def test_the_file_is_what_the_pack_says() -> None:
 
 def test_bindings_are_those_that_parsing_gives() -> None:
     """Every query, with its columns and where they come from."""
-    assert know_sql(_binder()).declared() == _binder().declared()
+    for how in ("config", "pack"):
+        assert know_sql(_binder(how)).declared() == _binder(how).declared()
+        assert know_sql(_binder(how)).shapes() == _binder(how).shapes()
 
 
-def test_other_schedules_are_parsed() -> None:
-    """The file is of one schedule and one way to know it."""
-    assert shipped(_binder()) is not None
-    assert shipped(_binder("pack")) is None
+def test_other_queries_are_parsed() -> None:
+    """The file is of the pack's SQL, without views."""
     found = load_yaml("pack.yml")
+    assert shipped(_binder()) is not None
+    assert shipped(_binder("pack")) is not None
     name, query = next(iter(found["queries"].items()))
     changed = {**found["queries"], name: {**query, "sql": "SELECT pid FROM processes;"}}
     schedule = pack_schedule({**found, "queries": changed})
     assert shipped(Binder([("config", schedule)], tables())) is None
+    with_views = replace(pack_schedule(found), views={"mine": "SELECT * FROM users"})
+    assert shipped(Binder([("config", with_views)], tables())) is None
+
+
+def test_other_tables_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a query says depends on the columns there are."""
+    monkeypatch.setattr(module, "schema_digest", lambda: b"other")
+    assert shipped(_binder()) is None
 
 
 def test_shapes_do_not_depend_on_line_breaks() -> None:

@@ -5,7 +5,6 @@ writes it anew (`make pack`), and tests/test_stored_sql.py says when that is due
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +21,26 @@ FILE = "data/pack_sql.json"
 
 
 def shipped(binder: Binder) -> list[Any] | None:
-    """The plain shapes of a binder, if they are those that ship."""
+    """The plain shapes of a binder's queries, if all of them ship."""
     try:
         found = orjson.loads(read_bytes(FILE))
     except (OSError, ValueError):
         return None
-    known: list[Any] | None = found["shapes"] if found["of"] == _digest(binder) else None
-    return known
-
-
-def _digest(binder: Binder) -> str:
-    return sha256(binder.digest() + schema_digest()).hexdigest()
+    known = found["shapes"]
+    shapes = [None if views else known.get(sql) for sql, views in binder.statements()]
+    return None if None in shapes or found["schema"] != schema_digest().hex() else shapes
 
 
 def rendered() -> bytes:
     """The text of the file, made anew from the pack: a line for each query."""
     binder = Binder([("config", pack_schedule(load_yaml("pack.yml")))], tables())
-    lines = [orjson.dumps(SHAPES.plain(shape)) for shape in binder.shapes()]
-    head = orjson.dumps(_digest(binder))
-    return b'{"of": ' + head + b', "shapes": [\n' + b",\n".join(lines) + b"\n]}\n"
+    plain = {
+        sql: SHAPES.plain(shape)
+        for (sql, _), shape in zip(binder.statements(), binder.shapes(), strict=True)
+    }
+    lines = [orjson.dumps(sql) + b": " + orjson.dumps(one) for sql, one in plain.items()]
+    head = orjson.dumps(schema_digest().hex())
+    return b'{"schema": ' + head + b', "shapes": {\n' + b",\n".join(lines) + b"\n}}\n"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from molehunt.backends.osquery.budget import _heads
 from molehunt.data import load_yaml, read_bytes
+from molehunt.detectors.records import Shape
 from molehunt.detectors.schedule import shipped as module
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.kept import know_sql, pack_shapes
@@ -59,6 +61,14 @@ def test_shapes_do_not_depend_on_line_breaks() -> None:
     """osquery's packs have the same SQL on one line."""
     shapes = pack_shapes(load_yaml("pack.yml"))
     assert shapes == {sql: shape_of(" ".join(sql.split()), tables()) for sql in shapes}
+
+
+def test_beginnings_read_the_tables_of_their_queries() -> None:
+    """The budget counts a query of osquery's target by how it begins."""
+    for beginning, used in _heads():
+        shape = shape_of(beginning, tables())
+        assert isinstance(shape, Shape)
+        assert tuple(use.table for use in shape.tables) == used
 
 
 def test_the_parser_is_not_imported_for_the_pack(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ lock: $(INSTALLED)
 
 pack: $(INSTALLED)
 	$(VENV)/bin/molehunt pack --output backends/osquery/molehunt.conf
+	$(PY) -m molehunt.detectors.schedule.shipped
 
 rules: $(INSTALLED)
 	$(VENV)/bin/molehunt generate

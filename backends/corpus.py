@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from molehunt.detectors.matching.match import Match
-from molehunt.detectors.matching.plan import asks_removed, compile_plan
+from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.proof.manifest import Scenario
 from molehunt.detectors.reading.inputs import blocks
 from molehunt.detectors.records import Record
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.detectors.tying import record_of
-from molehunt.rule import Rule, RuleSet
+from molehunt.rule import Rule, RuleSet, asks_removed
 from molehunt.schema import tables
 from molehunt.taxonomy import Taxonomy
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import orjson
 import molehunt
 from molehunt import backends, detectors
 from molehunt.cache import keep, recall
+from molehunt.installed import release
 from molehunt.lock import LOCK
 from molehunt.processes import at_once
 from molehunt.rulefiles import builtin_rules_path
@@ -53,9 +53,9 @@ def compile_kept(
 
 
 def _keep(key: str, compiled: Iterable[Compiled]) -> None:
-    plain = list(map(_plain, compiled))
-    if _is_json(plain):
-        keep(key, plain)
+    body = _as_json(list(map(_plain, compiled)))
+    if body is not None:
+        keep(key, orjson.Fragment(body))
 
 
 def _plain(one: Compiled) -> list[Any]:
@@ -76,18 +76,19 @@ def _restored(plain: list[Any]) -> Compiled:
 _REFUSED = Refusal.__dataclass_fields__
 
 
-def _is_json(plain: Any) -> bool:
-    """Whether it comes back from JSON as it was."""
+def _as_json(plain: Any) -> bytes | None:
+    """The JSON from which it comes back as it was; None if there is none."""
     try:
-        return bool(orjson.loads(orjson.dumps(plain)) == plain)
+        body = orjson.dumps(plain)
+        return body if orjson.loads(body) == plain else None
     except (TypeError, ValueError):
-        return False
+        return None
 
 
 @cache
 def dependencies() -> str:
     """A hash of all that decides what a rule compiles to, rules aside; "" if it cannot be known."""
-    digest = sha256(repr((sys.version_info, [version(name) for name in _READERS])).encode())
+    digest = sha256(repr((sys.version_info, [release(name) for name in _READERS])).encode())
     try:
         for path in _files():
             digest.update(path.name.encode() + sha256(path.read_bytes()).digest())

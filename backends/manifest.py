@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from molehunt.processes import mapped
+
 from .model import Artefact, Compiled
 from .rendering import pretty
 from .support import Support, digest, evidence_of
@@ -21,7 +23,9 @@ def make_manifest(
     """The manifest as a JSON-able mapping: rules with version, hash and evidence; refusals with
     their reasons; files with SHA-256. `versions` are those of the rule lock (0: not in it)."""
     rules, refused = [], []
-    for one in compiled:
+    listed = list(compiled)
+    hashes = iter(mapped(digest, [one for one in listed if isinstance(one, Artefact)]))
+    for one in listed:
         entry = {
             "rule": one.rule,
             "title": one.title,
@@ -30,7 +34,7 @@ def make_manifest(
             "profile": one.profile,
         }
         if isinstance(one, Artefact):
-            hashed = digest(one)
+            hashed = next(hashes)
             evidence = evidence_of(one, known, hashed)
             assert evidence is not None
             entry |= {

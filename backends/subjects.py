@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from molehunt.detectors.matching.fields import FieldMap, Layout
-from molehunt.detectors.matching.plan import asks_removed
 from molehunt.detectors.records import Binding
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.kept import know_sql
 from molehunt.detectors.schedule.queries import pack_queries, pack_schedule
 from molehunt.detectors.tying import SOURCES, source_binding
-from molehunt.rule import Rule, RuleSet
+from molehunt.rule import Rule, RuleSet, asks_removed
 from molehunt.schema import tables as osquery_tables
 from molehunt.taxonomy import Taxonomy
 

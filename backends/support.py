@@ -44,11 +44,13 @@ def digest(artefact: Artefact) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def parse(text: str) -> dict[tuple[str, str, str], Support]:
-    """The lines of a lock by target, profile and rule. Raises ValueError for a line of no form."""
+def parse(text: str, target: str = "") -> dict[tuple[str, str, str], Support]:
+    """The lines of a lock by target, profile and rule, all or those of a target. Raises ValueError
+    for a line of no form."""
     found = {}
+    begin = f"{target} " if target else ""
     for number, line in enumerate(text.splitlines(), 1):
-        if not line or line.startswith("#"):
+        if not line or line.startswith("#") or not line.startswith(begin):
             continue
         parts = line.split(" ")
         if len(parts) == 5 and parts[3] == "refused":
@@ -62,10 +64,10 @@ def parse(text: str) -> dict[tuple[str, str, str], Support]:
     return found
 
 
-def locked() -> dict[tuple[str, str, str], Support]:
-    """The lock inside the package; empty where there is none."""
+def locked(target: str = "") -> dict[tuple[str, str, str], Support]:
+    """The lock inside the package, or what it has of a target; empty where there is none."""
     path = files(__package__).joinpath(LOCK)
-    return parse(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return parse(path.read_text(encoding="utf-8"), target) if path.is_file() else {}
 
 
 def render(found: Iterable[Support]) -> str:

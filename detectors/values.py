@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 
 from .records import Scalar
 
@@ -54,6 +55,17 @@ def fold(text: str) -> str:
     U+212A KELVIN SIGN is not `k` and U+0130 is not `i`.
     """
     return text.lower() if text.isascii() else "".join(map(_fold_character, text))
+
+
+@cache
+def near_case() -> str:
+    """Every character that has another in the other case, among some that have none, in order."""
+    # There is none above the second plane (Unicode 16), nor among surrogates.
+    runs = (
+        "".join(map(chr, range(at, at + 256)))
+        for at in (*range(0, 0xD800, 256), *range(0xE000, 0x20000, 256))
+    )
+    return "".join(run for run in runs if run.lower() != run or run.upper() != run)
 
 
 def _fold_character(character: str) -> str:

@@ -15,11 +15,11 @@ from molehunt.backends.model import Artefact, Target
 from molehunt.backends.proving import prove
 from molehunt.backends.subjects import subjects
 from molehunt.data import load_yaml
-from molehunt.detectors.matching.plan import asks_removed, compile_plan
+from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.detectors.tying import record_of
-from molehunt.rule import Rule
+from molehunt.rule import Rule, asks_removed
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 

@@ -14,12 +14,12 @@ from agreement.tables import OKTA
 from molehunt.backends.model import Artefact, Profile, Refusal, Target
 from molehunt.backends.subjects import subjects
 from molehunt.data import load_yaml
-from molehunt.detectors.matching.plan import asks_removed, reference_plan
+from molehunt.detectors.matching.plan import reference_plan
 from molehunt.detectors.records import Record
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.detectors.tying import record_of
-from molehunt.rule import Rule
+from molehunt.rule import Rule, asks_removed
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 

@@ -23,13 +23,13 @@ from molehunt.backends.sentinel.parser import check
 from molehunt.backends.subjects import subjects
 from molehunt.cli import main
 from molehunt.data import load_yaml
-from molehunt.detectors.matching.plan import asks_removed, compile_plan
+from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.proof.manifest import load_scenarios
 from molehunt.detectors.records import Record
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.queries import pack_schedule
 from molehunt.detectors.tying import record_of
-from molehunt.rule import Rule, RuleSet
+from molehunt.rule import Rule, RuleSet, asks_removed
 from molehunt.schema import tables
 from molehunt.taxonomy import taxonomy
 

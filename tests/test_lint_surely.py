@@ -11,10 +11,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from molehunt.linting.surely import surely_loads
 from molehunt.problems import Problem
 from molehunt.rulefiles import builtin_rules_path, rule_files
 from molehunt.ruleset import is_rule, load_documents, shape_problems
+from molehunt.surely import surely_loads
 from molehunt.yamlfile import Document, decoded, read_text
 
 _UUID = "0f4d3a6e-5a3c-4f0e-9d8e-2b7c1a6f5e4d"
@@ -114,7 +114,8 @@ tops = st.dictionaries(
 )
 
 
-def _document(data: Mapping[str, Any]) -> Document | None:
+def as_document(data: Mapping[str, Any]) -> Document | None:
+    """The data as a file would give it; None if no file can."""
     try:
         text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
     except (yaml.YAMLError, ValueError):
@@ -130,7 +131,7 @@ def _is_taken(document: Document) -> bool:
 
 
 def _agrees(data: Mapping[str, Any]) -> None:
-    document = _document(data)
+    document = as_document(data)
     if document is not None and isinstance(document.data, dict) and is_rule(document.data):
         sure = not shape_problems(document, "example.yml") and surely_loads(document)
         assert not sure or _is_taken(document)
@@ -176,7 +177,7 @@ def test_usual_conditions_surely_load_and_do(condition: str) -> None:
         "other": ["word", "an?other"],
         "condition": condition,
     }
-    document = _document({**GOOD, "detection": detection})
+    document = as_document({**GOOD, "detection": detection})
     assert document is not None
     assert surely_loads(document)
     assert _is_taken(document)
@@ -200,7 +201,7 @@ def test_the_pack_surely_loads_and_does() -> None:
 def test_a_long_condition_is_refused_in_no_time() -> None:
     """The pattern has one way to match: with two this would take years."""
     detection = {"selection": {"A": 1}, "condition": "a" * 400 + "!"}
-    document = _document({**GOOD, "detection": detection})
+    document = as_document({**GOOD, "detection": detection})
     assert document is not None
     assert not surely_loads(document)
 
@@ -221,7 +222,7 @@ def test_aliases_that_expand_are_left_to_the_loader() -> None:
 def test_a_message_is_the_same_in_every_run() -> None:
     """pySigma tells where in memory a value without a text lies."""
     detection = {"selection": {"A|contains": None}, "condition": "selection"}
-    document = _document({**GOOD, "detection": detection})
+    document = as_document({**GOOD, "detection": detection})
     assert document is not None
     _, _, problems = load_documents([document], "example.yml", "example.yml")
     assert [problem.what for problem in problems] == [

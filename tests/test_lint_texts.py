@@ -14,9 +14,9 @@ from molehunt.conditions import Wild
 from molehunt.linting import across
 from molehunt.linting.catalogue import checks
 from molehunt.linting.model import Finding
-from molehunt.linting.names import parse_condition, uses
 from molehunt.linting.run import analyse
 from molehunt.linting.texts import Glob, covers, fold, modified, overlap, parse, written
+from molehunt.names import parse_condition, uses
 
 ALL = ["".join(letters) for size in range(6) for letters in product("ab", repeat=size)]
 PATTERNS = st.text("ab*?", max_size=5).map(lambda text: fold(parse(text)))

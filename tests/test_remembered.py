@@ -6,8 +6,8 @@ import gc
 
 import pytest
 
-from molehunt.backends.searching import remembered as module
-from molehunt.backends.searching.remembered import remembered
+from molehunt.backends import remembered as module
+from molehunt.backends.remembered import remembered
 
 
 @pytest.fixture(autouse=True)

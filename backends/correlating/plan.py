@@ -15,13 +15,12 @@ from typing import NamedTuple
 from molehunt.correlation import NUMERIC, Correlation
 from molehunt.data import load_yaml
 from molehunt.detectors.matching.fields import Place
-from molehunt.detectors.matching.plan import asks_removed
 from molehunt.detectors.records import Binding
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.detectors.schedule.kept import know_sql
 from molehunt.detectors.schedule.queries import pack_queries, pack_schedule
 from molehunt.detectors.tying import tie_of
-from molehunt.rule import Rule
+from molehunt.rule import Rule, asks_removed
 from molehunt.schema import tables
 from molehunt.taxonomy import SUBJECT, taxonomy
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from molehunt.data import techniques
 from molehunt.levels import Level
+from molehunt.processes import mapped
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
@@ -105,12 +106,12 @@ def _attack(rule: Rule) -> Iterator[dict[str, Any]]:
 def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, bytes]:
     """An analytics rule for each rule, and a custom detection for each that may alert by itself."""
     files = {}
-    for artefact in artefacts:
+    bodies = [{**one.body["analytics"], "version": packing.version} for one in artefacts]
+    for artefact, text in zip(artefacts, mapped(yaml_text, bodies), strict=True):
         rule = packing.rules[artefact.rule]
         assert isinstance(rule, Rule)
         stem = f"{rule.name.rpartition('/')[2].removesuffix('.yml')}_{artefact.rule[:8]}"
-        analytics = {**artefact.body["analytics"], "version": packing.version}
-        files[f"AnalyticsRules/{stem}.yaml"] = yaml_text(analytics)
+        files[f"AnalyticsRules/{stem}.yaml"] = text
         if alerts(rule):
             files[f"CustomDetections/{stem}.json"] = pretty(artefact.body["detection"])
     return files

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
-from molehunt.detectors.correlating.states import SNAPSHOT_GAP
+from molehunt.correlation import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 from molehunt.schema import tables

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from ..remembered import remembered
 from ..searching.lucene import MAX_LENGTH
-from ..searching.remembered import remembered
 from .querystring import plain_pattern
 
 Query = Mapping[str, Any]
@@ -66,9 +66,14 @@ def _cost(part: str) -> int:
 def _without_narrower(ways: set[_Parts]) -> list[_Parts]:
     """Without those that ask for the same as another and for more; in a fixed order."""
     kept: list[_Parts] = []
+    # Each under one of its parts, without which nothing asks for all of them.
+    by_part: dict[str, list[_Parts]] = {}
     for one in sorted(ways, key=lambda way: (len(way), sorted(way))):
-        if not any(other <= one for other in kept):
+        if not one:
+            return [one]
+        if not any(other <= one for part in one for other in by_part.get(part, ())):
             kept.append(one)
+            by_part.setdefault(next(iter(one)), []).append(one)
     return kept
 
 

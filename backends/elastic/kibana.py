@@ -8,7 +8,6 @@ compares case-sensitively and takes a missing field for neither true nor false.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -19,9 +18,11 @@ from molehunt.data import techniques
 from molehunt.detectors.findings.organisation import EVERY_HOST, Approval, Organisation
 from molehunt.detectors.report.attack import FRAMEWORK, tactic
 from molehunt.levels import Level
+from molehunt.processes import mapped
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
+from ..rendering import line
 from ..searching.layout import Layout
 from ..searching.prose import guide, needs, version
 from .signins import SIGN_INS
@@ -157,8 +158,7 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
                 body["exceptions_list"] = [_reference(items[0])]
                 exceptions += items
         lines.append(body)
-    text = "".join(_line(one) for one in [*lines, *exceptions])
-    return {"rules.ndjson": text.encode()}
+    return {"rules.ndjson": b"".join(mapped(line, [*lines, *exceptions]))}
 
 
 # What a sign-in is of is an account; its logs are found by the product that rules name.
@@ -168,10 +168,6 @@ _SIGN_INS = {
     "gcp": SIGN_INS["google_workspace"],
 }
 _HOSTS = {"osquery_manager": "host.hostname", "filebeat": "osquery.result.host_identifier"}
-
-
-def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def approvals_of(rule: Rule, organisation: Organisation) -> list[Approval]:

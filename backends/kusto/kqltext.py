@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from molehunt.conditions import Regex, Text, Wild
-from molehunt.detectors.values import fold
+from molehunt.detectors.values import fold, near_case
 
 TRUE, FALSE = "true", "false"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
@@ -135,8 +135,8 @@ def _same(folded: str) -> tuple[str, ...]:
 @cache
 def _by_fold() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for character in map(chr, range(0x80, 0x20000)):
-        if character.lower() == character:
+    for character in near_case():
+        if character.isascii() or character.lower() == character:
             continue
         folded = fold(character)
         if folded != character:

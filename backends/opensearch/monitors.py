@@ -5,16 +5,16 @@ Form: OpenSearch documentation, "Alerting API", "Create a query-level monitor".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from molehunt.correlation import Correlation
 from molehunt.levels import Level
+from molehunt.processes import mapped
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
-from ..rendering import pretty
+from ..rendering import pretty, pretty_and_line
 from ..searching.layout import Layout
 from ..searching.prose import guide, needs, version
 from .layouts import template
@@ -91,10 +91,10 @@ def versioned(artefact: Artefact, rule: Rule | Correlation) -> dict[str, Any]:
 def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]:
     """A file for each monitor, all of them in one, and the index template."""
     files: dict[str, bytes] = {"index_template.json": pretty(template())}
-    lines = []
-    for artefact in sorted(artefacts, key=lambda one: one.rule):
-        body = versioned(artefact, packing.rules[artefact.rule])
-        files[f"monitors/{artefact.rule}.json"] = pretty(body)
-        lines.append(json.dumps(body, sort_keys=True, ensure_ascii=False))
-    files["monitors.ndjson"] = "".join(f"{line}\n" for line in lines).encode()
+    ordered = sorted(artefacts, key=lambda one: one.rule)
+    bodies = [versioned(artefact, packing.rules[artefact.rule]) for artefact in ordered]
+    made = mapped(pretty_and_line, bodies)
+    for artefact, (text, _) in zip(ordered, made, strict=True):
+        files[f"monitors/{artefact.rule}.json"] = text
+    files["monitors.ndjson"] = b"".join(line for _, line in made)
     return files

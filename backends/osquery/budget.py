@@ -9,6 +9,7 @@ from typing import Any
 from molehunt.detectors.schedule.sql import SqlProblem, shape_of
 from molehunt.schema import tables
 
+from .compiling import pack_sources
 from .rows import rows_a_day
 
 DAY = 86400
@@ -28,7 +29,7 @@ def budget(
     entries = list(_of(system, packs))
     reads: Counter[str] = Counter()
     runs, joins = 0, 0
-    shapes: dict[str, tuple[str, ...]] = {}
+    shapes = dict(_heads())
     for entry in entries:
         times = DAY // int(entry["interval"])
         runs += times
@@ -50,6 +51,12 @@ def budget(
         "most_joins": joins,
         "rows_a_day": rows_a_day(rules, system),
     }
+
+
+def _heads() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The beginnings of the pack's own queries, with the tables that they read."""
+    for source in pack_sources().values():
+        yield source.sql.partition(" WHERE ")[0], tuple(use.table for use in source.shape.tables)
 
 
 _WHAT_ROWS_ARE = (

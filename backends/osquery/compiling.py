@@ -15,8 +15,9 @@ from typing import Any
 from molehunt.correlation import Correlation
 from molehunt.data import load_yaml
 from molehunt.detectors.records import Shape
+from molehunt.detectors.schedule.kept import pack_shapes
 from molehunt.detectors.schedule.queries import pack_queries
-from molehunt.detectors.schedule.sql import SqlProblem, shape_of
+from molehunt.detectors.schedule.sql import SqlProblem
 from molehunt.rule import Rule
 from molehunt.schema import tables
 
@@ -233,16 +234,14 @@ def _number(version: str) -> tuple[int, ...]:
 
 @cache
 def pack_sources() -> Mapping[str, Source]:
-    """The queries of the shipped pack by name, with their system. Parsed once."""
+    """The queries of the shipped pack by name, with their system. Read once."""
     found: dict[str, Source] = {}
-    known: dict[str, Shape] = {}
-    for name, entry in pack_queries(load_yaml("pack.yml")):
+    manifest = load_yaml("pack.yml")
+    shapes = pack_shapes(manifest)
+    for name, entry in pack_queries(manifest):
         sql = " ".join(str(entry["sql"]).split())
-        if sql not in known:
-            shape = shape_of(sql, tables())
-            assert not isinstance(shape, SqlProblem), name
-            known[sql] = shape
-        shape = known[sql]
+        shape = shapes[str(entry["sql"])]
+        assert not isinstance(shape, SqlProblem), name
         used = [use.table for use in shape.tables]
         origins = [origin for origin in shape.columns.values() if origin is not None]
         found[name] = Source(

@@ -6,7 +6,6 @@ the systems that its `platform` names, and only from its `version` up.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ from molehunt.problems import Problem
 from molehunt.rule import Rule
 from molehunt.schema import Table
 from molehunt.taxonomy import PRODUCT_PLATFORM
+
+from ..rendering import indented
 
 # osquery silently drops queries with these names (osquery/config/config.cpp).
 BAD_ENDINGS = ("epoch", "counter")
@@ -65,7 +66,7 @@ def _uses(rule: Rule, tables: Sequence[str], systems: Sequence[str]) -> bool:
 
 def render_pack(pack: Mapping[str, Any]) -> str:
     """The pack as the text of a `.conf` file; the same for the same pack."""
-    return json.dumps(pack, indent=2, sort_keys=True) + "\n"
+    return indented(pack, sort_keys=True) + "\n"
 
 
 def _check_name(name: str) -> Iterable[Problem]:

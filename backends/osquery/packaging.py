@@ -6,15 +6,17 @@ YAML reference (keys of `queries`, called `reports` from Fleet 4.82).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from molehunt.correlation import Correlation
+from molehunt.processes import mapped
+from molehunt.yamlloader import SAFE_DUMPER
 
 from ..model import Artefact, Packing
+from ..rendering import indented
 from .budget import budget, budget_page
 from .compiling import LONGEST, pack_sources
 from .pack import render_pack
@@ -34,7 +36,7 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, byt
     files["fleet/molehunt_detect.yml"] = _fleet(entries)
     rules = [one.rule for one in artefacts]
     costs = [budget(system, packs, rules) for system in SYSTEMS]
-    files["budget.json"] = (json.dumps(costs, indent=2, sort_keys=True) + "\n").encode()
+    files["budget.json"] = (indented(costs, sort_keys=True) + "\n").encode()
     files["budget.md"] = budget_page(costs).encode()
     return files
 
@@ -95,7 +97,7 @@ def _filled(queries: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     part: dict[str, Any] = {}
     size = 0
     for name, entry in sorted(queries.items()):
-        mine = len(json.dumps({name: entry}, indent=2).encode()) * 11 // 10
+        mine = len(indented({name: entry})) * 11 // 10
         if part and size + mine > _FULL:
             yield part
             part, size = {}, 0
@@ -136,9 +138,15 @@ def _fleet(entries: Iterable[tuple[str, tuple[str, ...], dict[str, Any]]]) -> by
         }
         for name, flags, entry in sorted(entries, key=lambda one: one[0])
     ]
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(listed, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
-    return text.encode()
+    return "".join(mapped(_listed, listed)).encode() if listed else b"[]\n"
+
+
+def _listed(entry: Mapping[str, Any]) -> str:
+    """An entry of a list in YAML. Nothing in it stands twice, so that it needs no others."""
+    made: str = yaml.dump(
+        [entry], Dumper=SAFE_DUMPER, sort_keys=False, allow_unicode=True, width=1 << 20
+    )
+    return made
 
 
 def _logging(entry: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from molehunt.conditions import Regex
@@ -54,6 +55,7 @@ class _Notes:
     differences: set[str] = field(default_factory=set)
 
 
+@lru_cache(maxsize=1 << 12)
 def translate(value: Regex) -> Translated:
     """The patterns for `regex_match`. Raises Unsayable with a code."""
     if _OTHERWISE.search(value.pattern.replace("\\\\", "")):

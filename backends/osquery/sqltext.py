@@ -7,17 +7,16 @@ Facts: `LIKE` and `NOCASE` fold ASCII letters only, `GLOB` none; all go by UTF-8
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from molehunt.conditions import Text, Wild
-from molehunt.detectors.values import fold
+from molehunt.detectors.values import fold, near_case
 
 from ..model import Unsayable
 
 ESCAPE = "^"
 # Unicode has no letter with case from here on.
-_CASED = 0x20000
 
 
 def quoted(text: str) -> str:
@@ -27,6 +26,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+@lru_cache(maxsize=1 << 13)
 def text_test(value: Text, expression: str) -> str:
     """SQL that says whether the text of an expression is the wanted one; NULL for NULL."""
     parts = value.parts
@@ -68,9 +68,8 @@ def same_letters(character: str) -> str:
 @cache
 def _classes() -> dict[str, str]:
     found: dict[str, list[str]] = {}
-    for code in range(0x80, _CASED):
-        character = chr(code)
-        if character.lower() != character:
+    for character in near_case():
+        if not character.isascii() and character.lower() != character:
             folded = fold(character)
             if folded != character:
                 found.setdefault(folded, [folded]).append(character)

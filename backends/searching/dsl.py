@@ -35,12 +35,12 @@ from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..model import Bound, Subject, Unsayable
+from ..remembered import remembered
 from .addresses import network
 from .layout import Layout, logged_names
 from .lucene import whole
 from .numbers import compared, equal
 from .re2tree import Unsaid
-from .remembered import remembered
 from .texts import escaped_query, has_escapable, regexp, spellings, text_query
 
 Made: TypeAlias = dict[str, Any] | bool

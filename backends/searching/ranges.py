@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import TypeAlias
 
-from molehunt.detectors.values import fold
+from molehunt.detectors.values import fold, near_case
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -99,17 +99,12 @@ def _unfolded() -> dict[str, list[str]]:
 
 
 def _cased() -> Iterator[int]:
-    # There is no cased character above the second plane (Unicode 16).
-    return (code for code in range(0x80, 0x20000) if chr(code).lower() != chr(code))
+    return (ord(c) for c in near_case() if c > "\x7f" and c.lower() != c)
 
 
 @cache
 def _all_cased() -> str:
-    return "".join(
-        c
-        for c in map(chr, (*range(0xD800), *range(0xE000, 0x20000)))
-        if c.lower() != c or c.upper() != c
-    )
+    return "".join(c for c in near_case() if c.lower() != c or c.upper() != c)
 
 
 @cache

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from molehunt.detectors.matching.fields import Place
+from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.rule import Rule
 
 from ..kusto.kqltext import FALSE, TRUE, all_of, any_of, literal
 from ..kusto.kqlwhere import Read, Where
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
+from ..remembered import remembered
 from ..signins import log_of
 from .signins import ARRIVED, LOGS, Log, log_query
 
@@ -68,17 +71,14 @@ def _signins(subject: Subject, log: Log, differences: set[str], new: str = "") -
 
 def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
     read: dict[str, str] = {}
-
-    def reader(place: Place) -> Read | None:
-        return row_of(place, profile, read)
-
     grouped: dict[str, list[str]] = {}
+    assert isinstance(subject.rule, Rule)
     for bound in subject.bounds:
-        where = Where(bound.fields, reader)
-        test = any_of([where.condition(one) for one in subject.rule.conditions])  # type: ignore[union-attr]
-        test = all_of([where.belongs(), test])
+        asked = asked_of(subject.rule, bound.fields, profile)
+        collect(read, asked.read)
+        test = all_of([asked.belongs, asked.test])
         if test != FALSE:
-            differences |= where.differences
+            differences |= asked.differences
             grouped.setdefault(test, []).extend(names_of(bound, profile))
     if not grouped:
         raise Unsayable("never", "no query of the pack has the columns that it needs")
@@ -99,6 +99,35 @@ def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
     if tests != TRUE:
         lines.append(f"| where {tests}")
     return "\n".join(lines)
+
+
+class Asked(NamedTuple):
+    """What a rule asks of osquery's rows that it reads in one way: that they are of its log source,
+    and its condition. `read` has the columns that both need, under their short names."""
+
+    belongs: str
+    test: str
+    read: Mapping[str, str]
+    differences: frozenset[str]
+
+
+def asked_of(rule: Rule, fields: FieldMap, profile: Profile) -> Asked:
+    """The same each time: a correlation asks again what its members ask."""
+
+    def made() -> Asked:
+        read: dict[str, str] = {}
+        where = Where(fields, lambda place: row_of(place, profile, read))
+        test = any_of([where.condition(one) for one in rule.conditions])
+        return Asked(where.belongs(), test, read, frozenset(where.differences))
+
+    return remembered(made, "sentinel", rule, fields, profile)
+
+
+def collect(read: dict[str, str], more: Mapping[str, str]) -> None:
+    """Take more columns under their short names. Raises `Unsayable` where two have one."""
+    for name, value in more.items():
+        if read.setdefault(name, value) != value:
+            raise Unsayable("names", f"two columns would be called {name}")
 
 
 def names_of(bound: Bound, profile: Profile) -> list[str]:
@@ -126,7 +155,5 @@ def row_of(place: Place, profile: Profile, read: dict[str, str]) -> Read | None:
     pattern = profile.column if place.kind == "column" else profile.decoration
     plain = _ODD.sub("_", place.name)
     name = ("c_" if place.kind == "column" else "d_") + plain
-    value = f"tostring({pattern.format(literal(place.name))})"
-    if read.setdefault(name, value) != value:
-        raise Unsayable("names", f"two columns would be called {name}")
+    collect(read, {name: f"tostring({pattern.format(literal(place.name))})"})
     return Read(name)

@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-from molehunt.detectors.correlating.states import SNAPSHOT_GAP
+from molehunt.correlation import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..correlating.plan import Plan, Source
 from ..kusto.kqltext import FALSE, all_of, any_of, literal
 from ..kusto.kqlwhere import Read, Where
-from ..model import Profile, Unsayable
-from .compiling import names_of, one_of, row_of
+from ..model import Bound, Profile, Unsayable
+from .compiling import Asked, asked_of, collect, names_of, one_of, row_of
 from .signins import ARRIVED, LOGS, extended
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
@@ -111,14 +111,13 @@ class _Writer:
         for member in source.members:
             assert isinstance(member.rule, Rule)
             for bound in member.bounds:
-                where = Where(bound.fields, self.reader)
-                asked = any_of([where.condition(one) for one in member.rule.conditions])
-                parts = [where.belongs(), asked]
+                asked = self.asked(member.rule, bound)
+                parts = [asked.belongs, asked.test]
                 if self.log is None and source.moments and not member.removed:
                     parts.insert(0, f'{self.profile.action} != "removed"')
                 test = all_of(parts)
                 if test != FALSE:
-                    self.differences |= where.differences
+                    self.differences |= asked.differences
                     by.setdefault(tuple(names_of(bound, self.profile)), []).append(test)
         if not by:
             raise Unsayable("never", "no query of the pack has the columns that it needs")
@@ -130,6 +129,15 @@ class _Writer:
                 for names, tests in by.items()
             ]
         )
+
+    def asked(self, rule: Rule, bound: Bound) -> Asked:
+        if self.log is None:
+            found = asked_of(rule, bound.fields, self.profile)
+            collect(self.read, found.read)
+            return found
+        where = Where(bound.fields, self.reader)
+        test = any_of([where.condition(one) for one in rule.conditions])
+        return Asked(where.belongs(), test, self.read, frozenset(where.differences))
 
     def reader(self, place: Place) -> Read | None:
         if self.log is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from molehunt.correlation import Correlation
 from molehunt.levels import Level
+from molehunt.processes import mapped
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
@@ -112,10 +113,11 @@ def _tactics(rule: Rule | Correlation) -> list[str]:
 def package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, bytes]:
     """One file for each rule, the table, and the transformation of a data collection rule."""
     files = {}
-    for artefact in artefacts:
+    bodies = [{**artefact.body, "version": packing.version} for artefact in artefacts]
+    texts = mapped(yaml_text, bodies)
+    for artefact, body, text in zip(artefacts, bodies, texts, strict=True):
         stem = packing.rules[artefact.rule].name.rpartition("/")[2].removesuffix(".yml")
-        body = {**artefact.body, "version": packing.version}
-        files[f"AnalyticsRules/{stem}_{artefact.rule[:8]}.yaml"] = yaml_text(body)
+        files[f"AnalyticsRules/{stem}_{artefact.rule[:8]}.yaml"] = text
         if isinstance(artefact.query, dict) and artefact.query["query"] not in body["query"]:
             files[f"Functions/{function_name(artefact.rule)}.json"] = _function(artefact)
     if any("Osquery_CL" in _asked(one) for one in artefacts):
@@ -182,11 +184,9 @@ def yaml_text(body: Mapping[str, Any]) -> bytes:
 
 @cache
 def _dumper() -> Any:
-    import yaml
+    from molehunt.yamlloader import SAFE_DUMPER
 
-    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-    class Dumper(base):  # type: ignore[misc]
+    class Dumper(SAFE_DUMPER):  # type: ignore[misc]
         """Long texts as blocks, so that a query can be read."""
 
         def ignore_aliases(self, data: Any) -> bool:

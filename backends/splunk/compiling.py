@@ -7,10 +7,14 @@ both shapes are read: one event a row (`columns`), and whole snapshots (`snapsho
 
 from __future__ import annotations
 
-from molehunt.detectors.matching.fields import Place
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.rule import Rule
 
 from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
+from ..remembered import remembered
 from ..signins import log_of
 from .signins import LOGS, Log, SignInWhere, value_of
 from .spltext import FALSE, TRUE, string
@@ -63,17 +67,13 @@ def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
     rule = subject.rule
     assert isinstance(rule, Rule)
     read: dict[str, str] = {}
-
-    def reader(place: Place) -> str | None:
-        return row_of(place, profile, read)
-
     grouped: dict[str, list[str]] = {}
     for bound in subject.bounds:
-        where = Where(bound.fields, reader)
-        test = joined([where.condition(one) for one in rule.conditions], "OR")
-        test = joined([where.belongs(), test], "AND")
+        asked = asked_of(rule, bound.fields, profile)
+        read |= asked.read
+        test = joined([asked.belongs, asked.test], "AND")
         if test != FALSE:
-            differences |= where.differences
+            differences |= asked.differences
             grouped.setdefault(test, []).extend(
                 pattern.format(name) for pattern in profile.names for name in bound.queries
             )
@@ -96,6 +96,28 @@ def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
     if tests != TRUE:
         lines.append(f"where {tests}")
     return " | ".join(lines)
+
+
+class Asked(NamedTuple):
+    """What a rule asks of osquery's rows that it reads in one way: that they are of its log source,
+    and its condition. `read` has the fields that both need, with how they are made."""
+
+    belongs: str
+    test: str
+    read: Mapping[str, str]
+    differences: frozenset[str]
+
+
+def asked_of(rule: Rule, fields: FieldMap, profile: Profile) -> Asked:
+    """The same each time: a correlation asks again what its members ask."""
+
+    def made() -> Asked:
+        read: dict[str, str] = {}
+        where = Where(fields, lambda place: row_of(place, profile, read))
+        test = joined([where.condition(one) for one in rule.conditions], "OR")
+        return Asked(where.belongs(), test, read, frozenset(where.differences))
+
+    return remembered(made, "splunk", rule, fields, profile)
 
 
 def row_of(place: Place, profile: Profile, read: dict[str, str]) -> str | None:

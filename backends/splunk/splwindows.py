@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from molehunt.detectors.correlating.states import SNAPSHOT_GAP
+from molehunt.correlation import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
 from ..correlating.plan import Plan, Source
 from ..model import Bound, Profile, Unsayable
-from .compiling import ENVELOPE, row_of
+from .compiling import ENVELOPE, Asked, asked_of, row_of
 from .signins import LOGS, TARGET, SignInWhere, value_of
 from .spltext import FALSE, string
-from .splwhere import Where, joined, names
+from .splwhere import joined, names
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"
 ROW_TEXT = "row_text"
@@ -130,14 +130,13 @@ class _Writer:
         for member in source.members:
             assert isinstance(member.rule, Rule)
             for bound in member.bounds:
-                where = self.where(bound)
-                asked = joined([where.condition(one) for one in member.rule.conditions], "OR")
-                parts = [where.belongs(), asked]
+                asked = self.asked(member.rule, bound)
+                parts = [asked.belongs, asked.test]
                 if self.log is None and source.moments and not member.removed:
                     parts.insert(0, f'{self.profile.action}!="removed"')
                 test = joined(parts, "AND")
                 if test != FALSE:
-                    self.differences |= where.differences
+                    self.differences |= asked.differences
                     logged = [p.format(name) for p in self.profile.names for name in bound.queries]
                     by.setdefault(tuple(logged), []).append(test)
         if not by:
@@ -150,10 +149,14 @@ class _Writer:
         ]
         return joined(parts, "OR")
 
-    def where(self, bound: Bound) -> Where:
+    def asked(self, rule: Rule, bound: Bound) -> Asked:
         if self.log is None:
-            return Where(bound.fields, self.reader)
-        return SignInWhere(bound.fields, self.reader, lists=self.log.lists)
+            found = asked_of(rule, bound.fields, self.profile)
+            self.read |= found.read
+            return found
+        where = SignInWhere(bound.fields, self.reader, lists=self.log.lists)
+        test = joined([where.condition(one) for one in rule.conditions], "OR")
+        return Asked(where.belongs(), test, self.read, frozenset(where.differences))
 
     def reader(self, place: Place) -> str | None:
         if self.log is not None:

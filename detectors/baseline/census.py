@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from molehunt.rule import asks_removed
+
 from ..enriching.inputs import Inputs
 from ..matching.counts import Counts
 from ..matching.match import Match
-from ..matching.plan import FastPlan, asks_removed
+from ..matching.plan import FastPlan
 from ..reading.inputs import Block, Report
 from ..reading.wrapping import Traps
 from ..records import Row

@@ -11,14 +11,13 @@ from itertools import islice, product
 from typing import Any, NamedTuple
 
 from molehunt.correlation import NUMERIC, Correlation
-from molehunt.rule import Rule
+from molehunt.rule import Rule, asks_removed
 from molehunt.taxonomy import SUBJECT
 
 from ..findings.fold import basis_of
 from ..matching.evaluate import View
 from ..matching.fields import FieldMap
 from ..matching.match import Match
-from ..matching.plan import asks_removed
 from ..records import Locator, Scalar, Value
 from ..values import as_number, as_text, fold
 

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator
 from math import inf
 from typing import NamedTuple
 
-from .events import REMOVED, SNAPSHOT
+from molehunt.correlation import SNAPSHOT_GAP
 
-# Snapshots are hourly or daily, and a computer may be off for a while. Further apart, a row was
-# not shown to be there all the time.
-SNAPSHOT_GAP = 7 * 86400.0
+from .events import REMOVED, SNAPSHOT
 
 
 class Sighting(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from molehunt.collecting import without_garbage_collection
 from molehunt.problems import Problem, Severity
-from molehunt.rule import Rule
+from molehunt.rule import Rule, asks_removed
 from molehunt.taxonomy import Taxonomy
 
 from ..enriching.inputs import NO_INPUTS, Inputs
@@ -210,11 +210,6 @@ class _Reading(ABC):
             layout = Layout(binding, self.taxonomy)
             found = self._bound[key] = Bound(binding, tie_of(binding, self.taxonomy), layout, {})
         return found
-
-
-def asks_removed(rule: Rule) -> bool:
-    """Whether a rule wants rows that tell of an end: it says so, or tests the action."""
-    return rule.meta.removed or "osquery.action" in rule.fields
 
 
 class ReferencePlan(_Reading):

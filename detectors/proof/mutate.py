@@ -15,12 +15,12 @@ from molehunt.correlation import Correlation
 from molehunt.joins import Join
 from molehunt.levels import Level
 from molehunt.problems import Problem, Severity
-from molehunt.rule import Rule
+from molehunt.rule import Rule, asks_removed
 from molehunt.taxonomy import Taxonomy
 
 from ..enriching.inputs import NO_INPUTS, Inputs
 from ..matching.fields import FieldMap, resolve
-from ..matching.plan import Bound, asks_removed, compile_plan
+from ..matching.plan import Bound, compile_plan
 from ..matching.predicates import Predicate, compile_condition, compile_where
 from ..reading.inputs import blocks
 from ..records import Row

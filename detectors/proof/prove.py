@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from molehunt.correlation import Correlation
 from molehunt.joins import Join
 from molehunt.problems import Problem
-from molehunt.rule import Rule
+from molehunt.rule import Rule, asks_removed
 from molehunt.taxonomy import Taxonomy
 
 from ..enriching.inputs import NO_INPUTS, Inputs
 from ..matching.evaluate import View
-from ..matching.plan import FastPlan, asks_removed
+from ..matching.plan import FastPlan
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder
 from ..tying import record_of

@@ -137,6 +137,11 @@ class Binder:
             for query in schedule.queries:
                 yield schedule, query
 
+    def statements(self) -> list[tuple[str, bool]]:
+        """The SQL of each query, and whether it may use views: what its shape depends on beside the
+        tables there are. In the order of `shapes`."""
+        return [(query.sql, bool(schedule.views)) for schedule, query in self._all()]
+
     def seen(self) -> list[Binding]:
         """What `bind` gave so far, once for each query name and `how`."""
         return list(self._seen.values())

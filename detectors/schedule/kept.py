@@ -3,7 +3,7 @@ importing the parser."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import Any, overload
@@ -13,14 +13,16 @@ from molehunt.cache import code_of, keep, recall
 from molehunt.codec import Codec
 from molehunt.data import read_bytes
 from molehunt.installed import release
+from molehunt.schema import tables
 
 from ..records import Equality, Origin, Shape, TableUse
 from .binding import Binder
+from .queries import pack_schedule
 from .sql import SqlProblem
 
 # Changed when SQL is read otherwise or kept in another form.
 FORM = 1
-_SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
+SHAPES = Codec((Shape, TableUse, Origin, Equality, SqlProblem))
 
 
 class _Shapes(Sequence[Shape | SqlProblem]):
@@ -36,7 +38,7 @@ class _Shapes(Sequence[Shape | SqlProblem]):
     def __getitem__(self, index: int | slice) -> Shape | SqlProblem | Sequence[Shape | SqlProblem]:
         if isinstance(index, slice):
             return _Shapes(self._plain[index])
-        found: Shape | SqlProblem = _SHAPES.restored(self._plain[index])
+        found: Shape | SqlProblem = SHAPES.restored(self._plain[index])
         return found
 
     def __len__(self) -> int:
@@ -44,7 +46,13 @@ class _Shapes(Sequence[Shape | SqlProblem]):
 
 
 def know_sql(binder: Binder) -> Binder:
-    """The binder, which need not parse what was parsed before."""
+    """The binder, which need not parse what ships parsed or was parsed before."""
+    from .shipped import shipped
+
+    known = shipped(binder)
+    if known is not None:
+        binder.restore(_Shapes(known))
+        return binder
     made_of = repr((FORM, __version__, release("sqlglot"))).encode() + code_of(__file__)
     key = f"sql-{sha256(made_of + binder.digest() + schema_digest()).hexdigest()}"
     found = recall(key)
@@ -54,8 +62,16 @@ def know_sql(binder: Binder) -> Binder:
             return binder
         except ValueError:
             pass  # not what was kept: made anew
-    keep(key, [_SHAPES.plain(shape) for shape in binder.shapes()])
+    keep(key, [SHAPES.plain(shape) for shape in binder.shapes()])
     return binder
+
+
+def pack_shapes(manifest: Mapping[str, Any]) -> dict[str, Shape | SqlProblem]:
+    """What each query of molehunt's pack says, by its SQL."""
+    schedule = pack_schedule(manifest)
+    binder = know_sql(Binder([("config", schedule)], tables()))
+    shapes = zip(schedule.queries, binder.shapes(), strict=True)
+    return {query.sql: shape for query, shape in shapes}
 
 
 @cache

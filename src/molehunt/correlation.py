@@ -1,4 +1,4 @@
-"""Sigma correlation rules as plain values, made from pySigma's objects and the YAML beside them.
+"""Sigma correlation rules as plain values, made from what pySigma says and the YAML beside it.
 
 Sigma correlation rules specification 2.1.0 (August 2025); docs/correlations.md says what each part
 means here. `references` ties the values to the rules that they refer to.
@@ -6,20 +6,19 @@ means here. `references` ties the values to the rules that they refer to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .ids import content_id
 from .levels import Level
 from .metadata import BLOCK, Metadata, parse_metadata
+from .names import Both, Name, Negated, Some, Tree
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from sigma.correlations import SigmaCorrelationRule
-
     from .yamlfile import Document, KeyPath
 
 OPERATORS = ("gt", "gte", "lt", "lte", "eq", "neq")
@@ -27,6 +26,9 @@ NUMERIC = frozenset(("value_sum", "value_avg", "value_percentile", "value_median
 VALUED = NUMERIC | {"value_count"}
 # Keys of the `correlation` section: the specification's, and where `generate` stands in pySigma.
 KEYS = frozenset("type rules group-by timespan aliases condition generate".split())
+# Snapshots are hourly or daily, and a computer may be off for a while. Further apart, a row was
+# not shown to be there all the time.
+SNAPSHOT_GAP = 7 * 86400.0
 MAX_TERMS = 64
 _TOO_MANY = f"it has more than {MAX_TERMS} alternatives; split it"
 
@@ -103,6 +105,26 @@ class Correlation:
         return self.type == "temporal_ordered"
 
 
+class Said(NamedTuple):
+    """What pySigma says of a correlation's document. `words` is a condition in words."""
+
+    id: str
+    title: str
+    called: str
+    description: str
+    status: str
+    level: Level
+    type: str
+    refers: tuple[str, ...]
+    timespan: int
+    group_by: tuple[str, ...]
+    words: Tree | None
+    generate: bool
+    tags: tuple[str, ...]
+    references: tuple[str, ...]
+    false_positives: tuple[str, ...]
+
+
 def for_pysigma(data: Any) -> Any:
     """The document as pySigma takes it: of a range (`gt` with `lte`), which it refuses, one part.
 
@@ -120,25 +142,21 @@ def for_pysigma(data: Any) -> Any:
 
 
 def read_correlation(
-    sigma: SigmaCorrelationRule, document: Document, path: str, name: str, problems: list[Problem]
+    said: Said, document: Document, path: str, name: str, problems: list[Problem]
 ) -> Correlation | None:
     """The correlation in a document, not yet tied to its rules; None if it has a problem."""
-    from sigma.correlations import SigmaExtendedCorrelationCondition
-
-    rule_id = str(sigma.id) if sigma.id else content_id(document.data)
     if not isinstance(document.data.get("correlation"), dict):
         what = "the correlation section is in another document than the rest"
-        problems.append(Problem(what, path, document.line, rule_id, "write each one whole"))
+        problems.append(Problem(what, path, document.line, said.id, "write each one whole"))
         return None
-    found = list(_problems(sigma, document, path, rule_id))
+    found = list(_problems(said, document, path))
     terms: tuple[Term, ...] = ()
-    refers = _refers(sigma)
-    if isinstance(sigma.condition, SigmaExtendedCorrelationCondition):
+    if said.words is not None:
         try:
-            terms = _terms(sigma.condition.parsed, refers)
+            terms = _terms(said.words, said.refers)
         except (ValueError, RecursionError) as error:
             line = document.near(("correlation", "condition"))
-            found.append(Problem(f"condition: {error}", path, line, rule_id))
+            found.append(Problem(f"condition: {error}", path, line, said.id))
     problems += found
     if found:
         return None
@@ -146,30 +164,26 @@ def read_correlation(
     condition = section.get("condition")
     block = document.data.get(BLOCK)
     return Correlation(
-        id=rule_id,
-        title=sigma.title,
-        called=sigma.name or "",
-        description=sigma.description or "",
-        status=sigma.status.name.lower() if sigma.status else "",
-        level=Level[sigma.level.name] if sigma.level else Level.MEDIUM,
-        type=sigma.type.name.lower(),
-        refers=refers,
-        timespan=sigma.timespan.seconds,
-        group_by=tuple(dict.fromkeys(sigma.group_by or ())),
+        id=said.id,
+        title=said.title,
+        called=said.called,
+        description=said.description,
+        status=said.status,
+        level=said.level,
+        type=said.type,
+        refers=said.refers,
+        timespan=said.timespan,
+        group_by=tuple(dict.fromkeys(said.group_by)),
         aliases=section.get("aliases") or _NO_ALIASES,
-        comparisons=() if terms else _comparisons(condition, len(refers)),
+        comparisons=() if terms else _comparisons(condition, len(said.refers)),
         terms=terms,
         value_fields=_value_fields(condition),
         percentile=_percentile(condition),
-        generate=bool(sigma.generate or document.data.get("generate")),
-        tags=tuple(map(str, sigma.tags)),
-        techniques=tuple(
-            tag.name.upper()
-            for tag in sigma.tags
-            if tag.namespace == "attack" and tag.name[:1] in "tT" and tag.name[1:2].isdigit()
-        ),
-        references=tuple(map(str, sigma.references or ())),
-        false_positives=tuple(map(str, sigma.falsepositives or ())),
+        generate=bool(said.generate or document.data.get("generate")),
+        tags=said.tags,
+        techniques=tuple(techniques_of(said.tags)),
+        references=said.references,
+        false_positives=said.false_positives,
         path=path,
         name=name,
         lines=document.lines,
@@ -178,32 +192,26 @@ def read_correlation(
     )
 
 
-def _refers(sigma: SigmaCorrelationRule) -> tuple[str, ...]:
-    """The references in order; an extended condition without a list of rules is the list."""
-    from sigma.correlations import SigmaExtendedCorrelationCondition
-
-    if sigma.rules is not None:
-        return tuple(str(reference.reference) for reference in sigma.rules)
-    condition = sigma.condition
-    assert isinstance(condition, SigmaExtendedCorrelationCondition)
-    return tuple(condition.get_referenced_rules())
+def techniques_of(tags: Iterable[str]) -> Iterator[str]:
+    """The ATT&CK techniques among tags."""
+    for tag in tags:
+        space, _, name = tag.partition(".")
+        if space == "attack" and name[:1] in "tT" and name[1:2].isdigit():
+            yield name.upper()
 
 
-def _problems(
-    sigma: SigmaCorrelationRule, document: Document, path: str, rule_id: str
-) -> Iterator[Problem]:
-    section = document.data["correlation"]
+def _problems(said: Said, document: Document, path: str) -> Iterator[Problem]:
+    section, rule_id, refers = document.data["correlation"], said.id, said.refers
 
     def problem(what: str, place: str, hint: str = "") -> Problem:
         return Problem(what, path, document.near(("correlation", place)), rule_id, hint)
 
-    if not sigma.group_by:
+    if not said.group_by:
         hint = "the specification makes it mandatory; to count by host write: [osquery.host]"
         yield problem("correlation without group-by", "group-by", hint)
-    refers = _refers(sigma)
     if not refers:
         yield problem("correlation without rules", "rules")
-    for reference in sorted({one for one in refers if refers.count(one) > 1}):
+    for reference in sorted(one for one, times in Counter(refers).items() if times > 1):
         yield problem(f"rules: '{reference}' stands twice", "rules")
     yield from _alias_problems(section.get("aliases"), document, path, rule_id)
     condition = section.get("condition")
@@ -212,7 +220,7 @@ def _problems(
             if op in condition and not _is_number(condition[op]):
                 yield problem(f"condition: {op} must be a number", "condition")
     yield from (
-        problem(what, "condition", hint) for what, hint in _field_problems(sigma, condition)
+        problem(what, "condition", hint) for what, hint in _field_problems(said.type, condition)
     )
     for key in ("identity", "removed"):
         if key in (document.data.get(BLOCK) or {}):
@@ -232,9 +240,9 @@ def _alias_problems(aliases: Any, document: Document, path: str, rule_id: str) -
             yield Problem(what, path, line, rule_id)
 
 
-def _field_problems(sigma: SigmaCorrelationRule, condition: Any) -> Iterator[tuple[str, str]]:
+def _field_problems(kind: str, condition: Any) -> Iterator[tuple[str, str]]:
     """What is wrong with `field` and `percentile`: text and hint."""
-    kind, fields = sigma.type.name.lower(), _value_fields(condition)
+    fields = _value_fields(condition)
     if kind in NUMERIC and len(fields) > 1:
         yield f"condition: {kind} takes one field", ""
     if fields and kind not in VALUED:
@@ -273,16 +281,17 @@ def _comparisons(condition: Any, rules: int) -> tuple[Comparison, ...]:
 
 def terms_of(text: str, refers: Sequence[str]) -> tuple[Term, ...]:
     """A condition in words over the references `refers` as alternatives; () if it cannot be one."""
-    from sigma.correlations import SigmaExtendedCorrelationCondition
     from sigma.exceptions import SigmaError
 
+    from .sigmaload import words_of
+
     try:
-        return _terms(SigmaExtendedCorrelationCondition(text).parsed, refers)
+        return _terms(words_of(text), refers)
     except (SigmaError, ValueError, RecursionError):
         return ()
 
 
-def _terms(node: Any, refers: Sequence[str]) -> tuple[Term, ...]:
+def _terms(node: Tree, refers: Sequence[str]) -> tuple[Term, ...]:
     """The condition as alternatives, contradictory ones left out. ValueError says what is wrong."""
     places = {reference: place for place, reference in enumerate(refers)}
     found = []
@@ -301,20 +310,15 @@ def _terms(node: Any, refers: Sequence[str]) -> tuple[Term, ...]:
 _Pair = tuple[frozenset[str], frozenset[str]]
 
 
-def _alternatives(node: Any, negative: bool) -> list[_Pair]:
-    from sigma.correlations import (
-        CorrelationConditionAND,
-        CorrelationConditionNOT,
-        SigmaRuleReference,
-    )
-
-    if isinstance(node, SigmaRuleReference):
-        one: frozenset[str] = frozenset((node.reference,))
+def _alternatives(node: Tree, negative: bool) -> list[_Pair]:
+    assert not isinstance(node, Some)
+    if isinstance(node, Name):
+        one: frozenset[str] = frozenset((node.name,))
         return [(frozenset(), one) if negative else (one, frozenset())]
-    if isinstance(node, CorrelationConditionNOT):
-        return _alternatives(node.args[0], not negative)
+    if isinstance(node, Negated):
+        return _alternatives(node.arg, not negative)
     parts = [_alternatives(child, negative) for child in node.args]
-    if isinstance(node, CorrelationConditionAND) == negative:
+    if isinstance(node, Both) == negative:
         return [pair for part in parts for pair in part]
     result: list[_Pair] = [(frozenset(), frozenset())]
     for part in parts:

@@ -17,7 +17,8 @@ _Result = TypeVar("_Result")
 # With fewer things than this a process costs more than it saves.
 LEAST = 200
 MOST = 4
-RUNS = 8
+SHORTEST = 4
+_SIZE = 4
 
 
 def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
@@ -26,29 +27,69 @@ def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Re
 
     The first and the last are worked on before processes part, so that what each needs is loaded
     once. The rest goes in runs of neighbours, which have much in common, to this process and to
-    others forked from it. A share that came to nothing there is worked on here.
+    others forked from it: one run to each, and whoever is done takes the next. What came to nothing
+    there is worked on here.
     """
     number = _processes(len(items))
     if number == 1:
         return [work(item) for item in items]
     first, last, rest = work(items[0]), work(items[-1]), range(1, len(items) - 1)
-    size = -(-len(rest) // (number * RUNS))
-    runs = [rest[at : at + size] for at in range(0, len(rest), size)]
-    shares = [[place for run in runs[at::number] for place in run] for at in range(number)]
+    runs = _runs(rest, number)
+    left = _Left(range(number, len(runs)))
 
-    def worked(share: Sequence[int]) -> list[_Result]:
-        return [work(items[place]) for place in share]
+    def worked(run: int) -> dict[int, _Result]:
+        found: dict[int, _Result] = {}
+        taken: int | None = run
+        while taken is not None:
+            for place in runs[taken]:
+                found[place] = work(items[place])
+            taken = left.take()
+        return found
 
-    children = [_forked(worked, share) for share in shares[1:]]
+    children = [_forked(worked, run) for run in range(1, min(number, len(runs)))]
     try:
-        found = dict(zip(shares[0], worked(shares[0]), strict=True))
-        for (_, pipe), share in zip(children, shares[1:], strict=True):
-            results: list[_Result] | None = _received(pipe)
-            found |= zip(share, worked(share) if results is None else results, strict=True)
+        found = worked(0) if runs else {}
+        for _, pipe in children:
+            found |= _received(pipe) or {}
     finally:
+        left.close()
         for child, pipe in children:
             _ended(child, pipe)
-    return [first, *(found[place] for place in rest), last]
+    return [
+        first,
+        *(found[place] if place in found else work(items[place]) for place in rest),
+        last,
+    ]
+
+
+def _runs(places: range, number: int) -> list[range]:
+    """Runs of neighbours for so many processes, each shorter than the one before, so that all are
+    done at about the same time."""
+    runs = []
+    while places:
+        size = max(SHORTEST, -(-len(places) // (2 * number)))
+        runs.append(places[:size])
+        places = places[size:]
+    return runs
+
+
+class _Left:
+    """Numbers that several processes take, each once; made before they part."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._read, write = os.pipe()
+        # So few that they fit into the pipe at once.
+        os.write(write, b"".join(number.to_bytes(_SIZE) for number in numbers))
+        os.close(write)
+
+    def take(self) -> int | None:
+        """One that nobody has taken; None if there is none."""
+        found = os.read(self._read, _SIZE)
+        return int.from_bytes(found) if found else None
+
+    def close(self) -> None:
+        """Nothing will be taken here any more."""
+        os.close(self._read)
 
 
 class Aside:
@@ -115,8 +156,8 @@ def _free_cores() -> int:
     return max(1, cores - max(0, running - 1))
 
 
-def _forked(worked: Callable[[list[int]], object], share: list[int]) -> tuple[int, int]:
-    """A process that works on a share, and where it writes what comes out."""
+def _forked(worked: Callable[[int], object], run: int) -> tuple[int, int]:
+    """A process that works on a run and what is left, and where it writes what comes out."""
     read, write = os.pipe()
     child = os.fork()
     if child:
@@ -125,7 +166,7 @@ def _forked(worked: Callable[[list[int]], object], share: list[int]) -> tuple[in
     # Nothing of the parent may run here: no handlers, no buffers, no tests.
     try:
         os.close(read)
-        content = _packed(worked(share))
+        content = _packed(worked(run))
         with open(write, "wb") as stream:
             stream.write(content)
         os._exit(0)
@@ -145,12 +186,12 @@ def _read_only(values: dict[Any, Any]) -> Mapping[Any, Any]:
     return MappingProxyType(values)
 
 
-def _received(pipe: int) -> list[_Result] | None:
+def _received(pipe: int) -> dict[int, Any] | None:
     """What a process of our own wrote; None if it is not whole."""
     with open(pipe, "rb", closefd=False) as stream:
         content = stream.read()
     try:
-        found: list[_Result] = pickle.loads(content)  # noqa: S301
+        found: dict[int, Any] = pickle.loads(content)  # noqa: S301
     except (EOFError, pickle.UnpicklingError):
         return None
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -91,7 +91,7 @@ def _reference_problems(one: Correlation, known: Mapping[str, set[str]]) -> Iter
     ids = [
         next(iter(known[key])) for one_ in one.refers if len(known.get(key := _key(one_), ())) == 1
     ]
-    for twice in sorted({found for found in ids if ids.count(found) > 1}):
+    for twice in sorted(found for found, times in Counter(ids).items() if times > 1):
         yield Problem(f"rules: {twice} is named twice", one.path, _line(one, "rules"), one.id)
 
 
@@ -165,8 +165,9 @@ def _carrying(ordered: Sequence[Correlation]) -> tuple[Correlation, ...]:
     for one in reversed(ordered):
         carried = tuple(name for name in asked[one.id] if name not in one.group_by)
         result.append(replace(one, carried=carried))
+        asks = result[-1].asks
         for place, reference in enumerate(one.rules):
-            names = (one.field(place, name) for name in result[-1].asks)
+            names = (one.field(place, name) for name in asks)
             asked[reference].update(dict.fromkeys(names))
     return tuple(reversed(result))
 
@@ -177,8 +178,9 @@ def _asked(
     """The rules with the fields asked of them, and silent where they only serve correlations."""
     asked: dict[str, dict[str, None]] = defaultdict(dict)
     for one in correlations:
+        asks = one.asks
         for place, reference in enumerate(one.rules):
-            names = (one.field(place, name) for name in one.asks)
+            names = (one.field(place, name) for name in asks)
             asked[reference].update(dict.fromkeys(name for name in names if name != SUBJECT))
     for rule in rules:
         if rule.id in asked:

@@ -47,6 +47,11 @@ class Rule:
     silent: bool = False
 
 
+def asks_removed(rule: Rule) -> bool:
+    """Whether a rule wants rows that tell of an end: it says so, or tests the action."""
+    return rule.meta.removed or "osquery.action" in rule.fields
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSet:
     """All that was loaded. `ignored` are YAML files found in folders that hold no rule.

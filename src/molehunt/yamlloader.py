@@ -1,5 +1,5 @@
-"""The YAML loader that everything here is read with; apart from `data`, since PyYAML takes long to
-import."""
+"""The YAML loader that everything here is read with, and a dumper for what is large; apart from
+`data`, since PyYAML takes long to import."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_WORD = 100
 _RESOLVER: Any = yaml.resolver.Resolver()
 
 
@@ -29,4 +31,16 @@ def _tag(value: str) -> str:
     return found
 
 
+class SafeDumper(_DUMPER):  # type: ignore[misc]
+    """The safe dumper, which tells the kind of a word once too."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        """The tag that a reader would give to a node without one."""
+        # A long text stands but once.
+        if kind is yaml.ScalarNode and len(value) < _WORD:
+            return _tag(value) if implicit[0] else _LOADER.DEFAULT_SCALAR_TAG
+        return super().resolve(kind, value, implicit)
+
+
 SAFE_LOADER: Any = SafeLoader
+SAFE_DUMPER: Any = SafeDumper

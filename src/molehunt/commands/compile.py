@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from .common import named, show
 
 def run(options: Namespace) -> Exit:
     """Compile all rules for each target and write the files, or list what there is."""
-    with without_garbage_collection(), Aside() as aside:
+    with without_garbage_collection(options.alone), Aside() as aside:
         return _run(options, aside)
 
 
@@ -64,7 +65,7 @@ def _run(options: Namespace, aside: Aside) -> Exit:
             packed, found = work.packed(product, profile)
             problems += found
             if not found:
-                keep_packed(place, packed)
+                aside(partial(keep_packed, place, packed))
         _write(Path(options.output) / product.name, packed.files)
         _tell(product, profile, packed, options.output)
     return show(problems)
@@ -95,7 +96,7 @@ class _Work:
     def packed(self, product: Target, profile: Profile) -> tuple[Packed, list[Problem]]:
         """The files of a target, and what is wrong with the rules or the reviews."""
         ruleset, options = self.ruleset, self.options
-        known = locked()
+        known = locked(product.name)
         reviewed, problems = load_reviewed()
         problems = [*ruleset.problems, *problems]
         compiled = compile_kept(product, profile, self.key, lambda: self.subjects, self.aside)
@@ -139,11 +140,16 @@ def _list(options: Namespace) -> Exit:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    made: set[str] = set()
     try:
         for name, data in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            path = os.path.join(folder, name)
+            parent = os.path.dirname(path)
+            if parent not in made:
+                os.makedirs(parent, exist_ok=True)
+                made.add(parent)
+            with open(path, "wb") as stream:
+                stream.write(data)
     except OSError as error:
         raise UsageError(f"--output: {error.filename}: {error.strerror}") from None
 

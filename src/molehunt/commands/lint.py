@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from argparse import Namespace
@@ -29,12 +28,8 @@ def run(options: Namespace) -> Exit:
 
     BAD_INPUT if a rule cannot be used at all, FOUND if something is at or above `--fail-on`.
     """
-    with without_garbage_collection():
-        code = _run(options)
-        if options.alone:
-            # The process ends: its records need not be searched for garbage once more.
-            gc.freeze()
-    return code
+    with without_garbage_collection(options.alone):
+        return _run(options)
 
 
 def _run(options: Namespace) -> Exit:

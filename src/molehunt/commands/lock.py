@@ -24,7 +24,7 @@ from .common import named, show
 
 def run(options: Namespace) -> Exit:
     """Check the lock file, or write it. UsageError where it is not there, or cannot be written."""
-    with without_garbage_collection():
+    with without_garbage_collection(options.alone):
         return _run(options)
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import NamedTuple
 
+from ..names import Both, Either, Name, Negated, Some, Tree, meant
 from .items import Detection, Item
 from .model import Finding
-from .names import Both, Either, Name, Negated, Some, Tree, meant
 from .subject import Subject
 from .texts import Glob, covers, overlap
 

@@ -13,6 +13,7 @@ from ..correlation import Correlation
 from ..problems import Problem
 from ..rule import Rule
 from ..rulefiles import rule_files
+from ..surely import surely_loads
 from ..yamlfile import Document, decoded, read_text
 from . import across, attack, cost, logic, people, structure, telemetry, values
 from .loading import findings as loading_findings
@@ -20,7 +21,6 @@ from .model import Finding, Span
 from .subject import Subject
 from .summary import Summary, summary_of
 from .suppress import Suppression, apply, suppressions_in
-from .surely import surely_loads
 
 # Each takes a document and yields findings.
 CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from ..names import Both, Either, Name, Negated, Some, Tree, meant, uses
 from .model import Finding
-from .names import Both, Either, Name, Negated, Some, Tree, meant, uses
 from .subject import Subject
 
 

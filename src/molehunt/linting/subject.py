@@ -9,11 +9,11 @@ from typing import Any
 
 from ..correlation import Correlation
 from ..metadata import BLOCK
+from ..names import Tree, parse_condition
 from ..problems import Problem
 from ..rule import Rule
 from .items import Detection, Item, child, detections_of, key_of
 from .model import Edit, Finding, Span, span_of
-from .names import Tree, parse_condition
 
 # Products whose events carry one value per field: two different texts exclude each other.
 _SINGLE = frozenset(("windows", "linux", "macos", "osquery"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 _TOKEN = re.compile(r"\s*([()]|[^\s()]+)")
@@ -47,6 +48,7 @@ class Either(NamedTuple):
 Tree: TypeAlias = Name | Some | Negated | Both | Either
 
 
+@lru_cache(maxsize=1024)
 def parse_condition(text: str) -> Tree | None:
     """The tree of a condition; None if it is none (the loader says what is wrong)."""
     tokens = _TOKEN.findall(text)

@@ -101,8 +101,7 @@ def _all(work: _Work, jobs: int) -> Iterator[_Proven]:
             for number in numbers:
                 yield _proven(work, number)
             return
-        # Those with the most engines take longest.
-        order = sorted(numbers, key=lambda number: -len(work.chosen[number][0].engines))
+        order = sorted(numbers, key=lambda number: _least(work.chosen[number][0]))
         with ProcessPoolExecutor(jobs, get_context("fork"), _inherit, (work,)) as pool:
             waiting = {number: pool.submit(_proven_there, number) for number in order}
             try:
@@ -110,6 +109,12 @@ def _all(work: _Work, jobs: int) -> Iterator[_Proven]:
                     yield waiting[number].result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _least(target: Target) -> tuple[int, int]:
+    """Less for what takes longer: many engines, and emulators, which translate each query."""
+    emulated = sum(engine.evidence is Evidence.EMULATOR for engine in target.engines)
+    return -len(target.engines), -emulated
 
 
 _inherited: list[_Work] = []

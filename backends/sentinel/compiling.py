@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.rule import Rule
 
+from ..asking import Asked, asked
 from ..kusto.kqltext import FALSE, TRUE, all_of, any_of, literal
 from ..kusto.kqlwhere import Read, Where
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
-from ..remembered import remembered
 from ..signins import log_of
 from .signins import ARRIVED, LOGS, Log, log_query
 
@@ -74,11 +73,11 @@ def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
     grouped: dict[str, list[str]] = {}
     assert isinstance(subject.rule, Rule)
     for bound in subject.bounds:
-        asked = asked_of(subject.rule, bound.fields, profile)
-        collect(read, asked.read)
-        test = all_of([asked.belongs, asked.test])
+        found = asked_of(subject.rule, bound.fields, profile)
+        collect(read, found.read)
+        test = all_of([found.belongs, found.test])
         if test != FALSE:
-            differences |= asked.differences
+            differences |= found.differences
             grouped.setdefault(test, []).extend(names_of(bound, profile))
     if not grouped:
         raise Unsayable("never", "no query of the pack has the columns that it needs")
@@ -101,26 +100,13 @@ def _osquery(subject: Subject, profile: Profile, differences: set[str]) -> str:
     return "\n".join(lines)
 
 
-class Asked(NamedTuple):
-    """What a rule asks of osquery's rows that it reads in one way: that they are of its log source,
-    and its condition. `read` has the columns that both need, under their short names."""
-
-    belongs: str
-    test: str
-    read: Mapping[str, str]
-    differences: frozenset[str]
-
-
 def asked_of(rule: Rule, fields: FieldMap, profile: Profile) -> Asked:
-    """The same each time: a correlation asks again what its members ask."""
+    """What a rule asks of rows that it reads in one way."""
 
-    def made() -> Asked:
-        read: dict[str, str] = {}
-        where = Where(fields, lambda place: row_of(place, profile, read))
-        test = any_of([where.condition(one) for one in rule.conditions])
-        return Asked(where.belongs(), test, read, frozenset(where.differences))
+    def language(read: dict[str, str]) -> Where:
+        return Where(fields, lambda place: row_of(place, profile, read))
 
-    return remembered(made, "sentinel", rule, fields, profile)
+    return asked(rule, fields, profile, language, any_of)
 
 
 def collect(read: dict[str, str], more: Mapping[str, str]) -> None:

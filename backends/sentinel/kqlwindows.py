@@ -17,11 +17,12 @@ from molehunt.correlation import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
+from ..asking import Asked
 from ..correlating.plan import Plan, Source
 from ..kusto.kqltext import FALSE, all_of, any_of, literal
 from ..kusto.kqlwhere import Read, Where
 from ..model import Bound, Profile, Unsayable
-from .compiling import Asked, asked_of, collect, names_of, one_of, row_of
+from .compiling import asked_of, collect, names_of, one_of, row_of
 from .signins import ARRIVED, LOGS, extended
 
 LETTER_CASE, LOOK_BACK, APPROVALS = "letter_case", "look_back", "approvals"

@@ -7,14 +7,11 @@ both shapes are read: one event a row (`columns`), and whole snapshots (`snapsho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.rule import Rule
 
+from ..asking import Asked, asked
 from ..model import Artefact, Compiled, Profile, Refusal, Subject, Unsayable
-from ..remembered import remembered
 from ..signins import log_of
 from .signins import LOGS, Log, SignInWhere, value_of
 from .spltext import FALSE, TRUE, string
@@ -69,11 +66,11 @@ def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
     read: dict[str, str] = {}
     grouped: dict[str, list[str]] = {}
     for bound in subject.bounds:
-        asked = asked_of(rule, bound.fields, profile)
-        read |= asked.read
-        test = joined([asked.belongs, asked.test], "AND")
+        found = asked_of(rule, bound.fields, profile)
+        read |= found.read
+        test = joined([found.belongs, found.test], "AND")
         if test != FALSE:
-            differences |= asked.differences
+            differences |= found.differences
             grouped.setdefault(test, []).extend(
                 pattern.format(name) for pattern in profile.names for name in bound.queries
             )
@@ -98,26 +95,17 @@ def _query(subject: Subject, profile: Profile, differences: set[str]) -> str:
     return " | ".join(lines)
 
 
-class Asked(NamedTuple):
-    """What a rule asks of osquery's rows that it reads in one way: that they are of its log source,
-    and its condition. `read` has the fields that both need, with how they are made."""
-
-    belongs: str
-    test: str
-    read: Mapping[str, str]
-    differences: frozenset[str]
-
-
 def asked_of(rule: Rule, fields: FieldMap, profile: Profile) -> Asked:
-    """The same each time: a correlation asks again what its members ask."""
+    """What a rule asks of rows that it reads in one way."""
 
-    def made() -> Asked:
-        read: dict[str, str] = {}
-        where = Where(fields, lambda place: row_of(place, profile, read))
-        test = joined([where.condition(one) for one in rule.conditions], "OR")
-        return Asked(where.belongs(), test, read, frozenset(where.differences))
+    def language(read: dict[str, str]) -> Where:
+        return Where(fields, lambda place: row_of(place, profile, read))
 
-    return remembered(made, "splunk", rule, fields, profile)
+    return asked(rule, fields, profile, language, _any_of)
+
+
+def _any_of(tests: list[str]) -> str:
+    return joined(tests, "OR")
 
 
 def row_of(place: Place, profile: Profile, read: dict[str, str]) -> str | None:

@@ -15,9 +15,10 @@ from molehunt.correlation import SNAPSHOT_GAP
 from molehunt.detectors.matching.fields import Place
 from molehunt.rule import Rule
 
+from ..asking import Asked
 from ..correlating.plan import Plan, Source
 from ..model import Bound, Profile, Unsayable
-from .compiling import ENVELOPE, Asked, asked_of, row_of
+from .compiling import ENVELOPE, asked_of, row_of
 from .signins import LOGS, TARGET, SignInWhere, value_of
 from .spltext import FALSE, string
 from .splwhere import joined, names

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
@@ -52,6 +54,54 @@ def test_cores_that_others_use_are_left_to_them(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr("builtins.open", lambda *_, text=text, **__: io.StringIO(text))
         free.append(processes._free_cores())
     assert free == [4, 2, 1, 4]
+
+
+@several
+def test_who_wakes_for_a_moment_takes_no_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best of a few looks counts."""
+    monkeypatch.undo()
+    told = iter([f"0 0 0 {running}/200 77" for running in (4, 5, 3, 1)])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr("builtins.open", lambda *_, **__: io.StringIO(next(told)))
+    assert processes._free_cores() == 4
+
+
+@several
+def test_what_is_set_aside_takes_no_core_from_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it runs; ended, it is no longer looked at."""
+    real = open
+
+    def others() -> int:
+        """As if three processes ran, this one and a busy one among them."""
+        loadavg = io.StringIO("0 0 0 3/200 77")
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "builtins.open",
+                lambda path, *a, **k: loadavg if path == "/proc/loadavg" else real(path, *a, **k),
+            )
+            return processes._others()
+
+    with Aside() as aside:
+        aside(_never_done)
+        (child,) = processes._aside
+        assert soon_is(others, 1)
+        os.kill(child, signal.SIGKILL)
+        assert soon_is(others, 2)
+    assert not processes._aside
+
+
+def _never_done() -> None:
+    while True:
+        pass
+
+
+def soon_is(told: Callable[[], int], wanted: int) -> bool:
+    """Whether that is told within half a minute."""
+    until = time.monotonic() + 30
+    while told() != wanted:
+        if time.monotonic() > until:
+            return False
+    return True
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 17, 200, 1001])

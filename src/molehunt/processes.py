@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from time import sleep
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,11 @@ LEAST = 200
 MOST = 4
 SHORTEST = 4
 _SIZE = 4
+# How often it is looked whether a core is free, and the seconds between.
+LOOKS = 6
+_APART = 0.002
+# Processes of `Aside`: they keep what nobody waits for, and no core from the others.
+_aside: set[int] = set()
 
 
 def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
@@ -110,6 +116,7 @@ class Aside:
         child = os.fork()
         if child:
             self._children.append(child)
+            _aside.add(child)
             return
         try:
             work()
@@ -121,6 +128,7 @@ class Aside:
         for child in self._children:
             with suppress(ChildProcessError):
                 os.waitpid(child, 0)
+            _aside.discard(child)
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -142,18 +150,43 @@ def _may_fork() -> bool:
 
 
 def _free_cores() -> int:
-    """How many cores nobody else uses just now, this one's included.
+    """How many cores nobody else uses, this one's included; who only wakes for a moment is none.
 
     A share that waits for others only costs time.
-    https://man7.org/linux/man-pages/man5/proc_loadavg.5.html
     """
     cores = len(os.sched_getaffinity(0))
+    free = 1
+    with suppress(OSError, ValueError, IndexError):
+        for look in range(LOOKS):
+            if look:
+                sleep(_APART)
+            free = max(free, cores - _others())
+            if free >= cores:
+                break
+        return free
+    return cores
+
+
+def _others() -> int:
+    """How many processes run at this instant beside this one and those that it has set aside.
+
+    https://man7.org/linux/man-pages/man5/proc_loadavg.5.html
+    """
+    with open("/proc/loadavg", encoding="ascii") as stream:
+        running = int(stream.read().split()[3].partition("/")[0])
+    return max(0, running - 1 - sum(map(_runs_now, _aside)))
+
+
+def _runs_now(child: int) -> bool:
+    """Whether a process is in state R, which stands behind its name.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
     try:
-        with open("/proc/loadavg", encoding="ascii") as stream:
-            running = int(stream.read().split()[3].partition("/")[0])
-    except (OSError, ValueError, IndexError):
-        return cores
-    return max(1, cores - max(0, running - 1))
+        with open(f"/proc/{child}/stat", encoding="utf-8", errors="replace") as stream:
+            return stream.read().rpartition(")")[2].split()[0] == "R"
+    except OSError:
+        return False
 
 
 def _forked(worked: Callable[[int], object], run: int) -> tuple[int, int]:

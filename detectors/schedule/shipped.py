@@ -1,6 +1,6 @@
 """What the SQL of molehunt's own pack says, as it ships with the rules: neither parsed nor is the
 parser imported where the pack is as it came. `python -m molehunt.detectors.schedule.shipped`
-writes it anew (`make pack`), and tests/test_stored_sql.py says when that is due.
+writes it anew (`make pack`), and tests/test_shipped_sql.py says when that is due.
 """
 
 from __future__ import annotations

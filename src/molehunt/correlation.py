@@ -106,7 +106,7 @@ class Correlation:
 
 
 class Said(NamedTuple):
-    """What pySigma says of a correlation's document. `words` is a condition in words."""
+    """What is said in a correlation's document. `words` is a condition in words."""
 
     id: str
     title: str

@@ -1,6 +1,6 @@
 """From pySigma's parsed condition to plain values (`conditions`).
 
-`rulechecks.check_tree` must have found nothing wrong with the tree.
+`treechecks.check_tree` must have found nothing wrong with the tree.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ INSTALLED := $(VENV)/installed-$(HERE)
 DEVELOP := $(VENV)/develop-$(HERE)
 OLD := $(OLDEST)/develop-$(HERE)
 
+# Installed anew when they change: the installation builds them, if there is a C compiler.
+NATIVE := hatch_build.py $(wildcard detectors/native/*.[ch])
+
 # hyperscan only as a wheel: building it takes a compiler, boost and a quarter of an hour.
 INSTALL := -m pip install --quiet --disable-pip-version-check --only-binary hyperscan
 
@@ -158,7 +161,7 @@ $(PY):
 	echo 'python3-venv), or name it: make PYTHON=/path/to/python3 hunt' >&2; \
 	exit 1
 
-$(INSTALLED): pyproject.toml | $(PY)
+$(INSTALLED): pyproject.toml $(NATIVE) | $(PY)
 	@$(PY) $(INSTALL) --editable '.[fast]' \
 		|| { echo 'Without hyperscan then; matching is the same, only slower.' >&2; \
 			$(PY) $(INSTALL) --editable .; }
@@ -177,7 +180,7 @@ $(DEVELOP): $(INSTALLED)
 	@$(PY) $(STORES)
 	@touch $@
 
-$(OLD): pyproject.toml .ci/oldest.py $(DEVELOP)
+$(OLD): pyproject.toml $(NATIVE) .ci/oldest.py $(DEVELOP)
 	@$(PY) -m venv --clear $(OLDEST)
 	@$(PY) .ci/oldest.py > $(OLDEST)/oldest.txt
 	@$(OLDEST)/bin/python $(INSTALL) --upgrade 'pip>=25.1'

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = {"src/molehunt": "", "rules": "rules", "detectors": "detectors", "backends": "backends"}
-SUFFIXES = {".conf", ".css", ".jinja", ".js", ".json", ".lock", ".py", ".typed", ".yml"}
+SUFFIXES = {
+    *(".conf", ".css", ".jinja", ".js", ".json", ".lock", ".py", ".pyi", ".so", ".typed", ".yml")
+}
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
 JUNK = (
     "rules/x.yml.orig",

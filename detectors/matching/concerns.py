@@ -12,7 +12,8 @@ from ..records import Binding
 from ..schedule.binding import Binder
 from .fields import Layout, resolve
 from .gates import Gates, Reading
-from .route import UNTOLD, Told
+from .programs import Reader
+from .route import EVERY_RULE, UNTOLD, Told
 from .texts import bits
 
 
@@ -43,6 +44,22 @@ class Concerns:
     def by_columns(self, query: str, columns: tuple[str, ...]) -> Told:
         """The rules for rows of a query with exactly these columns."""
         return self._told([self._binder.bind(query, frozenset(columns))])
+
+    def of_rows(
+        self, query: str, columns: tuple[str, ...], among: int = EVERY_RULE
+    ) -> list[Reader]:
+        """Those of the rules (a mask) that read osquery's rows of a query with exactly these
+        columns, and how."""
+        binding = self._binder.bind(query, frozenset(columns))
+        layout = Layout(binding, self._taxonomy)
+        tables = 0
+        for use in binding.shape.tables if binding.shape else ():
+            tables |= self._tables.get(use.table, 0)
+        return [
+            Reader(index, self._rules[index], fields)
+            for index in bits(tables & among)
+            if (fields := layout.fields(self._rules[index])) is not None
+        ]
 
     def _told(self, bindings: Sequence[Binding]) -> Told:
         """Those of the rules for the tables of a query, whichever of these it is, that read it, and

@@ -289,13 +289,14 @@ def possible(node: Condition, places: Mapping[str, Place], store: Store) -> Poss
             inner = possible(node.arg, places, store)
             return Possible(inner.false, inner.true)
         case FieldIs() if places[node.field].kind == "absent":
-            holds = any(_holds_on_nothing(value, store) for value in flat(node.value))
+            holds = any(holds_on_nothing(value, store) for value in flat(node.value))
             return Possible(holds, not holds)
         case FieldIs() | Keyword():
             return Possible(True, True)
 
 
-def _holds_on_nothing(value: Wanted, store: Store) -> bool:
+def holds_on_nothing(value: Wanted, store: Store) -> bool:
+    """Whether a field that is not there is as wanted."""
     if isinstance(value, Exists):
         return not value.exists
     if isinstance(value, Text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -12,22 +13,27 @@ from molehunt.installed import release
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
+from ..native import FORM as FORM_IN_C
 from ..schedule.binding import Binder
 from ..schedule.kept import schema_digest
 from .choose import Choice, Ruled
+from .judge import Judge, Shape
 from .necessary import Clause
 from .plan import FastPlan, clauses_of
+from .programs import Program, plain, restored
 from .route import searched
 from .scan import compiled, packed, unpacked
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 4
+FORM = 5
 
 
 # What was chosen for other data serves as long as it leaves not many more lines than it did there.
 MORE_LINES, FEW_LINES = 1.5, 0.01
 # The share of lines above which it is not taken for data that are too few to fit to.
 LITTLE = 0.3
+# Bytes of a sample that are not judged, from which on the search for them is fitted to it.
+FEW_BYTES = 64 << 10
 
 
 def kept_clauses(
@@ -50,7 +56,13 @@ def kept_clauses(
 def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
     """Fit a plan, whose set of rules has this key, to a sample of the data (whole lines), or take
     what it was fitted to before if that serves."""
+    if plan.judge is not None:
+        _fit_kept(plan.judge, _judge_name(plan, key), sample)
+        sample = plan.unjudged(sample)
     if plan.scan != "hyperscan":
+        return
+    if len(sample) < FEW_BYTES:
+        plan.prepare = lambda: _guess(plan, key)
         return
     name = _name("choice", plan, key)
     share = _used(plan, name)
@@ -63,15 +75,50 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
 def guess_kept(plan: FastPlan, key: str, sample: bytes = b"") -> None:
     """Have a plan, whose set of rules has this key, search for what was fitted to other data if
     that leaves few lines of a sample, else for what is chosen without data."""
+    if plan.judge is not None:
+        _take_kept(plan.judge, _judge_name(plan, key), sample)
     if plan.scan != "hyperscan":
+        return
+    if plan.judge is not None and len(plan.unjudged(sample)) < FEW_BYTES:
+        plan.prepare = lambda: _guess(plan, key)
         return
     fitted = _used(plan, _name("choice", plan, key))
     if fitted is not None and plan.share(sample) <= LITTLE:
         return
+    _guess(plan, key)
+
+
+def _guess(plan: FastPlan, key: str) -> None:
     name = _name("guess", plan, key)
     if _used(plan, name) is None:
         plan.guess()
         keep(name, [1.0, *_searching(plan)])
+
+
+def _judge_name(plan: FastPlan, key: str) -> str:
+    return f"judge-{_digest(f'{key}{FORM_IN_C}', plan.binder)}"
+
+
+def _fit_kept(judge: Judge, name: str, sample: bytes) -> None:
+    """Have the judge know all queries of a sample."""
+    try:
+        new = judge.fit(sample, _programs(recall(name)))
+    except (TypeError, ValueError, AttributeError):
+        new = judge.fit(sample, {})  # not what was kept: made anew
+    if new:
+        keep(
+            name, [[query, columns, plain(one)] for (query, columns), one in judge.programs.items()]
+        )
+
+
+def _take_kept(judge: Judge, name: str, sample: bytes) -> None:
+    """Have the judge know the queries that it knew before."""
+    with suppress(TypeError, ValueError, AttributeError):
+        judge.recall(sample, _programs(recall(name)))
+
+
+def _programs(found: Any) -> dict[Shape, Program]:
+    return {(query, tuple(columns)): restored(one) for query, columns, one in found or ()}
 
 
 def _used(plan: FastPlan, name: str) -> float | None:

@@ -29,11 +29,12 @@ from .concerns import Concerns
 from .counts import MAX_SHAPES, Counts
 from .evaluate import View, belongs, evaluate
 from .fields import FieldMap, Layout
+from .judge import Judge, has_judge
 from .match import Match
 from .necessary import Clause, Price, rule_clauses
 from .needles import Branch, branches
 from .predicates import Predicate, compile_condition, compile_where
-from .route import EVERY_RULE, Line, Router
+from .route import EVERY_RULE, Line, Router, judged
 from .scan import count, where
 
 
@@ -233,7 +234,8 @@ class FastPlan(_Reading):
     can matter to.
 
     `scan` is `hyperscan`, `re2`, or "" for reading every line. `clauses` gives those of the rules,
-    if they are known already.
+    if they are known already. With `judges` lines as osqueryd writes them are judged in C first,
+    and only the others are searched.
     """
 
     def __init__(
@@ -243,13 +245,17 @@ class FastPlan(_Reading):
         binder: Binder,
         scan: str,
         clauses: Callable[[], Ruled] | None = None,
+        judges: bool = False,
     ) -> None:
         super().__init__(rules, taxonomy, binder)
         self.scan = scan
+        self.judge = Judge(self._queries().of_rows) if judges else None
         self._compiled: dict[tuple[int, tuple[object, ...]], Predicate] = {}
         self._router: Router | None = None
         self._clauses = clauses or (lambda: clauses_of(self.rules, taxonomy, binder))
         self._choice: Choice | None = None
+        # What chooses what to search for when the first line is to be searched.
+        self.prepare: Callable[[], None] | None = None
 
     def restart(self, inputs: Inputs) -> None:
         """Begin with other logs, as if new, and with inputs of the same names. What was worked out
@@ -287,8 +293,17 @@ class FastPlan(_Reading):
     def use(self, choice: Choice, database: Any = None) -> None:
         """Search lines for something else; `database` is Hyperscan's for it, if it is there."""
         self._choice = choice
-        queries = Concerns(self.rules, self.taxonomy, self.binder)
-        self._router = Router(choice, queries, self.scan == "hyperscan", database)
+        self._router = Router(choice, self._queries(), self.scan == "hyperscan", database)
+
+    def _queries(self) -> Concerns:
+        return Concerns(self.rules, self.taxonomy, self.binder)
+
+    def unjudged(self, sample: bytes) -> bytes:
+        """The lines of a sample (whole lines) that are not judged but searched."""
+        if self.judge is None:
+            return sample
+        _, kept = self.judge.sift(sample)
+        return b"".join([sample[one.start : one.end] for one in kept if one.rules is None])
 
     def share(self, sample: bytes) -> float:
         """The share of a sample's lines that hold something of what is searched for."""
@@ -296,7 +311,10 @@ class FastPlan(_Reading):
 
     def _routing(self) -> Router:
         if self._router is None:
-            self.use(self.choice)
+            if self.prepare is not None:
+                self.prepare()
+            else:
+                self.use(self.choice)
         assert self._router is not None
         return self._router
 
@@ -307,10 +325,14 @@ class FastPlan(_Reading):
         return branches(self.rules[index], self.taxonomy, self.binder.outputs())
 
     def _lines(self, block: Block) -> Iterator[Line]:
-        self.counts.lines += block.lines()
-        if not self.scan:
-            return all_lines(block)
-        return self._routing().lines(block)
+        if self.judge is None:
+            self.counts.lines += block.lines()
+            return self._routing().lines(block) if self.scan else all_lines(block)
+        lines, kept = self.judge.sift(block.data)
+        self.counts.lines += lines
+        if any(one.rules is None for one in kept):
+            return self._routing().left(block, kept)
+        return (judged(block, one) for one in kept)
 
     def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
         # Not its id, which another may have too.
@@ -355,14 +377,18 @@ def compile_plan(
     binder: Binder,
     scan: str | None = None,
     clauses: Callable[[], Ruled] | None = None,
+    judges: bool | None = None,
 ) -> FastPlan:
     """The engine. `scan` is how lines are skipped: `hyperscan`, `re2`, or "" for not at all; by
-    default Hyperscan where it is installed, else RE2."""
+    default Hyperscan where it is installed, else RE2. `judges`: whether the part in C looks at them
+    first; by default where it was built, unless `scan` is given."""
     from .scan import has_hyperscan
 
+    if judges is None:
+        judges = scan is None and has_judge()
     if scan is None:
         scan = "hyperscan" if has_hyperscan() else "re2"
-    return FastPlan(rules, taxonomy, binder, scan, clauses)
+    return FastPlan(rules, taxonomy, binder, scan, clauses, judges)
 
 
 def reference_plan(rules: Sequence[Rule], taxonomy: Taxonomy, binder: Binder) -> ReferencePlan:

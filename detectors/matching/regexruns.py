@@ -21,18 +21,24 @@ CLASS = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]")
 # (U+017F and U+212A fold to them).
 FOLDS_OUT = frozenset("kKsS")
 MAX_ALTERNATIVES = 64
+# A few characters in brackets that mean nothing there; and how many texts may come of such.
+_FEW = re.compile(r"\[(-?(?:[\w %&'+,./:;<=>@#!\"$*?(){}|~]|\\[^\w\s]){0,4})\]", re.ASCII)
+_ONE = re.compile(r"\\?(.)")
+MAX_TOGETHER = 16
+_EMPTY = frozenset([""])
 
 
 class NotUnderstoodError(Exception):
     """The pattern, or a part of it, means more than is known here."""
 
 
-def runs_of(pattern: str, flags: str) -> Runs:
-    """Sets of runs of printable ASCII: of each set, one stands in every text that matches.
+def runs_of(pattern: str, flags: str, in_ascii: bool = False) -> Runs:
+    """Sets of runs of printable ASCII: of each set, one stands in every text that matches, or with
+    `in_ascii` in every such text of ASCII.
 
-    Letter case is not certain. Empty if nothing is certain.
+    Letter case is not certain unless it counts. Empty if nothing is certain.
     """
-    reader = _Reader(pattern, "i" in flags or CASELESS.search(pattern) is not None)
+    reader = _Reader(pattern, is_caseless(pattern, flags) and not in_ascii)
     try:
         found = reader.alternatives()
     except (NotUnderstoodError, RecursionError):
@@ -40,17 +46,40 @@ def runs_of(pattern: str, flags: str) -> Runs:
     return found if reader.place == len(pattern) else []
 
 
+def is_caseless(pattern: str, flags: str) -> bool:
+    """Whether letter case may not count in some part of a regular expression. If it does, so it
+    does in what `runs_of` finds."""
+    return "i" in flags or CASELESS.search(pattern) is not None
+
+
 @dataclass(slots=True)
 class _Sequence:
-    """What is known of the elements read so far; `run` is the run still growing."""
+    """What is known of the elements read so far: `runs` are those of which one is still growing.
+    `whole` says that this is all there is, so that just these texts match."""
 
     found: Runs = field(default_factory=list)
-    run: str = ""
+    runs: frozenset[str] = _EMPTY
+    whole: bool = True
+
+    def add(self, texts: frozenset[str]) -> None:
+        """One of the texts stands there, and nothing else."""
+        if len(self.runs) * len(texts) > MAX_TOGETHER:
+            self.end()
+        self.runs = frozenset(run + text for run in self.runs for text in texts)
 
     def end(self) -> None:
-        if self.run:
-            self.found.append(frozenset([self.run]))
-        self.run = ""
+        """Something else stands there, or may."""
+        self.whole = False
+        self.close()
+
+    def close(self) -> None:
+        """It is over."""
+        if all(self.runs):
+            # What holds another of them says no more than that.
+            least = {one for one in self.runs if not any(o in one for o in self.runs - {one})}
+            self.found.append(frozenset(least))
+        if not self.whole:
+            self.runs = _EMPTY
 
 
 @dataclass(slots=True)
@@ -61,22 +90,29 @@ class _Reader:
 
     def alternatives(self) -> Runs:
         """`a|b|c` up to the end or a closing bracket."""
+        return self._alternatives()[0]
+
+    def _alternatives(self) -> tuple[Runs, frozenset[str]]:
+        """The same, and the texts if those are all that match; none if others do."""
         branches = [self._sequence()]
         while self._next() == "|":
             self.place += 1
             branches.append(self._sequence())
+        exact = frozenset[str]()
+        if all(branch.whole for branch in branches):
+            exact = exact.union(*(branch.runs for branch in branches))
         if len(branches) == 1:
-            return branches[0]
-        best = [_longest(branch) for branch in branches]
+            return branches[0].found, exact
+        best = [_longest(branch.found) for branch in branches]
         texts = frozenset(text for one in best if one for text in one)
-        return [texts] if all(best) and len(texts) <= MAX_ALTERNATIVES else []
+        return [texts] if all(best) and len(texts) <= MAX_ALTERNATIVES else [], exact
 
-    def _sequence(self) -> Runs:
+    def _sequence(self) -> _Sequence:
         sequence = _Sequence()
         while self._next() not in ("", "|", ")"):
             self._element(sequence)
-        sequence.end()
-        return sequence.found
+        sequence.close()
+        return sequence
 
     def _element(self, sequence: _Sequence) -> None:
         character = self._next()
@@ -87,12 +123,12 @@ class _Reader:
         if character == "(":
             self._group(sequence)
             return
-        text = self._single(character)
+        texts = self._single(character)
         least, most = self._quantifier()
-        if text == "" or least == 0 or (self.caseless and text in FOLDS_OUT):
+        if not texts or least == 0 or (self.caseless and not FOLDS_OUT.isdisjoint(texts)):
             sequence.end()
             return
-        sequence.run += text
+        sequence.add(texts)
         if (least, most) != (1, 1):
             sequence.end()
 
@@ -100,16 +136,20 @@ class _Reader:
         begin = GROUP.match(self.pattern, self.place)
         assert begin is not None
         self.place = begin.end()
-        inner = self.alternatives()
+        inner, exact = self._alternatives()
         if self._next() != ")":
             raise NotUnderstoodError
         self.place += 1
+        counts = self._quantifier()
+        if exact and counts == (1, 1):
+            sequence.add(exact)
+            return
         sequence.end()
-        if self._quantifier()[0] > 0:
+        if counts[0] > 0:
             sequence.found += inner
 
-    def _single(self, character: str) -> str:
-        """One character, as text if it stands for itself, "" if it is one of several."""
+    def _single(self, character: str) -> frozenset[str]:
+        """The characters of which one stands here; none if there are many or others."""
         if character == "\\":
             return self._escape()
         if character == "[":
@@ -117,18 +157,21 @@ class _Reader:
             if match is None:
                 raise NotUnderstoodError
             self.place = match.end()
-            return ""
+            few = _FEW.fullmatch(match[0])
+            return frozenset(_ONE.findall(few[1]) if few else ())
         if character in "*+?":
             raise NotUnderstoodError
         self.place += 1
-        return character if " " <= character <= "~" and character not in ".^$" else ""
+        plain = " " <= character <= "~" and character not in ".^$"
+        return frozenset([character] if plain else [])
 
-    def _escape(self) -> str:
+    def _escape(self) -> frozenset[str]:
         following = self.pattern[self.place + 1 : self.place + 2]
         if not following or following in "QEpPxC" or following.isdigit():
             raise NotUnderstoodError
         self.place += 2
-        return following if " " <= following <= "~" and not following.isalnum() else ""
+        plain = " " <= following <= "~" and not following.isalnum()
+        return frozenset([following] if plain else [])
 
     def _quantifier(self) -> tuple[int, int]:
         least, most, self.place = quantifier(self.pattern, self.place)

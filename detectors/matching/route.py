@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -19,6 +20,7 @@ from ..reading import MARKS
 from ..reading.inputs import Block, ends_of
 from .choose import Choice
 from .gates import Gates
+from .judge import Kept
 from .necessary import ESCAPES
 from .scan import scanner
 
@@ -94,7 +96,33 @@ class Router:
 
     def lines(self, block: Block) -> Iterator[Line]:
         """The lines of a block that may matter, in order."""
-        data, ends, always = block.data, block.line_ends(), self._always
+        ends = block.line_ends()
+        for index, line, rules in self._found(block.data, ends):
+            yield Line(ends[index - 1] if index else 0, block.line + index, line, rules)
+
+    def left(self, block: Block, kept: Sequence[Kept]) -> Iterator[Line]:
+        """Those of them that are among the lines that the judge kept."""
+        data = block.data
+        unjudged = [one for one in kept if one.rules is None]
+        ends = list(accumulate([one.end - one.start for one in unjudged]))
+        whole = bool(ends) and ends[-1] == len(data)
+        rest = data if whole else b"".join([data[one.start : one.end] for one in unjudged])
+        found = {index: (line, rules) for index, line, rules in self._found(rest, ends)}
+        place = -1
+        for one in kept:
+            if one.rules is not None:
+                yield judged(block, one)
+                continue
+            place += 1
+            if place in found:
+                yield Line(one.start, block.line + one.before, *found[place])
+
+    def _found(self, data: bytes, ends: Sequence[int]) -> Iterator[tuple[int, bytes, int]]:
+        """By their places the lines that may matter, and the rules (a mask) that they may matter
+        to."""
+        if not ends:
+            return
+        always = self._always
         found = self._hit_lines(data, ends)
         for index in odd_lines(data, ends):
             found[index] = EVERY_RULE
@@ -105,7 +133,7 @@ class Router:
             if rules != EVERY_RULE:
                 rules = self._narrowed(line, rules | always)
             if rules and line:
-                yield Line(start, block.line + index, line, rules)
+                yield index, line, rules
 
     def share(self, data: bytes) -> float:
         """The share of lines that have something of what is searched."""
@@ -205,6 +233,13 @@ class Router:
             else:
                 left |= bit
         return left
+
+
+def judged(block: Block, one: Kept) -> Line:
+    """A line of which the judge said what may match in it."""
+    assert one.rules is not None
+    line = block.data[one.start : one.end]
+    return Line(one.start, block.line + one.before, line, one.rules)
 
 
 def searched(choice: Choice) -> tuple[list[bytes], list[bytes]]:

@@ -94,7 +94,10 @@ def _nothing(_run: str) -> str:
 
 
 def _after_hive(run: str) -> str:
-    return "\\" + run.partition("\\")[2] if "\\" in run else ""
+    if "\\" in run:
+        return "\\" + run.partition("\\")[2]
+    # It stands in the hive's name or behind it.
+    return "" if any(run.upper() in name for name in _HIVES.values()) else run
 
 
 NORMALISERS: dict[str, Normaliser] = {

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import kit
 import yaml
 
-from molehunt.detectors.matching import choose
+from molehunt.detectors.matching import choose, judge
+from molehunt.detectors.matching.judge import has_judge
 from molehunt.detectors.matching.match import Match
-from molehunt.detectors.matching.plan import compile_plan, reference_plan
+from molehunt.detectors.matching.plan import FastPlan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import Block
 from molehunt.detectors.schedule.binding import Binder
 from molehunt.problems import Problem
@@ -209,10 +210,7 @@ def judged(seed: int, rules: int = 4, lines: int = 600) -> Judged:
 def disagreements(one: Judged) -> Iterator[str]:
     """Where the engine, or what was certain of a line, differs from the evaluator, in words."""
     reference = list(map(_told, one.reference))
-    for scan in ("hyperscan", "re2", ""):
-        plan = compile_plan(one.rules, taxonomy(), _binder(), scan)
-        with _eager(one.seed % 2 == 0):
-            plan.tune(one.written.blocks[0].data)
+    for scan, plan in _plans(one):
         told = list(map(_told, plan.matches(one.written.blocks, _ignore)))
         if told != reference:
             yield _difference(one, scan, reference, told)
@@ -222,6 +220,40 @@ def disagreements(one: Judged) -> Iterator[str]:
             text_of = next(item.text for item in one.made if item.rule_id == rule)
             should = "should match" if verdict else "should not match"
             yield f"seed {one.seed}: {should}\n{text_of}\n{one.written.body[number - 1]!r}"
+
+
+def _plans(one: Judged) -> Iterator[tuple[str, FastPlan]]:
+    """The engine in every form, and one more time where it has seen all the texts before."""
+    for scan in ("hyperscan", "re2", ""):
+        plan = compile_plan(one.rules, taxonomy(), _binder(), scan)
+        with _eager(one.seed % 2 == 0):
+            plan.tune(one.written.blocks[0].data)
+        yield scan, plan
+    if not has_judge():
+        return
+    for fits in (True, False):
+        plan = compile_plan(one.rules, taxonomy(), _binder(), "re2", judges=True)
+        with _curious():
+            if fits:
+                assert plan.judge is not None
+                plan.judge.fit(_whole_lines(one.written.blocks), {})
+            yield f"judge {fits}", plan
+            yield f"judge {fits}, again", plan
+
+
+def _whole_lines(blocks: list[Block]) -> bytes:
+    data = b"".join(block.data for block in blocks)
+    return data[: data.rfind(b"\n") + 1]
+
+
+@contextmanager
+def _curious() -> Iterator[None]:
+    """Every shape is taken in when it is first met."""
+    before, judge.SHAPE_OFTEN = judge.SHAPE_OFTEN, 1
+    try:
+        yield
+    finally:
+        judge.SHAPE_OFTEN = before
 
 
 def run(seed: int) -> Outcome:
@@ -281,7 +313,7 @@ def _written(seed: int, rules: int, count: int, good: frozenset[str]) -> Written
     """Lines for the rules that load. Each planted fault looks at the same ones."""
     rng = Random(seed)
     made = [item for item in _rules(rng, rules) if item.rule_id in good]
-    plain = PLAIN if seed % 7 == 5 else 0.0
+    plain = PLAIN if seed % 3 == 2 else 0.0
     body: list[bytes] = []
     expected: list[tuple[str, int, bool]] = []
     meant: list[tuple[str, int, str]] = []

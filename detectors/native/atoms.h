@@ -1,0 +1,209 @@
+/* What is true of a text. */
+
+enum { OPAQUE, TOLD, UNTOLD };
+
+/* Has `plain` be the text as it reads, and `low` the same in lower case: its length, or SIZE_MAX if it has
+   escapes of characters (\u) or what may be osquery's own spelling of one (\x), which mean different
+   things in different rows. */
+static size_t read_text(Judge *self, const uint8_t *text, size_t length, int *wide) {
+    uint8_t *plain = self->unescaped, *low = self->low;
+    size_t out = 0;
+    uint8_t seen = 0;
+    if (!memchr(text, '\\', length)) {
+        for (size_t i = 0; i < length; i++) {
+            low[i] = lowered(text[i]);
+            seen |= text[i];
+        }
+        self->plain = text;
+        *wide = seen >> 7;
+        return length;
+    }
+    self->plain = plain;
+    for (size_t i = 0; i < length; i++, out++) {
+        uint8_t byte = text[i];
+        if (byte == '\\') {
+            switch (text[++i]) {
+            case 'b': byte = '\b'; break;
+            case 'f': byte = '\f'; break;
+            case 'n': byte = '\n'; break;
+            case 'r': byte = '\r'; break;
+            case 't': byte = '\t'; break;
+            case 'u': return SIZE_MAX;
+            default: byte = text[i];
+            }
+        } else if (byte == 'x' && out && plain[out - 1] == '\\') {
+            return SIZE_MAX;
+        }
+        plain[out] = byte;
+        low[out] = lowered(byte);
+        seen |= byte;
+    }
+    *wide = seen >> 7;
+    return out;
+}
+
+/* A plain decimal number that has one spelling: whether it is one. */
+static int whole_number(const uint8_t *text, size_t length, int64_t *value) {
+    const int minus = length && *text == '-';
+    const size_t digits = length - (size_t)minus;
+    int64_t found = 0;
+    if (!digits || digits > 18) return 0;
+    for (size_t i = (size_t)minus; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9') return 0;
+        found = 10 * found + (text[i] - '0');
+    }
+    *value = minus ? -found : found;
+    return 1;
+}
+
+/* Could the text be another spelling of a number? Signs, digits and points only. */
+static int numberlike(const uint8_t *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if ((text[i] < '0' || text[i] > '9') && text[i] != '.' && text[i] != '+' && text[i] != '-')
+            return 0;
+    return length > 0;
+}
+
+/* The address of four numbers, or NONE. */
+static int64_t address(const uint8_t *text, size_t length) {
+    int64_t found = 0;
+    size_t at = 0;
+    for (int part = 0; part < 4; part++) {
+        int value = 0;
+        const size_t first = at;
+        while (at < length && at - first < 3 && text[at] >= '0' && text[at] <= '9')
+            value = 10 * value + (text[at++] - '0');
+        if (at == first || value > 255 || (text[first] == '0' && at - first > 1)) return NONE;
+        if (part < 3 && (at == length || text[at++] != '.')) return NONE;
+        found = found << 8 | value;
+    }
+    return at == length ? found : NONE;
+}
+
+/* Adds an atom to what is true of the text that begins at `first` in the pool: whether it fits. */
+static int add(Judge *self, Shape *shape, uint32_t atom, int unsure) {
+    if (shape->true_in[atom] == shape->look) return 0;
+    if (self->pool_used == POOL) return -1;
+    shape->true_in[atom] = shape->look;
+    self->pool[self->pool_used++] = atom << TOLD_BITS | (unsure ? PERHAPS : SURE);
+    return unsure;
+}
+
+static void next_look(Shape *shape) {
+    if (++shape->look) return;
+    uint32_t *by_atom[] = {shape->true_in, shape->unsure_in, shape->needed_in};
+    for (int i = 0; i < 3; i++)
+        memset(by_atom[i], 0, (shape->atom_count + 1) * sizeof *by_atom[i]);
+    memset(shape->asked_in, 0, (shape->rule_count + 1) * sizeof *shape->asked_in);
+    shape->look = 1;
+}
+
+/* One literal that is there. */
+static int found(Judge *self, Shape *shape, const Literal *one, size_t length, int wide) {
+    const uint32_t atom = one->atom;
+    if (!(one->kind & (TO_MATCH | UNSURE))) return add(self, shape, atom, 0);
+    const int again = shape->unsure_in[atom] == shape->look;
+    shape->unsure_in[atom] = shape->look;
+    if (one->kind & UNSURE) {
+        const uint8_t set = (uint8_t)(1u << (one->kind >> SET_BITS));
+        shape->sets_there[atom] = again ? shape->sets_there[atom] | set : set;
+        if (shape->sets[atom] & ~shape->sets_there[atom]) return 0;
+        return add(self, shape, atom, 1);
+    }
+    if (again) return 0;
+    /* One character may be several bytes. */
+    if (wide) return add(self, shape, atom, 1);
+    const Glob *glob = &shape->globs[shape->glob_of[atom] - 1];
+    const uint8_t *text = glob->cased ? self->plain : self->low;
+    if (!glob_matches(shape->glob_bytes + glob->start, glob->length, text, length)) return 0;
+    return add(self, shape, atom, 0);
+}
+
+/* The literals of which a gram stands at `at`. */
+static int stand_at(Judge *self, Shape *shape, const Column *column, int32_t first, size_t at,
+                    size_t length, int wide) {
+    int unsure = 0;
+    for (int32_t i = first; i != NONE; i = column->next[i]) {
+        if (!is_there(column, (size_t)i, self->plain, self->low, at, length)) continue;
+        const int one = found(self, shape, &column->literals[i], length, wide);
+        if (one < 0) return -1;
+        unsure |= one;
+    }
+    return unsure;
+}
+
+/* Looks for all literals; behind the text there are zeros, so that a gram can be read at its end. */
+static int searched(Judge *self, Shape *shape, const Column *column, size_t length, int wide) {
+    const Grams *grams = column->grams;
+    const uint8_t *low = self->low;
+    int unsure = 0;
+    if (!column->literal_count) return 0;
+    memset(self->low + length, 0, sizeof(uint32_t));
+    for (size_t at = 0; at < length; at++) {
+        const uint32_t slots[GRAM_KINDS] = {gram_slot(gram_at(low + at, LONG), grams[LONG].shift),
+                                            gram_slot(gram_at(low + at, SHORT), grams[SHORT].shift),
+                                            gram_slot(low[at], grams[SINGLE].shift)};
+        const int there[GRAM_KINDS] = {has_slot(&grams[LONG], slots[LONG]),
+                                       has_slot(&grams[SHORT], slots[SHORT]),
+                                       has_slot(&grams[SINGLE], slots[SINGLE])};
+        if (!(there[LONG] | there[SHORT] | there[SINGLE])) continue;
+        for (int kind = 0; kind < GRAM_KINDS; kind++) {
+            if (!there[kind]) continue;
+            const int32_t first = grams[kind].heads[slots[kind] / BITS_A_HEAD];
+            const int one = stand_at(self, shape, column, first, at, length, wide);
+            if (one < 0) return -1;
+            unsure |= one;
+        }
+    }
+    return unsure;
+}
+
+static int numbers(Judge *self, Shape *shape, const Column *column, size_t length) {
+    int64_t value = 0;
+    const int whole = whole_number(self->plain, length, &value);
+    const int doubtful = !whole && numberlike(self->plain, length);
+    const int64_t place = address(self->plain, length);
+    /* Of IPv6, or with a zone. */
+    const int other = memchr(self->plain, ':', length) || memchr(self->plain, '%', length);
+    int unsure = 0;
+    for (size_t i = 0; i < column->number_count; i++) {
+        const Number *one = &column->numbers[i];
+        int perhaps = 0;
+        if (one->kind == IPV4 || one->kind == IPV6) {
+            const int inside = one->kind == IPV4 && place >= one->low && place <= one->high;
+            if (!other && !(place != NONE && inside)) continue;
+            perhaps = other;
+        } else {
+            const int inside = value >= one->low && value <= one->high;
+            if (!doubtful && (!whole || inside != (one->kind == WITHIN))) continue;
+            perhaps = doubtful;
+        }
+        const int added = add(self, shape, (uint32_t)one->atom, perhaps);
+        if (added < 0) return -1;
+        unsure |= added;
+    }
+    return unsure;
+}
+
+/* What is true of a text, put into the pool. */
+static int text_told(Judge *self, Shape *shape, const Column *column, const uint8_t *text,
+                     size_t length) {
+    int wide = 0, unsure = 0;
+    next_look(shape);
+    length = read_text(self, text, length, &wide);
+    if (length == SIZE_MAX) return OPAQUE;
+    const Numbers *whole = length ? &column->filled : &column->empty;
+    for (size_t i = 0; i < whole->count; i++)
+        if (add(self, shape, whole->items[i], 0) < 0) return OPAQUE;
+    if (!length) return TOLD;
+    const Numbers *others[] = {&column->hard, &column->wide};
+    for (int k = 0; k < (wide ? 2 : 1); k++)
+        for (size_t i = 0; i < others[k]->count; i++) {
+            if (add(self, shape, others[k]->items[i], 1) < 0) return OPAQUE;
+            unsure = 1;
+        }
+    const int literal = searched(self, shape, column, length, wide);
+    const int number = column->number_count ? numbers(self, shape, column, length) : 0;
+    if (literal < 0 || number < 0) return OPAQUE;
+    return unsure | literal | number ? UNTOLD : TOLD;
+}

@@ -188,6 +188,20 @@ def test_builds_are_reproducible(built: Distribution, rebuilt: Distribution) -> 
     assert rebuilt.sdist.read_bytes() == built.sdist.read_bytes()
 
 
+@pytest.mark.parametrize("without", [{"CC": "false"}, {"MOLEHUNT_NATIVE": "0"}])
+def test_without_a_compiler_it_is_built_all_the_same(
+    without: dict[str, str], built: Distribution, tmp_path: Path
+) -> None:
+    """Only the part in C is missing then, and the wheel is for every system."""
+    command = (sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path)
+    run(*command, built.source, cwd=tmp_path, **without)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with ZipFile(wheel) as pure, ZipFile(built.wheel) as whole:
+        missing = set(whole.namelist()) - set(pure.namelist())
+    assert missing == {"molehunt/detectors/native/_judge.abi3.so"}
+
+
 def test_metadata_names_the_licence(built: Distribution) -> None:
     """The licence and the notice travel with the wheel, as the licence of the data asks."""
     with ZipFile(built.wheel) as wheel:

@@ -1,10 +1,11 @@
 /* What is true of a text. */
 
+/* Of a text: it cannot be judged; all of it is sure; not all of it is. */
 enum { OPAQUE, TOLD, UNTOLD };
 
-/* Has `plain` be the text as it reads, and `low` the same in lower case: its length, or SIZE_MAX if it has
-   escapes of characters (\u) or what may be osquery's own spelling of one (\x), which mean different
-   things in different rows. */
+/* Has `plain` be the text as it reads, and `low` the same in lower case: its length, or SIZE_MAX if
+   it has escapes of characters (\u) or what may be osquery's own spelling of one (\x), which mean
+   different things in different rows. */
 static size_t read_text(Judge *self, const uint8_t *text, size_t length, int *wide) {
     uint8_t *plain = self->unescaped, *low = self->low;
     size_t out = 0;
@@ -80,10 +81,11 @@ static int64_t address(const uint8_t *text, size_t length) {
     return at == length ? found : NONE;
 }
 
-/* Adds an atom to what is true of the text that begins at `first` in the pool: whether it fits. */
+/* Adds an atom to what is true of the text under way: whether that is not sure, or NONE if it does
+   not fit. */
 static int add(Judge *self, Shape *shape, uint32_t atom, int unsure) {
     if (shape->true_in[atom] == shape->look) return 0;
-    if (self->pool_used == POOL) return -1;
+    if (self->pool_used == POOL) return NONE;
     shape->true_in[atom] = shape->look;
     self->pool[self->pool_used++] = atom << TOLD_BITS | (unsure ? PERHAPS : SURE);
     return unsure;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -39,18 +40,24 @@ FEW_BYTES = 64 << 10
 def kept_clauses(
     rules: Sequence[Rule], key: str, taxonomy: Taxonomy, binder: Binder
 ) -> Callable[[], list[list[Clause] | None]]:
-    """Gives the clauses of the rules, whose set has this key."""
-    name = f"plan-{_digest(key, binder)}"
-    found = recall(name)
-    if found is not None:
-        try:
-            (clauses,) = found
-            return lambda: _restored(clauses) or clauses_of(rules, taxonomy, binder)
-        except (TypeError, ValueError):
-            pass  # not what was kept: made anew
-    made = clauses_of(rules, taxonomy, binder)
-    keep(name, [_plain(made)])
-    return lambda: made
+    """Gives the clauses of the rules, whose set has this key, when they are first asked for: not
+    where all lines are judged."""
+
+    @cache
+    def clauses() -> list[list[Clause] | None]:
+        name = f"plan-{_digest(key, binder)}"
+        found = recall(name)
+        if found is not None:
+            # Else it is not what was kept, and made anew.
+            with suppress(TypeError, ValueError):
+                (there,) = found
+                if (whole := _restored(there)) is not None:
+                    return whole
+        made = clauses_of(rules, taxonomy, binder)
+        keep(name, [_plain(made)])
+        return made
+
+    return clauses
 
 
 def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:

@@ -102,4 +102,4 @@ class CountingPlan:
                 if holds(row):
                     record = record_of(row, bound.binding, bound.tie)
                     closes = row.action == "removed" and not asks_removed(rule)
-                    yield Match(rule, record, fields, closes)
+                    yield Match(rule, record, fields, closes, self._plan.why)

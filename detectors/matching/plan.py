@@ -21,7 +21,7 @@ from ..reading import read_document
 from ..reading.inputs import Block, Report
 from ..reading.lines import Parsed, parse_line
 from ..reading.wrapping import Traps
-from ..records import Binding, Locator, Row
+from ..records import Binding, Locator, Reason, Row
 from ..schedule.binding import Binder
 from ..tying import Tie, record_of, source_binding, tie_of
 from .choose import Choice, Ruled, guess, tune
@@ -33,9 +33,12 @@ from .judge import Judge, has_judge
 from .match import Match
 from .necessary import Clause, Price, rule_clauses
 from .needles import Branch, branches
-from .predicates import Predicate, compile_condition, compile_where
-from .route import EVERY_RULE, Line, Router, judged
+from .predicates import compile_condition, compile_where
+from .reasons import Reasons, compile_reasons
+from .route import EVERY_RULE, Line, Router, all_lines, judged
 from .scan import count, where
+
+Holds = Callable[[Row], bool]
 
 
 class Plan(Protocol):
@@ -62,7 +65,7 @@ class Bound:
     binding: Binding
     tie: Tie
     layout: Layout
-    tests: dict[int, tuple[Rule, FieldMap, Predicate] | None]
+    tests: dict[int, tuple[Rule, FieldMap, Holds] | None]
     all: tuple[int, ...] | None = None
 
 
@@ -79,6 +82,8 @@ class _Reading(ABC):
         self.traps = Traps()
         self.tells = True
         self.inputs = NO_INPUTS
+        # Finds the evidence of a match, if sooner than the match itself.
+        self.why: Callable[[Match], tuple[Reason, ...]] | None = None
         self._next = Locator("", 0, 0, 0)  # where the next row of the last document would be
 
     def matches(self, blocks: Iterable[Block], report: Report) -> Iterator[Match]:
@@ -96,7 +101,7 @@ class _Reading(ABC):
         """The lines of a block that are to be looked into."""
 
     @abstractmethod
-    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
+    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Holds:
         """The rule's test on the rows of one query."""
 
     def _matched(self, rows: Iterable[Row], rules: int) -> Iterator[Match]:
@@ -106,11 +111,11 @@ class _Reading(ABC):
                 if holds(row):
                     record = record_of(row, bound.binding, bound.tie)
                     closes = row.action == "removed" and rule.id not in self._ask_removed
-                    yield Match(rule, record, fields, closes)
+                    yield Match(rule, record, fields, closes, self.why)
 
     def asking(
         self, bound: Bound, rules: int = EVERY_RULE
-    ) -> Iterator[tuple[Rule, FieldMap, Predicate]]:
+    ) -> Iterator[tuple[Rule, FieldMap, Holds]]:
         """The tests of those of the rules (a mask) that look at the rows of a query, in order."""
         if rules == EVERY_RULE:
             if bound.all is None:
@@ -128,7 +133,7 @@ class _Reading(ABC):
             if test is not None:
                 yield test
 
-    def _test(self, bound: Bound, index: int) -> tuple[Rule, FieldMap, Predicate] | None:
+    def _test(self, bound: Bound, index: int) -> tuple[Rule, FieldMap, Holds] | None:
         if index in bound.tests:
             return bound.tests[index]
         rule = self.rules[index]
@@ -221,7 +226,7 @@ class ReferencePlan(_Reading):
             self.counts.lines += 1
             yield line
 
-    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
+    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Holds:
         def holds(row: Row) -> bool:
             view = View(record_of(row, binding, tie), fields)
             return belongs(view) and any(evaluate(c, view).holds for c in rule.conditions)
@@ -250,7 +255,9 @@ class FastPlan(_Reading):
         super().__init__(rules, taxonomy, binder)
         self.scan = scan
         self.judge = Judge(self._queries().of_rows) if judges else None
-        self._compiled: dict[tuple[int, tuple[object, ...]], Predicate] = {}
+        self.why = self._why
+        self._compiled: dict[tuple[int, tuple[object, ...]], Holds] = {}
+        self._reasons: dict[tuple[int, tuple[object, ...]], Reasons] = {}
         self._router: Router | None = None
         self._clauses = clauses or (lambda: clauses_of(self.rules, taxonomy, binder))
         self._choice: Choice | None = None
@@ -334,7 +341,7 @@ class FastPlan(_Reading):
             return self._routing().left(block, kept)
         return (judged(block, one) for one in kept)
 
-    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Predicate:
+    def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Holds:
         # Not its id, which another may have too.
         key = (id(rule), fields.key)
         found = self._compiled.get(key)
@@ -342,24 +349,20 @@ class FastPlan(_Reading):
             found = self._compiled[key] = _compile(rule, fields)
         return found
 
+    def _why(self, match: Match) -> tuple[Reason, ...]:
+        key = (id(match.rule), match.fields.key)
+        found = self._reasons.get(key)
+        if found is None:
+            found = self._reasons[key] = compile_reasons(match.rule, match.fields)
+        return found(match.record)
 
-def _compile(rule: Rule, fields: FieldMap) -> Predicate:
+
+def _compile(rule: Rule, fields: FieldMap) -> Holds:
     conditions = [compile_condition(condition, fields) for condition in rule.conditions]
     where = compile_where(fields)
     if where is None and len(conditions) == 1:
         return conditions[0]
     return lambda row: (where is None or where(row)) and any(c(row) for c in conditions)
-
-
-def all_lines(block: Block) -> Iterator[Line]:
-    """Every line of a block that is not empty."""
-    start, number, data = 0, block.line, block.data
-    while start < len(data):
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end
-        if end > start:
-            yield Line(start, number, data[start:end])
-        start, number = end + 1, number + 1
 
 
 def clauses_of(

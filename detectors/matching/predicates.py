@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
 from operator import ge, gt, le, lt, ne
-from typing import Any
+from typing import Any, TypeAlias
 
 from molehunt.conditions import (
     And,
@@ -35,14 +35,16 @@ from molehunt.conditions import (
 from molehunt.normalise import NORMALISERS, parse_ip
 from molehunt.taxonomy import Store
 
-from ..records import Row
+from ..records import Record, Row
 from ..values import as_number, as_text, as_time, fold
 from .expressions import Test, regex_test
 from .fields import FieldMap, Place
 from .globs import string_test
 
-Predicate = Callable[[Row], bool]
-Getter = Callable[[Row], Any]
+# Either has all that is asked of it.
+Read: TypeAlias = Row | Record
+Predicate = Callable[[Read], bool]
+Getter = Callable[[Read], Any]
 
 _DIFFERENTIAL = frozenset({"added", "removed"})
 
@@ -74,7 +76,7 @@ def _all_of(parts: list[Predicate]) -> Predicate:
         first, second = parts
         return lambda row: first(row) and second(row)
 
-    def holds(row: Row) -> bool:
+    def holds(row: Read) -> bool:
         for part in parts:
             if not part(row):
                 return False
@@ -87,7 +89,7 @@ def _any_of(parts: list[Predicate]) -> Predicate:
     if len(parts) == 1:
         return parts[0]
 
-    def holds(row: Row) -> bool:
+    def holds(row: Read) -> bool:
         for part in parts:
             if part(row):
                 return True
@@ -135,7 +137,7 @@ def _decoration(name: str) -> Getter:
     return lambda row: row.decorations.get(name)
 
 
-def _absent(_row: Row) -> None:
+def _absent(_row: Read) -> None:
     return None
 
 
@@ -152,7 +154,7 @@ def _clean(read: Getter, names: tuple[str, ...], empty_is_null: bool) -> Getter:
     always = [NORMALISERS[name].value for name in names if name != "control_text"]
     decode = NORMALISERS["control_text"].value if "control_text" in names else None
 
-    def one(value: Any, row: Row) -> Any:
+    def one(value: Any, row: Read) -> Any:
         if type(value) is str:
             if decode is not None and "\\x" in value and row.action in _DIFFERENTIAL:
                 value = decode(value)
@@ -160,7 +162,7 @@ def _clean(read: Getter, names: tuple[str, ...], empty_is_null: bool) -> Getter:
                 value = normalise(value)
         return value
 
-    def get(row: Row) -> Any:
+    def get(row: Read) -> Any:
         value = read(row)
         if value is None or (value == "" and empty_is_null):
             return None
@@ -213,7 +215,7 @@ def _there(place: Place, get: Getter, store: Store) -> Predicate:
 def _reference(reference: Reference, get: Getter, other: Getter) -> Predicate:
     compare = _REFERENCES[reference.starts, reference.ends]
 
-    def holds(row: Row) -> bool:
+    def holds(row: Read) -> bool:
         mine, theirs = get(row), other(row)
         if mine is None or theirs is None:
             return False
@@ -240,7 +242,7 @@ def _several(value: Any) -> tuple[Any, ...]:
 
 
 def _valued(get: Getter, test: Test) -> Predicate:
-    def holds(row: Row) -> bool:
+    def holds(row: Read) -> bool:
         value = get(row)
         if value is None:
             return False
@@ -345,7 +347,7 @@ def _keyword(values: list[Wanted], store: Store) -> Predicate:
         tests.append(lambda text: inside(fold(text)))
     getters: dict[str, Getter] = {}
 
-    def holds(row: Row) -> bool:
+    def holds(row: Read) -> bool:
         for name in row.values:
             get = getters.get(name)
             if get is None:

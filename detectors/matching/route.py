@@ -72,6 +72,17 @@ class Line(NamedTuple):
     rules: int = EVERY_RULE
 
 
+def all_lines(block: Block) -> Iterator[Line]:
+    """Every line of a block that is not empty."""
+    start, number, data = 0, block.line, block.data
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        if end > start:
+            yield Line(start, number, data[start:end])
+        start, number = end + 1, number + 1
+
+
 class Router:
     """Finds the lines to look into, and for which rules.
 

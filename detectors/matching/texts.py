@@ -14,7 +14,7 @@ from molehunt.normalise import NORMALISERS
 from ..records import EMPTY, Locator, Row
 from .fields import FieldMap
 from .necessary import Needs, price
-from .predicates import Predicate, compile_condition
+from .predicates import Predicate, Read, compile_condition
 from .regexruns import runs_of
 
 MAX_KEPT = 4_000
@@ -168,7 +168,7 @@ def _later(condition: Condition, fields: FieldMap) -> Predicate:
     """The condition, compiled for the first text that has its literals."""
     compiled: Predicate | None = None
 
-    def holds(row: Row) -> bool:
+    def holds(row: Read) -> bool:
         nonlocal compiled
         if compiled is None:
             compiled = compile_condition(condition, fields)

@@ -342,9 +342,9 @@ def _blocks(rng: Random, body: list[bytes]) -> Iterator[Block]:
 
 
 def _told(match: Match) -> tuple[Any, ...]:
-    """All that a match is made of. Its time and its evidence follow from that."""
+    """All that a match is made of. Its time follows from that."""
     line = match.record.locator.line
-    return (match.rule.id, line, match.closes, match.record, match.fields)
+    return (match.rule.id, line, match.closes, match.record, match.fields, match.evidence)
 
 
 def _difference(one: Judged, scan: str, reference: list[Any], told: list[Any]) -> str:

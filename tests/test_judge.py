@@ -356,6 +356,12 @@ def only_in_ascii(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(atoms.Column, "literal", literal)
 
 
+def one_character_more(patch: pytest.MonkeyPatch) -> None:
+    """Longer texts needed than an expression needs."""
+    right = atoms._least
+    patch.setattr(atoms, "_least", lambda *told: right(*told) + 1)
+
+
 @pytest.mark.parametrize(
     ("fault", "item", "columns"),
     [
@@ -369,6 +375,8 @@ def only_in_ascii(patch: pytest.MonkeyPatch) -> None:
         (letters_of_no_case, "cmdline|contains: é", row(cmdline="É")),
         (words_are_no_numbers, "'9'", row(pid="97")),
         (one_number_less, "uid|lte: 1000", row()),
+        (one_character_more, "cmdline|re: '[^/]{4,}$'", row(cmdline="abcd")),
+        (one_character_more, "'|re': '^.*o{7}'", row(cwd="ooooooo")),
         (only_in_ascii, "cmdline|re|i: disk-x", row(cmdline="di\u017f\u212a-x")),
     ],
     ids=lambda one: getattr(one, "__name__", ""),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import ip_addresses
+from test_regexruns import REGEXES
 
 from molehunt.conditions import Cidr, FieldIs, Number, Regex, Wanted
 from molehunt.detectors.matching import choose
@@ -21,7 +22,6 @@ from molehunt.detectors.matching.fields import FieldMap, Place
 from molehunt.detectors.matching.necessary import ESCAPES, NO_CASE
 from molehunt.detectors.matching.needles import Reader, can_pair, leaf_of_words, pattern_of
 from molehunt.detectors.matching.plan import compile_plan, reference_plan
-from molehunt.detectors.matching.regexruns import runs_of
 from molehunt.detectors.matching.route import odd_lines
 from molehunt.detectors.matching.scan import Scan, scanner, where
 from molehunt.detectors.reading.inputs import ends_of
@@ -217,47 +217,6 @@ def test_a_line_cut_anywhere_is_told() -> None:
 def test_where_tells_lines() -> None:
     """By the offset of their end; an expression that cannot be read is left out."""
     assert where(b"ab\nb\nA\n", [b"a", b"b", b"("]) == {b"a": {2, 6}, b"b": {2, 4}}
-
-
-REGEXES = (
-    r"abc.*def",
-    r"(?i).*(set).*&&\s?set.*(environment|invoke|\$\{?input).*&&.*",
-    r"a+bc{2}d?ef",
-    r"foo(?:bar|qux)+baz",
-    r"x{3,}yy",
-    r"[a-z]{3}\\temp\\x(y|zz)?",
-    r"(?i)risk desk",
-    r"(a(b|c)d)e|afe",
-    r"a\.b[^]x]c",
-    r"(?P<name>kk)*ll(?:m|)n",
-)
-
-
-@pytest.mark.parametrize("pattern", REGEXES)
-@given(data=st.data())
-def test_runs_stand_in_whatever_matches(pattern: str, data: st.DataObject) -> None:
-    """Texts made from the pattern hold one of each set."""
-    text = data.draw(st.from_regex(pattern, fullmatch=True)).lower()
-    for alternatives in runs_of(pattern, ""):
-        assert any(run.lower() in text for run in alternatives), (alternatives, text)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "runs"),
-    [
-        (r"foo(?:bar|qux)+baz", [{"foo"}, {"bar", "qux"}, {"baz"}]),
-        (r"(?i)risk", [{"ri"}]),  # k and s have forms outside ASCII
-        (r"a|b", [{"a", "b"}]),
-        (r"(a|)b", [{"b"}]),
-        (r"\x41bc", []),
-        (r"a{0,2}bc", [{"bc"}]),
-        (r"ab(?=c)", []),
-        (r"ab[", []),
-    ],
-)
-def test_runs(pattern: str, runs: list[set[str]]) -> None:
-    """What is certain, and nothing where a construct is not known."""
-    assert [set(one) for one in runs_of(pattern, "")] == runs
 
 
 def test_kelvin_and_long_s_match_without_their_letters() -> None:

@@ -29,7 +29,7 @@ from molehunt.conditions import (
 from molehunt.normalise import NORMALISERS
 
 from ..values import fold
-from .regexruns import is_caseless, runs_of
+from .regexruns import is_caseless, least_length, runs_of
 
 AT_START, AT_END, CASED, TO_MATCH, UNSURE, SET_BITS = 1, 2, 4, 8, 16, 8
 WITHIN, OUTSIDE, IPV4, IPV6 = range(4)
@@ -44,6 +44,8 @@ _EVERYWHERE = frozenset(" -./\\:=eatinors")
 # How a pattern has its wildcards; a text with one of these characters is none.
 ANY, ONE = "\0", "\1"
 MAX_LITERAL = 4096
+# Longer texts are not judged.
+MAX_LEAST = 1 << 15
 MAX_INTEGER = 2**53
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
@@ -95,6 +97,7 @@ class Atoms:
         self.asks: dict[int, tuple[int, int]] = {}
         self.prices: list[float] = []
         self.sets = bytearray()
+        self.least = array("I")
         self._known: dict[tuple[object, ...], int] = {}
 
     def of(
@@ -116,6 +119,7 @@ class Atoms:
             column = self.columns.setdefault(name, Column())
             self.prices.append(1.0)
             self.sets.append(0)
+            self.least.append(_least(value, normalisers))
             if not anywhere or not _no_number(value):
                 column.words = False
             self._take(column, found, normalisers, value, leaf, anywhere)
@@ -292,6 +296,13 @@ def _network(value: Cidr) -> tuple[int, int, int]:
     if network.version == 6:
         return 0, 0, IPV6
     return int(network.network_address), int(network.broadcast_address), IPV4
+
+
+def _least(value: Wanted, normalisers: Sequence[str]) -> int:
+    """How many bytes a text has at least that is as wanted."""
+    if isinstance(value, Regex) and _AS_LOGGED.issuperset(normalisers):
+        return min(least_length(value.pattern), MAX_LEAST)
+    return 0
 
 
 def _needed(value: Wanted, normalisers: Sequence[str]) -> list[list[str]]:

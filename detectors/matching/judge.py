@@ -129,12 +129,13 @@ class Judge:
         keys = [orjson.dumps(column) + b':"' for column in columns]
         fronts = [(b'",' if place else b"{") + key for place, key in enumerate(keys)]
         packed = [tuple(column) for column in made.columns]
-        asked, sets, _, patterns, globs, code, rules, free, starts, gates, asks = made
+        asked, sets, least, _, patterns, globs, code, rules, free, starts, gates, asks = made
         self._native.shape(
             name.encode(),
             fronts,
             asked,
             sets,
+            least,
             packed,
             patterns,
             globs,
@@ -166,7 +167,7 @@ class Judge:
             if self._drafts is not None:
                 self._drafts[shape] = drafted
         except ValueError:
-            self.programs.pop(shape, None)  # more columns than it can look at, or rules too deep
+            pass  # more columns than it can look at, or rules too deep
 
 
 class _Column:

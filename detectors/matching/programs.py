@@ -55,6 +55,7 @@ class Program(NamedTuple):
 
     asked: bytes
     sets: bytes
+    least: bytes
     columns: list[list[bytes]]
     patterns: bytes
     globs: bytes
@@ -107,6 +108,7 @@ def program(made: Draft, rows: int = 0, met: Sequence[int] = ()) -> Program:
     return Program(
         bytes(0 if one is None else WORDS if one.words else NAMED for one in asked),
         bytes(atoms.sets),
+        atoms.least.tobytes(),
         [one.packed() for one in asked if one is not None],
         bytes(atoms.patterns),
         atoms.globs.tobytes(),
@@ -254,11 +256,12 @@ def plain(made: Program) -> list[Any]:
 def restored(found: Any) -> Program:
     """The program behind `plain`. Raises ValueError, TypeError or AttributeError for others."""
     columns, parts, asks = found
-    asked, sets, *others = (one.encode("latin-1") for one in parts)
+    asked, sets, least, *others = (one.encode("latin-1") for one in parts)
     patterns, globs, code, rules, free, starts, gates = others
     return Program(
         asked,
         sets,
+        least,
         [[part.encode("latin-1") for part in column] for column in columns],
         patterns,
         globs,

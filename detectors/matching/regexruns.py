@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # Of each set at least one text stands in whatever matches.
 Runs = list[frozenset[str]]
@@ -26,6 +27,8 @@ _FEW = re.compile(r"\[(-?(?:[\w %&'+,./:;<=>@#!\"$*?(){}|~]|\\[^\w\s]){0,4})\]",
 _ONE = re.compile(r"\\?(.)")
 MAX_TOGETHER = 16
 _EMPTY = frozenset([""])
+# Where something stands or does not, which takes no character.
+_WIDTHLESS = frozenset(("^", "$", r"\b", r"\B", r"\A", r"\z"))
 
 
 class NotUnderstoodError(Exception):
@@ -38,12 +41,23 @@ def runs_of(pattern: str, flags: str, in_ascii: bool = False) -> Runs:
 
     Letter case is not certain unless it counts. Empty if nothing is certain.
     """
-    reader = _Reader(pattern, is_caseless(pattern, flags) and not in_ascii)
+    found = _read(pattern, is_caseless(pattern, flags) and not in_ascii)
+    return [] if found is None else found.runs
+
+
+def least_length(pattern: str) -> int:
+    """How many characters there are at least in whatever matches."""
+    found = _read(pattern, caseless=True)
+    return 0 if found is None else found.least
+
+
+def _read(pattern: str, caseless: bool) -> _Branches | None:
+    reader = _Reader(pattern, caseless)
     try:
         found = reader.alternatives()
     except (NotUnderstoodError, RecursionError):
-        return []
-    return found if reader.place == len(pattern) else []
+        return None
+    return found if reader.place == len(pattern) else None
 
 
 def is_caseless(pattern: str, flags: str) -> bool:
@@ -55,11 +69,13 @@ def is_caseless(pattern: str, flags: str) -> bool:
 @dataclass(slots=True)
 class _Sequence:
     """What is known of the elements read so far: `runs` are those of which one is still growing.
-    `whole` says that this is all there is, so that just these texts match."""
+    `whole` says that this is all there is, so that just these texts match; `least` is how many
+    characters those have at least."""
 
     found: Runs = field(default_factory=list)
     runs: frozenset[str] = _EMPTY
     whole: bool = True
+    least: int = 0
 
     def add(self, texts: frozenset[str]) -> None:
         """One of the texts stands there, and nothing else."""
@@ -82,18 +98,22 @@ class _Sequence:
             self.runs = _EMPTY
 
 
+class _Branches(NamedTuple):
+    """What is known of alternatives; `exact` are the texts if those are all that match."""
+
+    runs: Runs
+    exact: frozenset[str]
+    least: int
+
+
 @dataclass(slots=True)
 class _Reader:
     pattern: str
     caseless: bool
     place: int = 0
 
-    def alternatives(self) -> Runs:
+    def alternatives(self) -> _Branches:
         """`a|b|c` up to the end or a closing bracket."""
-        return self._alternatives()[0]
-
-    def _alternatives(self) -> tuple[Runs, frozenset[str]]:
-        """The same, and the texts if those are all that match; none if others do."""
         branches = [self._sequence()]
         while self._next() == "|":
             self.place += 1
@@ -101,11 +121,13 @@ class _Reader:
         exact = frozenset[str]()
         if all(branch.whole for branch in branches):
             exact = exact.union(*(branch.runs for branch in branches))
+        least = min(branch.least for branch in branches)
         if len(branches) == 1:
-            return branches[0].found, exact
+            return _Branches(branches[0].found, exact, least)
         best = [_longest(branch.found) for branch in branches]
         texts = frozenset(text for one in best if one for text in one)
-        return [texts] if all(best) and len(texts) <= MAX_ALTERNATIVES else [], exact
+        certain = all(best) and len(texts) <= MAX_ALTERNATIVES
+        return _Branches([texts] if certain else [], exact, least)
 
     def _sequence(self) -> _Sequence:
         sequence = _Sequence()
@@ -123,8 +145,11 @@ class _Reader:
         if character == "(":
             self._group(sequence)
             return
+        start = self.place
         texts = self._single(character)
+        width = self.pattern[start : self.place] not in _WIDTHLESS
         least, most = self._quantifier()
+        sequence.least += least * width
         if not texts or least == 0 or (self.caseless and not FOLDS_OUT.isdisjoint(texts)):
             sequence.end()
             return
@@ -136,11 +161,12 @@ class _Reader:
         begin = GROUP.match(self.pattern, self.place)
         assert begin is not None
         self.place = begin.end()
-        inner, exact = self._alternatives()
+        inner, exact, length = self.alternatives()
         if self._next() != ")":
             raise NotUnderstoodError
         self.place += 1
         counts = self._quantifier()
+        sequence.least += counts[0] * length
         if exact and counts == (1, 1):
             sequence.add(exact)
             return

@@ -16,6 +16,7 @@ class Judge:
         fronts: list[bytes],
         asked: bytes,
         sets: bytes,
+        least: bytes,
         columns: list[tuple[bytes, ...]],
         patterns: bytes,
         globs: bytes,

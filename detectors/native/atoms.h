@@ -82,9 +82,9 @@ static int64_t address(const uint8_t *text, size_t length) {
 }
 
 /* Adds an atom to what is true of the text under way: whether that is not sure, or NONE if it does
-   not fit. */
+   not fit. What only longer texts can have is not true of it. */
 static int add(Judge *self, Shape *shape, uint32_t atom, int unsure) {
-    if (shape->true_in[atom] == shape->look) return 0;
+    if (shape->true_in[atom] == shape->look || self->length < shape->least[atom]) return 0;
     if (self->pool_used == POOL) return NONE;
     shape->true_in[atom] = shape->look;
     self->pool[self->pool_used++] = atom << TOLD_BITS | (unsure ? PERHAPS : SURE);
@@ -134,28 +134,34 @@ static int stand_at(Judge *self, Shape *shape, const Column *column, int32_t fir
     return unsure;
 }
 
-/* Looks for all literals; behind the text there are zeros, so that a gram can be read at its end. */
-static int searched(Judge *self, Shape *shape, const Column *column, size_t length, int wide) {
-    const Grams *grams = column->grams;
+/* Looks for the literals of one kind: nothing else is done for a byte that is none of their grams. */
+static inline int searched_kind(Judge *self, Shape *shape, const Column *column, const int kind,
+                                size_t length, int wide) {
+    const Grams grams = column->grams[kind];
     const uint8_t *low = self->low;
     int unsure = 0;
-    if (!column->literal_count) return 0;
-    memset(self->low + length, 0, sizeof(uint32_t));
     for (size_t at = 0; at < length; at++) {
-        const uint32_t slots[GRAM_KINDS] = {gram_slot(gram_at(low + at, LONG), grams[LONG].shift),
-                                            gram_slot(gram_at(low + at, SHORT), grams[SHORT].shift),
-                                            gram_slot(low[at], grams[SINGLE].shift)};
-        const int there[GRAM_KINDS] = {has_slot(&grams[LONG], slots[LONG]),
-                                       has_slot(&grams[SHORT], slots[SHORT]),
-                                       has_slot(&grams[SINGLE], slots[SINGLE])};
-        if (!(there[LONG] | there[SHORT] | there[SINGLE])) continue;
-        for (int kind = 0; kind < GRAM_KINDS; kind++) {
-            if (!there[kind]) continue;
-            const int32_t first = grams[kind].heads[slots[kind] / BITS_A_HEAD];
-            const int one = stand_at(self, shape, column, first, at, length, wide);
-            if (one < 0) return -1;
-            unsure |= one;
-        }
+        const uint32_t slot = gram_slot(gram_at(low + at, kind), grams.shift);
+        if (!has_slot(&grams, slot)) continue;
+        const int32_t first = grams.heads[slot / BITS_A_HEAD];
+        const int one = stand_at(self, shape, column, first, at, length, wide);
+        if (one < 0) return -1;
+        unsure |= one;
+    }
+    return unsure;
+}
+
+/* Looks for all literals; behind the text there are zeros, so that a gram can be read at its end. */
+static int searched(Judge *self, Shape *shape, const Column *column, size_t length, int wide) {
+    int unsure = 0;
+    memset(self->low + length, 0, sizeof(uint32_t));
+    for (int kind = 0; kind < GRAM_KINDS; kind++) {
+        if (!column->grams[kind].count) continue;
+        const int one = kind == LONG    ? searched_kind(self, shape, column, LONG, length, wide)
+                        : kind == SHORT ? searched_kind(self, shape, column, SHORT, length, wide)
+                                        : searched_kind(self, shape, column, SINGLE, length, wide);
+        if (one < 0) return -1;
+        unsure |= one;
     }
     return unsure;
 }
@@ -194,6 +200,7 @@ static int text_told(Judge *self, Shape *shape, const Column *column, const uint
     next_look(shape);
     length = read_text(self, text, length, &wide);
     if (length == SIZE_MAX) return OPAQUE;
+    self->length = length;
     const Numbers *whole = length ? &column->filled : &column->empty;
     for (size_t i = 0; i < whole->count; i++)
         if (add(self, shape, whole->items[i], 0) < 0) return OPAQUE;

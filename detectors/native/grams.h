@@ -31,9 +31,10 @@ static int kind_for(uint32_t length) { return length >= 4 ? LONG : length >= 2 ?
 /* Room for the grams of `count` literals: whether there was memory. */
 static int grams_room(Grams *grams, uint32_t count) {
     uint32_t bits = 6;
-    /* About one slot in 32 is taken. */
-    while (bits < 20 && (1u << bits) < 32 * count) bits++;
+    /* About one slot in 64 is taken. */
+    while (bits < 20 && (1u << bits) < 64 * count) bits++;
     grams->shift = 32 - bits;
+    grams->count = count;
     grams->bits = PyMem_Calloc(1u << (bits - 6), sizeof *grams->bits);
     grams->heads = PyMem_Malloc((sizeof *grams->heads << bits) / BITS_A_HEAD);
     if (!grams->bits || !grams->heads) return -1;

@@ -5,7 +5,7 @@
 #include <Python.h>
 #include <stdint.h>
 
-#define FORM 1         /* of what is told and asked: see __init__.py */
+#define FORM 2         /* of what is told and asked: see __init__.py */
 #define MAX_COLUMNS 128 /* of a shape */
 #define MAX_SHAPES 4096
 #define MAX_ATOMS (1u << 18) /* of all shapes */
@@ -31,11 +31,11 @@ typedef struct {
 
 /* Literals by some bytes of theirs, the gram: a bit says whether there are any, `next` links those
    of one head, of which there is one for `BITS_A_HEAD` bits. */
-enum { BITS_A_HEAD = 8 };
+enum { BITS_A_HEAD = 16 };
 typedef struct {
     uint64_t *bits;
     int32_t *heads;
-    uint32_t shift;
+    uint32_t shift, count;
 } Grams;
 enum { LONG, SHORT, SINGLE, GRAM_KINDS }; /* of 4, 2 and 1 bytes */
 
@@ -103,6 +103,7 @@ typedef struct {
     uint32_t atom_count;
     Numbers free, gate_starts, gates;
     uint8_t *sets, *sets_there; /* by atom, as bits: which sets it needs, and which were there */
+    uint32_t *least;            /* by atom: how many bytes a text has of which it is true */
     /* In which look: atoms that were true, or perhaps true; or that were asked for; rules. */
     uint32_t *true_in, *unsure_in, *needed_in, *asked_in;
     uint32_t look;
@@ -157,6 +158,7 @@ typedef struct {
     uint8_t *arena;
     uint32_t *pool;
     uint8_t *low, *unescaped;
+    size_t length; /* of the text that is judged */
     const uint8_t *plain; /* the text that is judged, as it reads; `low` is the same in lower case */
     uint16_t *common;     /* how often grams stand in a sample */
     /* Of the block under way. */

@@ -83,7 +83,7 @@ static void shape_free(Shape *shape) {
                     shape->glob_of,    shape->code,    shape->rules,
                     shape->free.items, shape->gate_starts.items, shape->gates.items,
                     shape->true_in,    shape->unsure_in, shape->needed_in, shape->asked_in,
-                    shape->sets,       shape->sets_there, shape->met};
+                    shape->sets,       shape->sets_there, shape->met, shape->least};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) PyMem_Free(held[i]);
 }
 
@@ -173,14 +173,16 @@ static int gates_from(Shape *shape, PyObject *free_rules, PyObject *starts, PyOb
 
 static int shape_from_told(Judge *self, Shape *shape, PyObject *told) {
     PyObject *name, *fronts, *asked, *columns, *glob_bytes, *globs, *code, *rules, *free_rules;
-    PyObject *starts, *gates, *sets;
-    size_t set_count;
-    if (!PyArg_ParseTuple(told, "SO!SSO!SSSSSSS", &name, &PyList_Type, &fronts, &asked, &sets,
-                          &PyList_Type, &columns, &glob_bytes, &globs, &code, &rules, &free_rules,
-                          &starts, &gates) ||
-        !(shape->sets = copied(sets, 1, &set_count)))
+    PyObject *starts, *gates, *sets, *least;
+    size_t set_count, least_count;
+    if (!PyArg_ParseTuple(told, "SO!SSSO!SSSSSSS", &name, &PyList_Type, &fronts, &asked, &sets,
+                          &least, &PyList_Type, &columns, &glob_bytes, &globs, &code, &rules,
+                          &free_rules, &starts, &gates) ||
+        !(shape->sets = copied(sets, 1, &set_count)) ||
+        !(shape->least = copied(least, sizeof *shape->least, &least_count)))
         return -1;
     if (set_count >= MAX_ATOMS - self->atom_count) return wrong("too many atoms");
+    if (least_count != set_count) return wrong("lengths of other atoms");
     shape->atom_count = (uint32_t)set_count;
     shape->sets_there = PyMem_Calloc(shape->atom_count + 1, 1);
     shape->met = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->met);

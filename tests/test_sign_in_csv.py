@@ -158,3 +158,20 @@ def test_times_in_another_language_are_told(tmp_path: Path) -> None:
     (row,), problems = read(file)
     assert row.event_at is None
     assert "not in ISO 8601" in " ".join(map(str, problems))
+
+
+@pytest.mark.parametrize("name", [ENTRA[0], OKTA])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_byte_order_mark_changes_nothing(name: str, quoted: bool, tmp_path: Path) -> None:
+    """PowerShell writes one before names in quotes, Excel before bare ones."""
+    head, _, rest = (SAMPLES / name).read_bytes().partition(b"\n")
+    names = head.replace(b'"', b"").rstrip(b"\r").split(b",")
+    header = b",".join(b'"%b"' % one if quoted else one for one in names)
+    path = tmp_path / name
+    path.write_bytes(header + b"\n" + rest)
+    wanted, problems = read(path)
+    assert wanted and not problems
+    path.write_bytes(b"\xef\xbb\xbf" + header + b"\n" + rest)
+    found, problems = read(path)
+    assert [row.values for row in found] == [row.values for row in wanted]
+    assert not problems

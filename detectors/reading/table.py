@@ -20,13 +20,14 @@ _KNOWN = _FLEET | _SIGN_INS | {"_raw", "hostIdentifier", "osquery_meta.action"}
 _PREFIXES = ("osquery.", "columns.")
 _CELL = re.compile(r'("(?:[^"\\]|\\.)*"|[^",]*)(,|\Z)')
 _JSON_ONLY = re.compile(rb'\\["\\]')
-_BOM = "\ufeff"
+_BOM = b"\xef\xbb\xbf"
 MAX_LINE_BYTES = 64 << 20
 
 
 def header_of(head: bytes) -> list[str]:
     """The names in a first line of CSV; empty if it is not the header of a known export."""
-    line = head.lstrip(b"\xef\xbb\xbf\r\n").partition(b"\n")[0].decode(errors="replace").strip()
+    first = head.removeprefix(_BOM).lstrip(b"\r\n").partition(b"\n")[0]
+    line = first.decode(errors="replace").strip()
     if not line or line[0] in "{[":
         return []
     try:
@@ -43,7 +44,7 @@ def has_json_cells(head: bytes, whole: bool = True) -> bool:
     In RFC 4180 a lone backslash is itself, as in `C:\Users`, which is no JSON. Unless `head` is the
     whole file, its last line may be cut and does not count.
     """
-    lines = head.split(b"\n")
+    lines = head.removeprefix(_BOM).split(b"\n")
     lines = lines if whole else lines[:-1]
     if not any(_JSON_ONLY.search(line) for line in lines):
         return False
@@ -76,7 +77,7 @@ class Records:
             if not cells:
                 continue
             if names is None:
-                names = [cells[0].lstrip(_BOM), *cells[1:]]
+                names = cells
                 continue
             yield Located(offset, line, _record(names, cells))
 
@@ -93,9 +94,10 @@ class Records:
             yield self._count(rest)
 
     def _count(self, line: bytes) -> str:
+        begin = self.offset == 0
         self.line += line.count(b"\n")
         self.offset += len(line)
-        return line.decode(errors="replace")
+        return (line.removeprefix(_BOM) if begin else line).decode(errors="replace")
 
 
 def _record(names: list[str], cells: list[str]) -> Parsed:

@@ -169,9 +169,9 @@ def test_a_byte_order_mark_changes_nothing(name: str, quoted: bool, tmp_path: Pa
     header = b",".join(b'"%b"' % one if quoted else one for one in names)
     path = tmp_path / name
     path.write_bytes(header + b"\n" + rest)
-    wanted, problems = read(path)
-    assert wanted and not problems
+    wanted, told = read(path)
+    assert len(wanted) > 5
     path.write_bytes(b"\xef\xbb\xbf" + header + b"\n" + rest)
     found, problems = read(path)
     assert [row.values for row in found] == [row.values for row in wanted]
-    assert not problems
+    assert problems == told

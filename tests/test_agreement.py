@@ -7,11 +7,13 @@ from functools import cache
 
 import kit
 import pytest
+from agreement import rounds
 from agreement.faults import CAUGHT_BY, FAULTS, RARE, Plant
 from agreement.rounds import Outcome, disagreements, judged, run, seen
 from agreement.run import add
+from agreement.tables import WITHOUT_SQL
 
-ROUNDS = 30
+ROUNDS, FRESH = 30, 1 << 33
 
 
 @cache
@@ -31,6 +33,18 @@ def test_engine_and_evaluator_agree() -> None:
     assert found.matches >= found.pairs / 5, (seed, found.matches, found.pairs)
     assert found.near_misses >= found.pairs / 5, (seed, found.near_misses, found.pairs)
     assert found.explained >= found.matches / 3, (seed, found.explained, found.matches)
+
+
+def test_they_agree_on_queries_without_sql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands beside the columns of the table that such a query is called as."""
+    monkeypatch.setattr(rounds, "QUERIES", WITHOUT_SQL)
+    seed = 0 if os.environ.get("CI") else int.from_bytes(os.urandom(4))
+    found = Outcome()
+    # Other numbers than those of rounds that are kept.
+    for number in range(seed + FRESH, seed + FRESH + ROUNDS // 3):
+        add(found, run(number))
+    assert not found.wrong, "\n".join([f"seed {seed}", *found.wrong[:3]])
+    assert found.matches >= found.pairs / 5, (seed, found.matches, found.pairs)
 
 
 @pytest.mark.long

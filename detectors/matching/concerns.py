@@ -97,8 +97,8 @@ class Concerns:
             return []
         found: list[Reading] = []
         for table in dict.fromkeys(table_map.table for table_map in maps):
-            binding = self._binder.whole(table)
-            fields = None if binding is None else resolve(rule, binding, self._taxonomy)
-            if binding is not None and fields is not None:
-                found.append(Reading(rule.conditions, fields, frozenset(binding.provenance)))
+            for binding in self._binder.whole(table):
+                fields = resolve(rule, binding, self._taxonomy)
+                if fields is not None:
+                    found.append(Reading(rule.conditions, fields, frozenset(binding.provenance)))
         return found

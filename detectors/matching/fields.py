@@ -171,11 +171,17 @@ def why_not(rule: Rule, bindings: list[Binding], taxonomy: Taxonomy) -> str:
     return f"query {binding.query} does not supply {', '.join(absent)}"
 
 
-def _same_system(rule: Rule, binding: Binding) -> bool:
-    """An unknown system is no evidence against a rule."""
+def systems_of(rule: Rule) -> set[str]:
+    """The systems that a rule is for, in osquery's spelling; empty for any."""
     wanted = set(rule.meta.platforms)
     if rule.product in PRODUCT_PLATFORM:
         wanted.add(PRODUCT_PLATFORM[rule.product])
+    return wanted
+
+
+def _same_system(rule: Rule, binding: Binding) -> bool:
+    """An unknown system is no evidence against a rule."""
+    wanted = systems_of(rule)
     return not wanted or not binding.platforms or bool(wanted & binding.platforms)
 
 

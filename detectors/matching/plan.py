@@ -37,6 +37,7 @@ from .predicates import compile_condition, compile_where
 from .reasons import Reasons, compile_reasons
 from .route import EVERY_RULE, Line, Router, all_lines, judged
 from .scan import count, where
+from .system import other_system
 
 Holds = Callable[[Row], bool]
 
@@ -141,7 +142,8 @@ class _Reading(ABC):
         fields = None if lacking else bound.layout.fields(rule)
         found = None
         if fields is not None:
-            found = (rule, fields, self._predicate(rule, fields, bound.binding, bound.tie))
+            holds = self._predicate(rule, fields, bound.binding, bound.tie)
+            found = (rule, fields, _on_its_system(rule, bound.binding, holds))
         bound.tests[index] = found
         return found
 
@@ -216,6 +218,11 @@ class _Reading(ABC):
             layout = Layout(binding, self.taxonomy)
             found = self._bound[key] = Bound(binding, tie_of(binding, self.taxonomy), layout, {})
         return found
+
+
+def _on_its_system(rule: Rule, binding: Binding, holds: Holds) -> Holds:
+    other = other_system(rule, binding)
+    return holds if other is None else lambda row: holds(row) and not other(row)
 
 
 class ReferencePlan(_Reading):

@@ -7,7 +7,7 @@ that a rule cannot tell apart are looked at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from molehunt.conditions import Keyword, Text, Wild
@@ -22,8 +22,9 @@ from ..enriching.inputs import NO_INPUTS, Inputs
 from ..matching.fields import FieldMap, resolve
 from ..matching.plan import Bound, compile_plan
 from ..matching.predicates import Predicate, compile_condition, compile_where
+from ..matching.system import other_system
 from ..reading.inputs import blocks
-from ..records import Row
+from ..records import Binding, Row
 from ..schedule.binding import Binder
 from .loose import loosened
 from .manifest import Expectation, Scenario, Spot
@@ -178,7 +179,7 @@ class _Judge:
         # Asks for nothing in particular: whether a query is of the log source at all.
         anything = Keyword(Text((Wild.ANY,)))
         self._open = replace(rule, conditions=(anything,), fields=())
-        self._concerned: dict[int, bool] = {}
+        self._concerned: dict[int, Callable[[Row], bool]] = {}
         self._maps: dict[tuple[int, tuple[str, ...]], FieldMap | None] = {}
         self._last: tuple[Rule, dict[int, Predicate | None]] = (rule, {})
         self._keywords = any(_has_keyword(node) for node in rule.conditions)
@@ -189,9 +190,14 @@ class _Judge:
             return False
         key = id(seen.bound)
         if key not in self._concerned:
-            there = resolve(self._open, seen.bound.binding, self._taxonomy) is not None
-            self._concerned[key] = there
-        return self._concerned[key]
+            self._concerned[key] = self._of_its_source(seen.bound.binding)
+        return self._concerned[key](seen.row)
+
+    def _of_its_source(self, binding: Binding) -> Callable[[Row], bool]:
+        if resolve(self._open, binding, self._taxonomy) is None:
+            return lambda _: False
+        other = other_system(self._rule, binding)
+        return lambda row: other is None or not other(row)
 
     def look(self, seen: Seen) -> tuple[object, ...]:
         """What the rule can see of a row; two rows that look alike are judged alike."""

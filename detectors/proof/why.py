@@ -10,6 +10,7 @@ from molehunt.taxonomy import Taxonomy
 from ..matching.evaluate import View, belongs, evaluate
 from ..matching.fields import resolve, why_not
 from ..matching.plan import Bound
+from ..matching.system import other_system
 from ..records import Row
 from ..report.explanation import explanation
 from ..report.safe import printable
@@ -25,6 +26,11 @@ def why(rule: Rule, row: Row, bound: Bound, taxonomy: Taxonomy) -> Iterator[str]
         reason = why_not(rule, [binding], taxonomy) or "the query runs on another system"
         if binding.shape is None:
             reason = f"the query is bound to no table: {binding.note}"
+        yield printable(f"{record.locator}  {row.query}  not looked at: {reason}")
+        return
+    other = other_system(rule, binding)
+    if other is not None and other(row):
+        reason = "its paths are those of another system"
         yield printable(f"{record.locator}  {row.query}  not looked at: {reason}")
         return
     view = View(record, fields)

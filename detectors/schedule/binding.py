@@ -1,20 +1,21 @@
 """Which tables stand behind a query name in a log.
 
-By the query's own SQL where a schedule has it; otherwise by its name, or by the one table that has
-all its columns. What cannot be told for certain stays unbound, with the reason.
+By the query's own SQL where a schedule has it; otherwise by its name and its columns (`named`).
+What these do not tell stays unbound, with the reason.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import NamedTuple
 
-from molehunt.schema import Schema, Table, find_table
+from molehunt.schema import Schema, find_table
+from molehunt.taxonomy import Join, taxonomy
 
-from ..records import Binding, Origin, Shape, TableUse
+from ..records import Binding, Shape
+from . import named
 from .queries import Schedule, ScheduledQuery, find
 from .sql import SqlProblem, shape_of
 
@@ -22,7 +23,6 @@ MAX_BINDINGS = 20_000
 MAX_NAMED = 5
 # Of the columns of a row: a release adds one or two to a table, other SQL brings others altogether.
 MAX_NEWER = 0.25
-_DELIMITER = re.compile(r"[_/:.\-]")
 
 
 class _Known(NamedTuple):
@@ -79,11 +79,11 @@ class Binder:
             return ()
         return tuple(binding for one in known for binding in one.bindings)
 
-    def whole(self, table: str) -> Binding | None:
-        """The binding of rows with all columns of a table under their own names. Rows of a query
-        without SQL are bound so, with the columns they have, or not at all."""
+    def whole(self, table: str) -> list[Binding]:
+        """The bindings of rows with all columns of a table and its declared joins. Rows of a query
+        without SQL are bound as one of these, with some of its columns, or not at all."""
         found = find_table(self._schema, table)
-        return None if found is None else _whole("", "name", found, frozenset(found.columns))
+        return [] if found is None else named.widest(found, self._schema, _joins)
 
     def has_sql(self, query: str) -> bool:
         """Whether any schedule has a query that can be logged under this name."""
@@ -98,6 +98,8 @@ class Binder:
                 for name, origin in () if isinstance(shape, SqlProblem) else shape.columns.items():
                     if origin is not None:
                         found.setdefault((origin.table, origin.column), set()).add(name)
+            for table, column, name in named.spelled(self._schema, _joins):
+                found.setdefault((table, column), set()).add(name)
             self._outputs = {place: frozenset(names) for place, names in found.items()}
         return self._outputs
 
@@ -164,12 +166,13 @@ class Binder:
 
     def _bind(self, query: str, columns: frozenset[str]) -> Binding:
         if not columns:
-            return _unbound(query, "its rows have no columns")
+            return named.unbound(query, "its rows have no columns")
         known = self._lookup(query)
         with_sql = [_fitting(query, one, columns, self._schema) for one in known if one.bindings]
         if with_sql:
             return next((b for b in with_sql if b.shape is not None), with_sql[-1])
-        found = self._by_name(query, columns) or self._by_columns(query, columns)
+        found = named.by_name(query, columns, self._schema, _joins)
+        found = found or named.by_columns(query, columns, self._schema)
         notes = [note for one in known for note in one.problems]
         if notes:
             return replace(found, note="; ".join(filter(None, [notes[0], found.note])))
@@ -239,26 +242,9 @@ class Binder:
                 found = table.platforms if found is None else found & table.platforms
         return found or frozenset()
 
-    def _by_name(self, query: str, columns: frozenset[str]) -> Binding | None:
-        for tail in _tails(query):
-            table = find_table(self._schema, tail)
-            if table is not None:
-                fits = _has_all(table, columns)
-                return _whole(query, "name", table, columns) if fits else None
-        return None
 
-    def _by_columns(self, query: str, columns: frozenset[str]) -> Binding:
-        fits = [table for table in self._schema.values() if _has_all(table, columns)]
-        if len(fits) == 1 and len(columns) > 1:
-            return _whole(query, "column shape", fits[0], columns)
-        no_sql = "no SQL is known for it, its name names no table that fits, and "
-        if not fits:
-            return _unbound(query, no_sql + "no table has all its columns")
-        names = ", ".join(sorted(table.name for table in fits)[:MAX_NAMED])
-        more = f" and {len(fits) - MAX_NAMED} more" if len(fits) > MAX_NAMED else ""
-        if len(fits) == 1:
-            return _unbound(query, f"{no_sql}one column is too little to tell: {names} has it")
-        return _unbound(query, f"{no_sql}its columns fit {names}{more}")
+def _joins(table: str) -> Mapping[str, Join]:
+    return taxonomy().joins(table)
 
 
 def _plain(query: ScheduledQuery) -> Iterator[object]:
@@ -267,10 +253,6 @@ def _plain(query: ScheduledQuery) -> Iterator[object]:
 
 def _said(problem: SqlProblem) -> str:
     return f"its SQL: {problem.what}"
-
-
-def _unbound(query: str, note: str, sql: str = "") -> Binding:
-    return Binding(query, "unbound", None, frozenset(), note, sql)
 
 
 def _merged(found: Sequence[Binding]) -> tuple[Binding, ...]:
@@ -298,14 +280,14 @@ def _fitting(query: str, known: _Known, columns: frozenset[str], schema: Schema)
         return fitting[0]
     if known.problems:
         what = f"one SQL of that name in the {where} cannot be followed"
-        return _unbound(query, f"{what} ({known.problems[0]}), so which it is cannot be told")
+        return named.unbound(query, f"{what} ({known.problems[0]}), so which it is cannot be told")
     if fitting:
         what = f"{len(fitting)} different queries in the {where} can be logged under this name"
-        return _unbound(query, f"{what}, and its columns fit each")
+        return named.unbound(query, f"{what}, and its columns fit each")
     nearest = min(known.bindings, key=lambda b: len(columns - b.provenance.keys()))
     extra = sorted(columns - nearest.provenance.keys())
     names = ", ".join(extra[:MAX_NAMED]) + (" …" if len(extra) > MAX_NAMED else "")
-    return _unbound(query, f"its SQL in the {where} has no column {names}", nearest.sql)
+    return named.unbound(query, f"its SQL in the {where} has no column {names}", nearest.sql)
 
 
 def _newer(binding: Binding, columns: frozenset[str], schema: Schema) -> bool:
@@ -319,24 +301,3 @@ def _newer(binding: Binding, columns: frozenset[str], schema: Schema) -> bool:
     extra = columns - shape.columns.keys()
     new = all(table is not None and table.column(name) is None for name in extra for table in whole)
     return bool(whole) and new and len(extra) <= MAX_NEWER * len(columns)
-
-
-def _tails(query: str) -> Iterator[str]:
-    """The name and what follows each of its delimiters, the longest first."""
-    yield query
-    for match in _DELIMITER.finditer(query):
-        yield query[match.end() :]
-
-
-def _has_all(table: Table, columns: frozenset[str]) -> bool:
-    return all(table.column(name) is not None for name in columns)
-
-
-def _whole(query: str, how: str, table: Table, columns: frozenset[str]) -> Binding:
-    use = TableUse(table.name, table.name)
-    origins: Mapping[str, Origin | None] = {
-        name: Origin(use.alias, table.name, found.name)
-        for name in sorted(columns)
-        if (found := table.column(name)) is not None
-    }
-    return Binding(query, how, Shape((use,), origins), table.platforms)

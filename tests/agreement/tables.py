@@ -65,6 +65,36 @@ QUERIES = (
     Query("crontab", "{product: osquery, service: crontab}",
           {"command": "command", "path": "path", "hour": "hour", "event": "event"}, {}),
 )  # fmt: skip
+# Of no known SQL: bound by their names, with columns of joins and columns that nobody knows.
+WITHOUT_SQL = (
+    Query(
+        "pack_it_processes",  # of no product, since a path may tell another system
+        "{product: osquery, service: processes}",
+        {"path": "path", "cmdline": "cmdline", "pid": "pid", "parent.path": "parent_path",
+         "user.username": "username"},
+        {"name": "x", "parent": "1", "sha256": "0"},
+    ),
+    Query(
+        "pack/it/listening_ports",
+        "{product: osquery, service: listening_ports}",
+        {"port": "port", "address": "address", "process.path": "path", "pid": "pid",
+         "process.cmdline": "cmdline", "process.root": "root"},
+        {"name": "x"},
+    ),
+    Query(
+        "listening_ports",
+        "{product: osquery, service: listening_ports}",
+        {"port": "port", "path": "path", "pid": "pid", "process.cmdline": "process_cmdline"},
+        {"family": "1"},
+    ),
+    Query(
+        "chrome_extensions",
+        "{product: osquery, service: chrome_extensions}",
+        {"name": "name", "identifier": "identifier", "user.shell": "shell",
+         "user.username": "username"},
+        {"uid": "1", "description": "d"},
+    ),
+)  # fmt: skip
 # Their values are respelled before a rule sees them, so what is made may not be what is matched.
 NORMALISED = {"CurrentDirectory", "DestinationIp", "SourceIp", "TargetObject"}
 # Where "" is a value of its own, and a name must stand for the log to be known.

@@ -21,6 +21,7 @@ from molehunt.detectors.matching.kept import guess_kept, kept_clauses, tune_kept
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import STDIN, expand, size_of
 from molehunt.detectors.reading.parts import Part, parts_of, sample
+from molehunt.detectors.report.safe import printable
 from molehunt.detectors.schedule.binding import Binder
 
 from .. import __version__
@@ -40,6 +41,8 @@ SHARED_BYTES = 48 << 20
 PART_BYTES = 16 << 20
 # What is looked at of data that are too few to fit the search to.
 SAMPLE_BYTES = 256 << 10
+# Queries that are named where no table is known for them.
+MAX_UNBOUND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ def run(options: Namespace) -> Exit:
         write_stats(sys.stderr, plan, ruleset, setup.binder, bool(options.config), taxonomy())
     elif not options.quiet:
         _summary(options, plan, ruleset, merger, len(findings) - len(shown))
+        _tell_unbound(setup.binder)
         if shadowed:
             print(f"{sum(shadowed.values()):,} findings in shadow", file=sys.stderr)
     if problems.more:
@@ -257,6 +261,17 @@ def _run(
             for problem in problems.kept
         ],
     }
+
+
+def _tell_unbound(binder: Binder) -> None:
+    """Say of which queries the table is not known, as far as their rows were looked at."""
+    names = sorted({one.query for one in binder.seen() if one.shape is None})
+    if not names:
+        return
+    listed = ", ".join(printable(name) for name in names[:MAX_UNBOUND])
+    more = f" and {len(names) - MAX_UNBOUND} more" if len(names) > MAX_UNBOUND else ""
+    which = f"queries of which no table is known, so that no rule reads them: {listed}{more}"
+    print(f"{which}; give their SQL with --config (--stats says why)", file=sys.stderr)
 
 
 def _summary(options: Namespace, plan: Plan, ruleset: RuleSet, merger: Merger, hidden: int) -> None:

@@ -1,0 +1,62 @@
+"""Which system a row is of, as far as its own paths tell.
+
+Where a query may run on several systems, the rules of all of them look at its rows; a path that
+only one system spells so rules the others out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from molehunt.rule import Rule
+
+from ..records import Binding, Origin, Row
+from .fields import systems_of
+
+# Columns that hold a path on the host itself, in one table or another.
+_PATHS = frozenset(
+    "path cmdline cwd root directory target_path executable program module_path image_path "
+    "install_location script_file_name".split()
+)
+_POSIX = frozenset(("linux", "darwin"))
+_SPELLED = (
+    (re.compile(r'"?(?:[A-Za-z]:\\|%[A-Za-z]+%\\|\\\\\?\\|\\Device\\HarddiskVolume)'), {"windows"}),
+    # What macOS alone has at the root of the file system (Apple's File System Programming Guide).
+    (re.compile(r'"?/(?:Applications|Library|System|Users|Volumes|private)/'), {"darwin"}),
+    # And what Linux has (hier(7)).
+    (re.compile(r'"?/(?:home|proc|root|snap|sys)/|"?/(?:usr/)?lib/systemd/'), {"linux"}),
+    (re.compile("/"), _POSIX),
+)
+
+
+def other_system(rule: Rule, binding: Binding) -> Callable[[Row], bool] | None:
+    """Tells rows that are of another system than the rule; None if the query's rows tell nothing,
+    or nothing that matters.
+
+    A query of molehunt's own pack says its systems itself.
+    """
+    wanted = systems_of(rule)
+    if not wanted or binding.how in ("pack", "source") or binding.shape is None:
+        return None
+    if binding.platforms and binding.platforms <= wanted:
+        return None
+    columns = _path_columns(binding.provenance)
+    if not columns:
+        return None
+
+    def other(row: Row) -> bool:
+        told = {"windows", *_POSIX}
+        for column in columns:
+            value = row.values.get(column)
+            if isinstance(value, str):
+                told &= next((of for spelled, of in _SPELLED if spelled.match(value)), told)
+        return bool(told) and told.isdisjoint(wanted)
+
+    return other
+
+
+def _path_columns(provenance: Mapping[str, Origin | None]) -> tuple[str, ...]:
+    return tuple(
+        sorted(name for name, origin in provenance.items() if origin and origin.column in _PATHS)
+    )

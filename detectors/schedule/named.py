@@ -1,0 +1,217 @@
+"""Rows of a query without SQL: the table that its name and its columns tell.
+
+Most schedules select a table with a column or two of a join beside it. Those that are spelled as a
+declared join (`parent_path`) are that join's; of the others nothing is known, and what could be
+either's is left without an origin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from molehunt.schema import Schema, Table, find_table
+from molehunt.taxonomy import Join
+
+from ..records import Binding, Equality, Origin, Shape, TableUse
+
+Joins = Callable[[str], Mapping[str, Join]]
+
+MAX_NAMED = 5
+# So few of the table's own columns, or so few for each of unknown origin, tell nothing.
+MIN_OWN, OWN_FOR_ONE_FOREIGN = 2, 2
+# A few columns fit many tables; the name decides between some only.
+MIN_COLUMNS, MAX_TABLES = 3, 5
+_DELIMITER = re.compile(r"[_/:.\-]")
+# Their own `path` is that of Unix sockets and empty for all others: beside another column of
+# `processes` it is the program's (https://osquery.io/schema/).
+SOCKETS = frozenset(("listening_ports", "process_open_sockets"))
+# The column of `users` that is commonly selected under its own name.
+USER, USERNAME = "user", "username"
+
+
+def by_name(query: str, columns: frozenset[str], schema: Schema, joins: Joins) -> Binding | None:
+    """The binding to the table that the query is called as, or that what follows a delimiter in its
+    name is called as; None if there is none, or if its columns speak against it."""
+    for tail in _tails(query):
+        table = find_table(schema, tail)
+        if table is not None:
+            return _called(query, table, columns, schema, joins)
+    return None
+
+
+def by_columns(query: str, columns: frozenset[str], schema: Schema) -> Binding:
+    """The binding to the one table that has all columns; if some have, to the one that the query's
+    name speaks of. Unbound if that does not tell."""
+    fits = [table for table in schema.values() if _has_all(table, columns)]
+    if len(fits) == 1 and len(columns) > 1:
+        return whole(query, "column shape", fits[0], columns)
+    no_sql = "no SQL is known for it, its name names no table that fits, and "
+    if not fits:
+        return unbound(query, no_sql + "no table has all its columns")
+    if len(columns) >= MIN_COLUMNS and len(fits) <= MAX_TABLES:
+        spoken = _spoken_of(query, fits)
+        if spoken is not None:
+            return whole(query, "column shape", spoken, columns)
+    names = ", ".join(sorted(table.name for table in fits)[:MAX_NAMED])
+    more = f" and {len(fits) - MAX_NAMED} more" if len(fits) > MAX_NAMED else ""
+    if len(fits) == 1:
+        return unbound(query, f"{no_sql}one column is too little to tell: {names} has it")
+    return unbound(query, f"{no_sql}its columns fit {names}{more}")
+
+
+def unbound(query: str, note: str, sql: str = "") -> Binding:
+    """No table; `note` says why."""
+    return Binding(query, "unbound", None, frozenset(), note, sql)
+
+
+def whole(query: str, how: str, table: Table, columns: frozenset[str]) -> Binding:
+    """The binding of rows all of whose columns are the table's, under their own names."""
+    return Binding(query, how, Shape((_use(table),), _own(table, columns)), table.platforms)
+
+
+def widest(table: Table, schema: Schema, joins: Joins) -> list[Binding]:
+    """The bindings of rows with all columns that `by_name` can tell. Other rows of a table without
+    SQL are bound as one of these, with some of its columns."""
+    declared = joins(table.name)
+    told = _told(declared, schema)
+    own = frozenset(table.columns) | told.keys()
+    found = [_joined("", table, own, told, declared)]
+    for role, join in _beside(table, declared).items():
+        columns = own | schema[join.table].columns.keys()
+        found.append(_joined("", table, columns, told, declared, role, schema))
+    return found
+
+
+def spelled(schema: Schema, joins: Joins) -> Iterator[tuple[str, str, str]]:
+    """Each table and column of a declared join, with a name by which `by_name` takes it."""
+    for name, table in schema.items():
+        declared = joins(name)
+        for spelling, (role, column) in _told(declared, schema).items():
+            yield declared[role].table, column, spelling
+        for join in _beside(table, declared).values():
+            for column in schema[join.table].columns:
+                yield join.table, column, column
+
+
+def _called(
+    query: str, table: Table, columns: frozenset[str], schema: Schema, joins: Joins
+) -> Binding | None:
+    own = {name for name in columns if table.column(name) is not None}
+    if len(own) == len(columns):
+        return whole(query, "name", table, columns)
+    declared = joins(table.name)
+    told = _told(declared, schema)
+    foreign = columns - own - told.keys()
+    roles = [
+        role
+        for role, join in _beside(table, declared).items()
+        if foreign & schema[join.table].columns.keys()
+    ]
+    unknown = foreign - {name for role in roles for name in schema[declared[role].table].columns}
+    few = len(own) < MIN_OWN or len(unknown) * OWN_FOR_ONE_FOREIGN > len(own)
+    if few or len(roles) > 1:
+        return None
+    found = _joined(query, table, columns, told, declared, "".join(roles), schema)
+    if not unknown:
+        return found
+    names = sorted(unknown)
+    listed = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
+    return replace(found, note=f"{table.name} has no column {listed}: not looked at")
+
+
+def _joined(
+    query: str,
+    table: Table,
+    columns: frozenset[str],
+    told: Mapping[str, tuple[str, str]],
+    joins: Mapping[str, Join],
+    beside: str = "",
+    schema: Schema = MappingProxyType({}),
+) -> Binding:
+    """The binding with the table's own columns and those of its declared joins. Of the join
+    `beside`, if one is given, columns stand under their own names; what could be either's has no
+    origin."""
+    ours = _use(table)
+    origins = dict(_own(table, columns))
+    told = dict(told)
+    if beside:
+        join = joins[beside]
+        theirs = schema[join.table].columns.keys()
+        keys = {key for key, _ in join.on}
+        for name in theirs & origins.keys() - keys:
+            origins[name] = None
+        if table.name in SOCKETS and "path" in origins:
+            del origins["path"]
+            told["path"] = (beside, "path")
+        told |= {name: (beside, name) for name in theirs - table.columns.keys()}
+    roles: dict[str, None] = {}
+    for name in sorted(columns - origins.keys()):
+        if name in told:
+            role, column = told[name]
+            origins[name] = Origin(role, joins[role].table, column)
+            roles[role] = None
+    uses = tuple(TableUse(role, joins[role].table, optional=True) for role in roles)
+    equalities = tuple(
+        Equality((role, key), (ours.alias, own)) for role in roles for key, own in joins[role].on
+    )
+    return Binding(query, "name", Shape((ours, *uses), origins, equalities), table.platforms)
+
+
+def _told(joins: Mapping[str, Join], schema: Schema) -> dict[str, tuple[str, str]]:
+    """Names that tell a column of a declared join, with its role and that column."""
+    found = {
+        f"{role}_{column}": (role, column)
+        for role, join in joins.items()
+        for column in schema[join.table].columns
+    }
+    if USER in joins:
+        found[USERNAME] = (USER, USERNAME)
+    return found
+
+
+def _beside(table: Table, joins: Mapping[str, Join]) -> dict[str, Join]:
+    """The declared joins over a column of the same name on both sides. One over columns of two
+    names is to another thing of the same kind (a parent): its columns have to be renamed."""
+    return {
+        role: join
+        for role, join in joins.items()
+        if join.table != table.name and all(theirs == ours for theirs, ours in join.on)
+    }
+
+
+def _spoken_of(query: str, tables: Sequence[Table]) -> Table | None:
+    """The one table of several that the words of a query's name speak of."""
+    words = _words(query)
+    wholly = [table for table in tables if _words(table.name) <= words]
+    among = wholly or [table for table in tables if _words(table.name) & words]
+    return among[0] if len(among) == 1 else None
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(word.lower().removesuffix("s") for word in _DELIMITER.split(name) if word)
+
+
+def _tails(query: str) -> Iterator[str]:
+    """The name and what follows each of its delimiters, the longest first."""
+    yield query
+    for match in _DELIMITER.finditer(query):
+        yield query[match.end() :]
+
+
+def _has_all(table: Table, columns: frozenset[str]) -> bool:
+    return all(table.column(name) is not None for name in columns)
+
+
+def _use(table: Table) -> TableUse:
+    return TableUse(table.name, table.name)
+
+
+def _own(table: Table, columns: frozenset[str]) -> Mapping[str, Origin | None]:
+    return {
+        name: Origin(table.name, table.name, found.name)
+        for name in sorted(columns)
+        if (found := table.column(name)) is not None
+    }

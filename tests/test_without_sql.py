@@ -1,0 +1,189 @@
+"""Queries of which no SQL is known: what their names and columns tell, and what rows tell of
+their system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import kit
+import orjson
+import pytest
+
+from molehunt.cli import main
+from molehunt.detectors.records import Binding, Equality, Origin
+from molehunt.detectors.schedule.binding import Binder
+from molehunt.rule import Rule
+from molehunt.schema import tables
+
+LINUX, MACOS, WINDOWS = (
+    "{category: process_creation, product: linux}",
+    "{category: process_creation, product: macos}",
+    "{category: process_creation, product: windows}",
+)
+
+
+def bound(query: str, columns: str) -> Binding:
+    """Without any schedule."""
+    return Binder([], tables()).bind(query, frozenset(columns.split()))
+
+
+def test_a_column_spelled_as_a_declared_join_is_of_that_join() -> None:
+    """`process_events` has no path of the parent; schedules join it."""
+    found = bound("pack/Global/process_events", "pid path cmdline parent parent_path username")
+    assert found.how == "name", found.note
+    assert found.provenance["path"] == Origin("process_events", "process_events", "path")
+    assert found.provenance["parent_path"] == Origin("parent", "processes", "path")
+    assert found.provenance["username"] == Origin("user", "users", "username")
+    assert found.shape is not None
+    assert Equality(("parent", "pid"), ("process_events", "parent")) in found.shape.equalities
+    assert not found.note
+
+
+def test_a_column_of_the_table_itself_is_never_a_joins() -> None:
+    """Endpoint Security's events have the user's name of their own."""
+    found = bound("es_process_events", "pid path cmdline username")
+    assert found.provenance["username"] == Origin(
+        "es_process_events", "es_process_events", "username"
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("pack_x_processes", "pid path cmdline sha256"),
+        ("usb_devices", "vendor model serial vendor_id model_id hostname asset_tag"),
+    ],
+)
+def test_a_few_columns_of_unknown_origin_are_left_out(query: str, columns: str) -> None:
+    """They have no origin, and the note names them."""
+    found = bound(query, columns)
+    assert found.how == "name", found.note
+    for name in columns.split():
+        assert (name in found.provenance) == (name not in ("sha256", "hostname", "asset_tag"))
+        assert name in found.provenance or name in found.note
+
+
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("processes", "pid sha256"),  # one column of its own
+        ("processes", "pid path sha256 size"),  # as many of others
+        ("user_groups", "uid gid shell groupname is_hidden"),  # of either join
+    ],
+)
+def test_too_many_foreign_columns_tell_that_it_is_another_query(query: str, columns: str) -> None:
+    """A name alone is no proof."""
+    assert bound(query, columns).how == "unbound"
+
+
+def test_beside_a_column_of_processes_the_path_of_a_socket_is_the_programs() -> None:
+    """As of a Unix socket it would be empty; what else could be either's has no origin."""
+    plain = bound("listening_ports", "pid port address protocol path")
+    assert plain.provenance["path"] == Origin("listening_ports", "listening_ports", "path")
+    joined = bound("listening_ports", "pid port address protocol path name state")
+    assert joined.provenance["path"] == Origin("process", "processes", "path")
+    assert joined.provenance["name"] == Origin("process", "processes", "name")
+    files = bound("process_open_files", "pid fd path cmdline")
+    assert files.provenance["path"] is None
+    assert files.provenance["cmdline"] == Origin("process", "processes", "cmdline")
+
+
+@pytest.mark.parametrize(
+    ("query", "table"),
+    [
+        ("usb", "usb_devices"),
+        ("pack_detection_unexpected-usb-device", "usb_devices"),
+        ("hardware_events_all", "hardware_events"),
+        ("devices", "usb_devices"),
+        ("usb_events", None),  # a word of each
+        ("inventory", None),
+    ],
+)
+def test_between_tables_that_all_have_the_columns_the_name_decides(
+    query: str, table: str | None
+) -> None:
+    """In words, singular or plural."""
+    found = bound(query, "vendor vendor_id model model_id serial")
+    assert (found.shape.tables[0].table if found.shape else None) == table
+
+
+def test_few_columns_are_not_bound_by_a_word() -> None:
+    """Dozens of tables have a name and a path."""
+    assert bound("startup", "name path").how == "unbound"
+
+
+def rule_on(source: str) -> Rule:
+    """One that looks at the command line."""
+    return kit.rule("selection:\n    CommandLine|contains: evil\ncondition: selection", source)
+
+
+@pytest.mark.parametrize(
+    ("columns", "systems"),
+    [
+        ({"path": "/usr/bin/x", "cmdline": "evil"}, {LINUX, MACOS}),
+        ({"path": "/home/ada/x", "cmdline": "evil"}, {LINUX}),
+        ({"path": "/Applications/X.app/Contents/MacOS/x", "cmdline": "evil"}, {MACOS}),
+        ({"path": "C:\\Temp\\x.exe", "cmdline": "evil"}, {WINDOWS}),
+        ({"path": "", "cmdline": '"C:\\Temp\\x.exe" evil'}, {WINDOWS}),
+        ({"path": "", "cmdline": "evil"}, {LINUX, MACOS, WINDOWS}),
+        # Two that cannot both be true tell nothing.
+        ({"path": "/home/ada/x", "cmdline": "/Volumes/X/x evil"}, {LINUX, MACOS, WINDOWS}),
+        ({"path": "/usr/bin/wine64-preloader", "cmdline": "C:\\x.exe evil"},
+         {LINUX, MACOS, WINDOWS}),
+    ],
+)  # fmt: skip
+def test_a_path_of_one_system_rules_the_others_out(
+    columns: dict[str, str], systems: set[str]
+) -> None:
+    """Without a schedule a row of `processes` may be of any system."""
+    line = kit.line({"pid": "1", **columns}, "pack_it_processes")
+    fired = {source for source in (LINUX, MACOS, WINDOWS) if kit.fires([rule_on(source)], line)}
+    assert fired == systems
+
+
+def test_a_path_rules_out_no_rule_for_any_system() -> None:
+    """Nor one that is for several, of which it is one."""
+    line = kit.line({"pid": "1", "path": "/Applications/X", "cmdline": "evil"}, "processes")
+    anywhere = "{product: osquery, service: processes}"
+    text = "selection:\n    cmdline|contains: evil\ncondition: selection"
+    assert kit.fires([kit.rule(text, anywhere)], line)
+
+
+def test_what_is_negated_of_a_column_that_may_be_anothers_is_taken_as_met() -> None:
+    """The raw look at columns must not take it for the table's own."""
+    source = "{product: osquery, service: process_open_files}"
+    text = (
+        "selection:\n    process.cmdline|contains: evil\n"
+        "filter:\n    path|contains: benign\ncondition: selection and not filter"
+    )
+    rules = [kit.rule(text, source)]
+    row = {"pid": "1", "fd": "3", "path": "/tmp/benign", "cmdline": "evil"}
+    assert kit.fires(rules, logged(row))
+    row["process_cmdline"] = row.pop("cmdline")
+    assert not kit.fires(rules, logged(row))
+
+
+def logged(row: dict[str, str]) -> bytes:
+    """As osqueryd writes it."""
+    return orjson.dumps(
+        {"name": "process_open_files", "hostIdentifier": "lab", "unixTime": 1795429300,
+         "columns": row, "action": "added"}
+    )  # fmt: skip
+
+
+def test_the_summary_names_queries_of_which_no_table_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not to be taken for a clean host."""
+    log = tmp_path / "x.log"
+    log.write_bytes(
+        kit.line({"exe": "/usr/bin/anydesk"}, "pack_x_programs")
+        + b"\n"
+        + kit.line({"pid": "1", "path": "/usr/bin/true", "cmdline": "true"}, "processes")
+        + b"\n"
+    )
+    assert main(["hunt", str(log)]) == 0
+    told = capsys.readouterr().err
+    assert "no rule reads them: pack_x_programs; give their SQL with --config" in told
+    assert main(["hunt", str(log), "--quiet"]) == 0
+    assert "pack_x_programs" not in capsys.readouterr().err

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from molehunt import cache
 from molehunt.detectors.matching import atoms, judge, kept, programs
 from molehunt.detectors.matching.concerns import Concerns
 from molehunt.detectors.matching.judge import Judge, has_judge
+from molehunt.detectors.matching.machines import Machine
 from molehunt.detectors.matching.plan import FastPlan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import Block
 from molehunt.rule import Rule
@@ -60,11 +62,11 @@ def row(**columns: str) -> dict[str, str]:
     return dict(sorted((usual | {"uid": "1000", "username": "ana"} | columns).items()))
 
 
-def judging(rules: list[Rule] = RULES) -> FastPlan:
-    """A plan of which the judge knows the rows of the query."""
+def judging(rules: list[Rule] = RULES, *sample: bytes) -> FastPlan:
+    """A plan of which the judge knows the rows of the query, fitted to the sample too."""
     plan = compile_plan(rules, taxonomy(), kit.binder(), "re2", judges=True)
     assert plan.judge is not None
-    plan.judge.fit(plain(row()) + b"\n", {})
+    plan.judge.fit(b"".join(line + b"\n" for line in (plain(row()), *sample)), {})
     assert len(plan.judge.programs) == 1
     return plan
 
@@ -192,9 +194,10 @@ def test_edited_bytes_change_nothing() -> None:
 def test_what_was_kept_is_looked_at_before_it_is_used() -> None:
     """Any other byte in it is refused, or does no harm."""
     rng = Random(0 if os.environ.get("CI") else os.urandom(4))
-    made = judging().judge
+    made = judging(RULES, plain(row(cmdline="x11vnc -rfbport 5900"))).judge
     assert made is not None
     ((shape, good),) = made.programs.items()
+    assert good.table
     data = b"".join(
         plain(row(cmdline=text)) + b"\n"
         for text in ("x11vnc -nopw", "sh -rfbport 5901", "tigervnc --port é", "")
@@ -259,7 +262,7 @@ def test_it_knows_queries_from_one_run_to_the_next(
     for value in (
         [["x", ["y"], [[], ["z"], []]]],
         ["x"],
-        [[QUERY, list(COLUMNS), [[], [""] * 9, []]]],
+        [[QUERY, list(COLUMNS), [[], [""] * 12, []]]],
     ):
         cache.keep(file.stem, value)
         tuned()
@@ -362,6 +365,21 @@ def one_character_more(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(atoms, "_least", lambda *told: right(*told) + 1)
 
 
+def no_end(patch: pytest.MonkeyPatch) -> None:
+    """Tables that do not tell what is at the end of a text."""
+    right = programs.machine
+
+    def machine(pattern: str, flags: str) -> Machine | None:
+        found = right(pattern, flags)
+        assert found is not None
+        cells = array("H", found.table)
+        for place in range(found.width - 1, len(cells), found.width):
+            cells[place] = 0
+        return found._replace(table=cells.tobytes())
+
+    patch.setattr(programs, "machine", machine)
+
+
 @pytest.mark.parametrize(
     ("fault", "item", "columns"),
     [
@@ -378,6 +396,8 @@ def one_character_more(patch: pytest.MonkeyPatch) -> None:
         (one_character_more, "cmdline|re: '[^/]{4,}$'", row(cmdline="abcd")),
         (one_character_more, "'|re': '^.*o{7}'", row(cwd="ooooooo")),
         (only_in_ascii, "cmdline|re|i: disk-x", row(cmdline="di\u017f\u212a-x")),
+        (no_end, "cmdline|re: 'x[0-9]+vnc$'", row(cmdline="x11vnc")),
+        (no_end, "cmdline|re: 'x[0-9]+\\b'", row(cmdline="x11")),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -390,6 +410,6 @@ def test_faults_in_what_it_is_told_lose_findings(
     negated = "not " * (fault is gate_under_not)
     rule = kit.rule(f"{listed}\ncondition: {negated}{name}", SOURCE)
     block = kit.block(plain(columns))
-    assert lines_of(judging([rule]), block) == [(rule.id, 1)]
+    assert lines_of(judging([rule], plain(columns)), block) == [(rule.id, 1)]
     fault(monkeypatch)
-    assert not lines_of(judging([rule]), block)
+    assert not lines_of(judging([rule], plain(columns)), block)

@@ -97,6 +97,8 @@ class Atoms:
         self.asks: dict[int, tuple[int, int]] = {}
         self.prices: list[float] = []
         self.sets = bytearray()
+        # Of atoms that are asked for because they are expressions.
+        self.regexes: dict[int, Regex] = {}
         self.least = array("I")
         self._known: dict[tuple[object, ...], int] = {}
 
@@ -149,6 +151,8 @@ class Atoms:
                 self._search(column, atom, cut, value.cased, leaf)
                 return
         self.asks[atom] = leaf
+        if isinstance(value, Regex) and _AS_LOGGED.issuperset(normalisers):
+            self.regexes[atom] = value
         limits = _limits(value, normalisers)
         if limits is not None:
             column.numbers.extend((atom, *limits))

@@ -129,7 +129,7 @@ class Judge:
         keys = [orjson.dumps(column) + b':"' for column in columns]
         fronts = [(b'",' if place else b"{") + key for place, key in enumerate(keys)]
         packed = [tuple(column) for column in made.columns]
-        asked, sets, least, _, patterns, globs, code, rules, free, starts, gates, asks = made
+        asked, sets, least, _, patterns, globs, classes, table, machines, *conditions, asks = made
         self._native.shape(
             name.encode(),
             fronts,
@@ -139,11 +139,10 @@ class Judge:
             packed,
             patterns,
             globs,
-            code,
-            rules,
-            free,
-            starts,
-            gates,
+            classes,
+            table,
+            machines,
+            *conditions,
         )
         self.programs[shape] = made
         there = [column for column, asks in zip(columns, asked, strict=True) if asks]

@@ -30,6 +30,7 @@ from molehunt.rule import Rule
 
 from .atoms import Atoms
 from .fields import FieldMap, Place, holds_on_nothing
+from .machines import Machine, machine
 
 # The operators of `native/rules.h`.
 _IS, _ALL, _SOME, _NOT, _FALSE, _TRUE, _UNKNOWN = range(7)
@@ -39,6 +40,9 @@ Tree: TypeAlias = "int | tuple[int, tuple[Tree, ...]]"
 # How a column is asked about: by its name, or only for words, which no whole number holds.
 NAMED, WORDS = 1, 2
 _ALONE = (Text, Number, Flag, Regex, Cidr)
+# An expression that is asked in one of so many rows, or less, has no table; and the cells that the
+# tables of one query may have.
+SELDOM, MAX_TABLE = 1000, 1 << 16
 
 
 class Reader(NamedTuple):
@@ -59,6 +63,9 @@ class Program(NamedTuple):
     columns: list[list[bytes]]
     patterns: bytes
     globs: bytes
+    classes: bytes
+    table: bytes
+    machines: bytes
     code: bytes
     rules: bytes
     free: bytes
@@ -112,6 +119,7 @@ def program(made: Draft, rows: int = 0, met: Sequence[int] = ()) -> Program:
         [one.packed() for one in asked if one is not None],
         bytes(atoms.patterns),
         atoms.globs.tobytes(),
+        *_machines(atoms, rows, met),
         code.tobytes(),
         rules.tobytes(),
         free.tobytes(),
@@ -119,6 +127,26 @@ def program(made: Draft, rows: int = 0, met: Sequence[int] = ()) -> Program:
         flattened.tobytes(),
         atoms.asks,
     )
+
+
+def _machines(atoms: Atoms, rows: int, met: Sequence[int]) -> tuple[bytes, bytes, bytes]:
+    """Tables for the expressions that are asked often, as the judge takes them: in so many `rows`
+    each atom was `met` so often, if that is known."""
+    classes, table, machines = bytearray(), array("H"), array("I")
+    placed: dict[Machine, tuple[int, int]] = {}
+    for atom, regex in atoms.regexes.items():
+        if not rows or met[atom] * SELDOM < rows or len(table) > MAX_TABLE:
+            continue
+        made = machine(regex.pattern, regex.flags)
+        if made is None:
+            continue
+        cells = array("H", made.table)
+        if made not in placed:
+            placed[made] = len(classes), len(table)
+            classes += made.classes
+            table += cells
+        machines.extend((atom, *placed[made], len(cells) // made.width, made.width))
+    return bytes(classes), table.tobytes(), machines.tobytes()
 
 
 def leaves(rule: Rule) -> Iterator[tuple[FieldIs | Keyword, Wanted]]:
@@ -257,7 +285,7 @@ def restored(found: Any) -> Program:
     """The program behind `plain`. Raises ValueError, TypeError or AttributeError for others."""
     columns, parts, asks = found
     asked, sets, least, *others = (one.encode("latin-1") for one in parts)
-    patterns, globs, code, rules, free, starts, gates = others
+    patterns, globs, classes, table, machines, code, rules, free, starts, gates = others
     return Program(
         asked,
         sets,
@@ -265,6 +293,9 @@ def restored(found: Any) -> Program:
         [[part.encode("latin-1") for part in column] for column in columns],
         patterns,
         globs,
+        classes,
+        table,
+        machines,
         code,
         rules,
         free,

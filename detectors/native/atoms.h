@@ -91,6 +91,18 @@ static int add(Judge *self, Shape *shape, uint32_t atom, int unsure) {
     return unsure;
 }
 
+/* Adds an atom of which all that is certain to be there is there: asked of the caller, if no machine
+   tells. */
+static int add_needed(Judge *self, Shape *shape, uint32_t atom, int wide) {
+    if (wide || !shape->machine_of[atom]) return add(self, shape, atom, 1);
+    if (shape->true_in[atom] == shape->look || self->length < shape->least[atom]) return 0;
+    if (machine_finds(shape, &shape->machines[shape->machine_of[atom] - 1], self->plain, self->length))
+        return add(self, shape, atom, 0);
+    /* Asked once; what is true of the text is what was added. */
+    shape->true_in[atom] = shape->look;
+    return 0;
+}
+
 static void next_look(Shape *shape) {
     if (++shape->look) return;
     uint32_t *by_atom[] = {shape->true_in, shape->unsure_in, shape->needed_in};
@@ -110,7 +122,7 @@ static int found(Judge *self, Shape *shape, const Literal *one, size_t length, i
         const uint8_t set = (uint8_t)(1u << (one->kind >> SET_BITS));
         shape->sets_there[atom] = again ? shape->sets_there[atom] | set : set;
         if (shape->sets[atom] & ~shape->sets_there[atom]) return 0;
-        return add(self, shape, atom, 1);
+        return add_needed(self, shape, atom, wide);
     }
     if (again) return 0;
     /* One character may be several bytes. */
@@ -208,8 +220,9 @@ static int text_told(Judge *self, Shape *shape, const Column *column, const uint
     const Numbers *others[] = {&column->hard, &column->wide};
     for (int k = 0; k < (wide ? 2 : 1); k++)
         for (size_t i = 0; i < others[k]->count; i++) {
-            if (add(self, shape, others[k]->items[i], 1) < 0) return OPAQUE;
-            unsure = 1;
+            const int one = add_needed(self, shape, others[k]->items[i], wide);
+            if (one < 0) return OPAQUE;
+            unsure |= one;
         }
     const int literal = searched(self, shape, column, length, wide);
     const int number = column->number_count ? numbers(self, shape, column, length) : 0;

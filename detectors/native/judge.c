@@ -19,6 +19,7 @@
 #include "grams.h"
 
 #include "globs.h"
+#include "machines.h"
 
 #include "atoms.h"
 

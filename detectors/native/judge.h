@@ -5,7 +5,7 @@
 #include <Python.h>
 #include <stdint.h>
 
-#define FORM 2         /* of what is told and asked: see __init__.py */
+#define FORM 3         /* of what is told and asked: see __init__.py */
 #define MAX_COLUMNS 128 /* of a shape */
 #define MAX_SHAPES 4096
 #define MAX_ATOMS (1u << 18) /* of all shapes */
@@ -72,6 +72,14 @@ typedef struct {
     uint32_t atom, start, length, cased;
 } Glob;
 
+/* A table of states that tells whether a text of ASCII holds a match: from `classes` on the column
+   of each byte, from `table` on so many rows of `width` states that follow, the last column for the
+   end. MATCHED stands for all that follows a match. */
+enum { ASCII = 128, MATCHED = 0xffff };
+typedef struct {
+    uint32_t atom, classes, table, states, width;
+} Machine;
+
 typedef struct {
     uint32_t number, start, length;
 } Rule;
@@ -97,6 +105,11 @@ typedef struct {
     Glob *globs;
     uint32_t *glob_of; /* by atom: one more than the place of its pattern */
     size_t glob_count;
+    uint8_t *classes;
+    uint16_t *table;
+    Machine *machines;
+    uint32_t *machine_of; /* by atom: one more than the place of its machine */
+    size_t machine_count;
     int32_t *code;
     Rule *rules;
     size_t rule_count;

@@ -83,7 +83,8 @@ static void shape_free(Shape *shape) {
                     shape->glob_of,    shape->code,    shape->rules,
                     shape->free.items, shape->gate_starts.items, shape->gates.items,
                     shape->true_in,    shape->unsure_in, shape->needed_in, shape->asked_in,
-                    shape->sets,       shape->sets_there, shape->met, shape->least};
+                    shape->sets,       shape->sets_there, shape->met, shape->least,
+                    shape->classes,    shape->table,   shape->machines, shape->machine_of};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) PyMem_Free(held[i]);
 }
 
@@ -147,6 +148,31 @@ static int globs_from(Shape *shape, PyObject *bytes, PyObject *globs) {
     return 0;
 }
 
+static int machines_from(Shape *shape, PyObject *classes, PyObject *table, PyObject *machines) {
+    size_t bytes, cells;
+    if (!(shape->classes = copied(classes, 1, &bytes)) ||
+        !(shape->table = copied(table, sizeof *shape->table, &cells)) ||
+        !(shape->machines = copied(machines, sizeof *shape->machines, &shape->machine_count)))
+        return -1;
+    for (size_t i = 0; i < shape->machine_count; i++) {
+        const Machine *one = &shape->machines[i];
+        const uint64_t size = (uint64_t)one->states * one->width;
+        if (one->atom >= shape->atom_count || bytes < ASCII || one->classes > bytes - ASCII ||
+            !one->states || one->width < 2 || one->width > ASCII + 1 || one->table > cells ||
+            size > cells - one->table)
+            return wrong("a machine out of range");
+        for (int byte = 0; byte < ASCII; byte++)
+            if (shape->classes[one->classes + byte] >= one->width - 1)
+                return wrong("a class out of range");
+        for (uint64_t cell = 0; cell < size; cell++) {
+            const uint16_t state = shape->table[one->table + cell];
+            if (state >= one->states && state != MATCHED) return wrong("a state out of range");
+        }
+        shape->machine_of[one->atom] = (uint32_t)i + 1;
+    }
+    return 0;
+}
+
 static int rules_from(Shape *shape, PyObject *code, PyObject *rules) {
     size_t length;
     if (!(shape->code = copied(code, sizeof *shape->code, &length)) ||
@@ -173,11 +199,11 @@ static int gates_from(Shape *shape, PyObject *free_rules, PyObject *starts, PyOb
 
 static int shape_from_told(Judge *self, Shape *shape, PyObject *told) {
     PyObject *name, *fronts, *asked, *columns, *glob_bytes, *globs, *code, *rules, *free_rules;
-    PyObject *starts, *gates, *sets, *least;
+    PyObject *starts, *gates, *sets, *least, *classes, *table, *machines;
     size_t set_count, least_count;
-    if (!PyArg_ParseTuple(told, "SO!SSSO!SSSSSSS", &name, &PyList_Type, &fronts, &asked, &sets,
-                          &least, &PyList_Type, &columns, &glob_bytes, &globs, &code, &rules,
-                          &free_rules, &starts, &gates) ||
+    if (!PyArg_ParseTuple(told, "SO!SSSO!SSSSSSSSSS", &name, &PyList_Type, &fronts, &asked, &sets,
+                          &least, &PyList_Type, &columns, &glob_bytes, &globs, &classes,
+                          &table, &machines, &code, &rules, &free_rules, &starts, &gates) ||
         !(shape->sets = copied(sets, 1, &set_count)) ||
         !(shape->least = copied(least, sizeof *shape->least, &least_count)))
         return -1;
@@ -187,15 +213,18 @@ static int shape_from_told(Judge *self, Shape *shape, PyObject *told) {
     shape->sets_there = PyMem_Calloc(shape->atom_count + 1, 1);
     shape->met = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->met);
     shape->glob_of = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->glob_of);
+    shape->machine_of = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->machine_of);
     shape->true_in = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->true_in);
     shape->unsure_in = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->unsure_in);
     shape->needed_in = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->needed_in);
-    if (!shape->sets_there || !shape->met || !shape->glob_of || !shape->true_in || !shape->unsure_in || !shape->needed_in) {
+    if (!shape->sets_there || !shape->met || !shape->glob_of || !shape->machine_of ||
+        !shape->true_in || !shape->unsure_in || !shape->needed_in) {
         PyErr_NoMemory();
         return -1;
     }
     if (!(shape->name = copied(name, 1, &shape->name_length)) ||
-        globs_from(shape, glob_bytes, globs) < 0 || pieces_from(shape, fronts, asked) < 0 ||
+        globs_from(shape, glob_bytes, globs) < 0 ||
+        machines_from(shape, classes, table, machines) < 0 || pieces_from(shape, fronts, asked) < 0 ||
         columns_from(self, shape, columns) < 0 || rules_from(shape, code, rules) < 0 ||
         gates_from(shape, free_rules, starts, gates) < 0)
         return -1;

@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,7 @@ def test_monitor_codes(letters: str, product: int) -> None:
 
 def test_a_monitor_on_each_system() -> None:
     """One entry as Windows and as macOS show it; values kept out of the rules stay out."""
-    device = {
+    device: dict[str, Any] = {
         "id": "a-b",
         "name": "Example",
         "monitors": [{"pnp": "TSB8801", "serial": "88888800"}, {"pnp": "VCS1145", "rules": False}],
@@ -110,3 +111,27 @@ def test_a_rule_of_an_unknown_group_is_told(tmp_path: Path) -> None:
     (_, second), *_ = re.findall(r"(group: )(\w+)", text)
     file.write_text(text.replace(f"group: {second}", "group: nobody", 1), encoding="utf-8")
     assert "unknown group" in " ".join(one.what for one in read_hardware(str(tmp_path))[2])
+
+
+def test_other_devices_with_the_same_strings_are_left_out() -> None:
+    """By their ids, and only where the strings are what tells."""
+    other = {"vendor": "1a86", "product": "e429", "note": "a meter"}
+    device: dict[str, Any] = {
+        "id": "chip",
+        "name": "Chip",
+        "usb": [{"vendor": "1a86", "product": "e129"}],
+        "strings": {"model": [{"starts": "WCH", "unless": [other]}]},
+    }
+    found, _ = detection("usb_devices", [device])
+    assert found["filter_main_other_device"] == {
+        "vendor_id": "1a86",
+        "model_id": Noted("e429", "a meter"),
+    }
+    assert (
+        found["condition"] == "selection_chip or (selection_model and not filter_main_other_device)"
+    )
+    plugged, _ = detection("hardware_events", [device])
+    assert plugged["condition"] == f"({found['condition']}) and not filter_main_unplugged"
+    device["strings"]["vendor"] = [{"starts": "WCH"}]
+    both, _ = detection("usb_devices", [device])
+    assert "((selection_vendor or selection_model) and not" in both["condition"]

@@ -141,16 +141,35 @@ def _usb(devices: Sequence[Device]) -> Detection:
         )
         _put(found, f"selection_{field}", f"{field}|startswith", _prefixes(strings))
     if found:
-        found["condition"] = "1 of selection_*"
+        condition = "1 of selection_*"
+        if not_meant := _not_meant(devices):
+            named = " or ".join(s for s in ("selection_vendor", "selection_model") if s in found)
+            ids = [s for s in found if s not in named]
+            inside = f"({named})" if " or " in named else named
+            found["filter_main_other_device"] = _one_or_list(not_meant)
+            condition = " or ".join([*ids, f"({inside} and not filter_main_other_device)"])
+        found["condition"] = condition
     return found
+
+
+def _not_meant(devices: Sequence[Device]) -> list[dict[str, Any]]:
+    """Other devices that begin their names with the same words."""
+    return [
+        {"vendor_id": other["vendor"], "model_id": Noted(other["product"], other["note"])}
+        for device in devices
+        for entries in (device.get("strings") or {}).values()
+        for entry in entries
+        for other in entry.get("unless", ())
+    ]
 
 
 def _hardware_events(devices: Sequence[Device]) -> Detection:
     found = _usb(devices)
     if found:
-        del found["condition"]
+        condition = found.pop("condition")
         found["filter_main_unplugged"] = {"action": ["remove", "unbind", Noted("detach", "macOS")]}
-        found["condition"] = "1 of selection_* and not filter_main_unplugged"
+        plugged = f"({condition})" if " or " in condition else condition
+        found["condition"] = f"{plugged} and not filter_main_unplugged"
     return found
 
 
@@ -215,9 +234,156 @@ def _registry_usbstor(devices: Sequence[Device]) -> Detection:
     if not names:
         return {}
     return {
-        "selection_branch": _in_key("\\Enum\\USBSTOR\\"),
+        # Other keys name the device with its backslashes turned to "#".
+        "selection_branch": _in_key(["\\Enum\\USBSTOR\\", "USBSTOR#"]),
         "selection_name": _in_key(names),
         "condition": "all of selection_*",
+    }
+
+
+def _disk_info(devices: Sequence[Device]) -> Detection:
+    """Optical drives are not in this table."""
+    names = _texts(
+        (_ven(entry), _note(device, entry))
+        for device in devices
+        for entry in _used(device, "drives")
+        if entry.get("model") not in ("DVD", "Optical Drive")
+    )
+    if not names:
+        return {}
+    return {"selection": {"pnp_device_id|contains": names}, "condition": "selection"}
+
+
+def _codes(devices: Sequence[Device], *, shared: bool) -> list[tuple[str, str]]:
+    """Codes of monitors: those that need a serial number are of real companies."""
+    return [
+        (entry["pnp"], _note(device, entry))
+        for device in devices
+        for entry in _used(device, "monitors", "pnp")
+        if "text" not in entry and ("serial" in entry) is shared
+    ]
+
+
+def _display_keys(devices: Sequence[Device], *, shared: bool) -> list[Any]:
+    return _texts(
+        (f"\\Enum\\DISPLAY\\{code}", note) for code, note in _codes(devices, shared=shared)
+    )
+
+
+def _registry_monitor_code(devices: Sequence[Device]) -> Detection:
+    keys = _display_keys(devices, shared=True)
+    if not keys:
+        return {}
+    return {
+        "selection": _in_key(keys),
+        "filter_main_edid": Noted(
+            {"data|startswith": _EDID_HEADER}, "has its serial number, which another rule reads"
+        ),
+        "condition": "selection and not filter_main_edid",
+    }
+
+
+def _drivers_monitor_code(devices: Sequence[Device]) -> Detection:
+    codes = _codes(devices, shared=True)
+    ids = _texts((f"DISPLAY\\{code}\\", note) for code, note in codes)
+    return {"selection": {"device_id|startswith": ids}, "condition": "selection"} if ids else {}
+
+
+# Windows logs what is plugged in, if auditing or the channel is switched on.
+_PNP_PROVIDERS = (
+    "Microsoft-Windows-Kernel-PnP",
+    "Microsoft-Windows-Partition",
+    "Microsoft-Windows-DriverFrameworks-UserMode",
+)
+_AUDITED = {"provider_name": "Microsoft-Windows-Security-Auditing", "eventid": 6416}
+
+
+def _windows_events(devices: Sequence[Device]) -> Detection:
+    """In `data`, which is JSON: a backslash is written twice there, and in Sigma twice as often."""
+    ids, serials = _instances(devices)
+    doubled = [Noted(value.value.replace("\\", "\\" * 4) + '"', value.note) for value in serials]
+    found: Detection = {}
+    _put(found, "selection_device_id", "data|contains", ids)
+    _put(found, "selection_device_serial", "data|contains", doubled)
+    _put(found, "selection_device_drive", "data|contains", _usbstor(devices))
+    makers = _texts(
+        (text, _note(device, entry))
+        for device in devices
+        for entry in _used(device, "drives")
+        if "model" not in entry
+        for text in (f'"Manufacturer":"{entry["vendor"]}', f'"Manufacturer": "{entry["vendor"]}')
+    )
+    _put(found, "selection_device_maker", "data|contains", makers)
+    monitors = ((rf"DISPLAY\\\\{code}\\\\", note) for code, note in _codes(devices, shared=False))
+    _put(found, "selection_device_monitor", "data|contains", _texts(monitors))
+    if not found:
+        return {}
+    logged = [{"provider_name": list(_PNP_PROVIDERS)}, dict(_AUDITED)]
+    condition = "selection_event and 1 of selection_device_*"
+    return {"selection_event": logged, **found, "condition": condition}
+
+
+def _strings(devices: Sequence[Device], *fields: str) -> list[tuple[str, str]]:
+    return [
+        (entry["starts"], device["name"])
+        for device in devices
+        for field in fields
+        for entry in (device.get("strings") or {}).get(field, ())
+    ]
+
+
+def _system_profiler(devices: Sequence[Device]) -> Detection:
+    """The whole tree as JSON: a text of it that begins so."""
+    names = _strings(devices, "vendor", "model")
+    names += [(e["name"], d["name"]) for d in devices for e in _used(d, "monitors", "name")]
+    if not names:
+        return {}
+    quoted = [Noted(f'"{value.value}', value.note) for value in _prefixes(names)]
+    return {
+        "selection_hardware": {
+            "data_type": ["SPDisplaysDataType", "SPUSBDataType", "SPUSBHostDataType"]
+        },
+        "selection_name": {"value|contains": quoted},
+        "condition": "all of selection_*",
+    }
+
+
+def _iokit_registry(devices: Sequence[Device]) -> Detection:
+    names = _strings(devices, "vendor", "model")
+    names += [
+        (" ".join(filter(None, (e["vendor"], e.get("model")))), d["name"])
+        for d in devices
+        for e in _used(d, "drives")
+    ]
+    if not names:
+        return {}
+    return {"selection": {"name|startswith": _prefixes(names)}, "condition": "selection"}
+
+
+def _syslog_events(devices: Sequence[Device]) -> Detection:
+    """As the kernel tells of a new device: "usb 3-3: Manufacturer: …"."""
+    found: Detection = {}
+    for field, word in (("vendor", "Manufacturer"), ("model", "Product")):
+        lines = ((f": {word}: {text}", name) for text, name in _strings(devices, field))
+        _put(found, f"selection_device_{field}", "message|contains", _prefixes(lines))
+    if not found:
+        return {}
+    kernel = {"tag": ["kernel", "kernel:"]}
+    condition = "selection_kernel and 1 of selection_device_*"
+    return {"selection_kernel": kernel, **found, "condition": condition}
+
+
+def _labels(devices: Sequence[Device]) -> list[tuple[str, str]]:
+    return [(e["is"], _note(d, e)) for d in devices for e in _used(d, "labels")]
+
+
+def _mounts(devices: Sequence[Device]) -> Detection:
+    ends = _texts((f"/{label}", note) for label, note in _labels(devices))
+    if not ends:
+        return {}
+    return {
+        "selection": {"device|startswith": "/dev/", "path|endswith": ends},
+        "condition": "selection",
     }
 
 
@@ -232,13 +398,9 @@ def _drivers(devices: Sequence[Device]) -> Detection:
             "device_id|startswith": "USBSTOR\\",
             "device_id|contains": drives,
         }
-    monitors = _texts(
-        (f"DISPLAY\\{entry['pnp']}\\", _note(device, entry))
-        for device in devices
-        for entry in _used(device, "monitors", "pnp")
-        # Codes that need a serial number are of real companies; this table has none.
-        if "serial" not in entry and "text" not in entry
-    )
+    # Codes that need a serial number are of real companies; this table has none.
+    codes = _codes(devices, shared=False)
+    monitors = _texts((f"DISPLAY\\{code}\\", note) for code, note in codes)
     _put(found, "selection_monitor", "device_id|startswith", monitors)
     return {**found, "condition": "1 of selection_*"} if found else {}
 
@@ -298,6 +460,10 @@ def _registry_display(devices: Sequence[Device]) -> Detection:
     # The header tells an EDID in whatever key it stands, and whichever columns a query logs.
     edid = {"data|startswith": _EDID_HEADER}
     condition = "selection_edid and 1 of selection_identity_*"
+    # The key of a monitor is named after its code, whatever value is read from it.
+    if keys := _display_keys(devices, shared=False):
+        found["selection_key"] = _in_key(keys)
+        condition = f"({condition}) or selection_key"
     return {"selection_edid": edid, **found, "condition": condition}
 
 
@@ -332,6 +498,7 @@ def _block_devices(devices: Sequence[Device]) -> Detection:
         if maps:
             found[_selection(device)] = _one_or_list(maps)
     _put(found, "selection_vendor", "vendor|startswith", _texts(vendors))
+    _put(found, "selection_label", "label", _texts(_labels(devices)))
     return {**found, "condition": "1 of selection_*"} if found else {}
 
 
@@ -374,7 +541,16 @@ TABLES: Mapping[str, Callable[[Sequence[Device]], Detection]] = {
     "registry_usb": _registry_usb,
     "registry_usbstor": _registry_usbstor,
     "registry_display": _registry_display,
+    "registry_monitor_code": _registry_monitor_code,
     "drivers": _drivers,
+    "drivers_monitor_code": _drivers_monitor_code,
+    "disk_info": _disk_info,
+    "windows_events": _windows_events,
+    "windows_eventlog": _windows_events,
+    "system_profiler": _system_profiler,
+    "iokit_registry": _iokit_registry,
+    "syslog_events": _syslog_events,
+    "mounts": _mounts,
     "connected_displays": _connected_displays,
     "hash": _hash,
     "block_devices": _block_devices,

@@ -30,7 +30,16 @@ _SOURCES: Mapping[str, tuple[Mapping[str, str], Sequence[str], Sequence[str], st
     "registry_usb": ({"service": "registry"}, _WINDOWS, ("registry",), "4.0.2"),
     "registry_usbstor": ({"service": "registry"}, _WINDOWS, ("registry",), "4.0.2"),
     "registry_display": ({"service": "registry"}, _WINDOWS, ("registry",), "4.0.2"),
+    "registry_monitor_code": ({"service": "registry"}, _WINDOWS, ("registry",), "4.0.2"),
     "drivers": ({"service": "drivers"}, _WINDOWS, ("drivers",), "4.0.2"),
+    "drivers_monitor_code": ({"service": "drivers"}, _WINDOWS, ("drivers",), "4.0.2"),
+    "disk_info": ({"service": "disk_info"}, _WINDOWS, ("disk_info",), "4.0.2"),
+    "windows_events": ({"service": "windows_events"}, _WINDOWS, ("windows_events",), "4.0.2"),
+    "windows_eventlog": ({"service": "windows_eventlog"}, _WINDOWS, ("windows_eventlog",), "4.5.0"),
+    "system_profiler": ({"service": "system_profiler"}, _MACOS, ("system_profiler",), "5.19.0"),
+    "iokit_registry": ({"service": "iokit_registry"}, _MACOS, ("iokit_registry",), "4.0.2"),
+    "syslog_events": ({"service": "syslog_events"}, ("linux",), ("syslog_events",), "4.0.2"),
+    "mounts": ({"service": "mounts"}, _POSIX, ("mounts",), "4.0.2"),
     "connected_displays": (
         {"service": "connected_displays"},
         _MACOS,
@@ -49,7 +58,14 @@ _SOURCES: Mapping[str, tuple[Mapping[str, str], Sequence[str], Sequence[str], st
     ),
     "etc_hosts": ({"service": "etc_hosts"}, _ALL, ("etc_hosts",), "4.0.2"),
 }
-_FLAGS = {"hardware_events": ["--disable_events=false"]}
+_FLAGS = {
+    "hardware_events": ["--disable_events=false"],
+    "windows_events": [
+        "--enable_windows_events_publisher=true",
+        "--enable_windows_events_subscriber=true",
+    ],
+    "syslog_events": ["--disable_events=false", "--enable_syslog=true"],
+}
 
 
 def read_hardware(catalogue: str) -> tuple[list[Device], list[dict[str, Any]], list[Problem]]:
@@ -140,7 +156,7 @@ def make_rule(devices: Sequence[Device], rule: Mapping[str, Any]) -> dict[str, A
         "description": _description(rule["detects"], group["why"]),
         "references": list(dict.fromkeys([*references, *rule.get("references", ())])),
         "author": "molehunt contributors",
-        "date": _ADDED,
+        "date": rule.get("added", _ADDED),
         "tags": [*group["tags"], *rule.get("tags", ())],
         "logsource": source if "product" in source else {"product": "osquery", **source},
         "detection": found,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from molehunt.catalogue.hardware import TABLES, detection, pnp_numbers
+from molehunt.catalogue.devices import pnp_numbers
+from molehunt.catalogue.hardware import TABLES, detection
 from molehunt.catalogue.kvm import hardware_table, hardware_texts, read_hardware
 from molehunt.catalogue.writing import Noted
 from molehunt.rulefiles import builtin_rules_path

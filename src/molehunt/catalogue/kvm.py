@@ -13,7 +13,8 @@ from ..data import read_bytes
 from ..ids import generated_id
 from ..problems import Problem
 from ..yamlfile import Document, read_file
-from .hardware import TABLES, Device, detection
+from .devices import Device
+from .hardware import TABLES, detection
 from .writing import write_rule
 
 FOLDER = "hardware"

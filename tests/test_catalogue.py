@@ -272,6 +272,75 @@ def test_a_command_line_that_sets_a_tool_up(tmp_path: Path) -> None:
     assert detection["condition"] == "all of selection_* and not 1 of filter_main_*"
 
 
+def test_a_command_line_may_tell_without_the_name_of_the_program(tmp_path: Path) -> None:
+    """All texts of one list, or what an expression finds, beside the named program or alone."""
+    telling = "telling: [['--exdesk-id=', '--hidden'], ['--exdesk-service']]\n          any:"
+    detection = _rules(
+        tmp_path,
+        ENTRY.replace(
+            "linux:\n", SET_UP.replace("any:", telling).replace("matching:", "telling_matching:")
+        ),
+    )["proc_creation_windows_exampledesk_password"]["detection"]
+    assert isinstance(detection, dict)
+    assert detection["selection_telling"] == [
+        {"CommandLine|contains|all": ["--exdesk-id=", "--hidden"]},
+        {"CommandLine|contains": "--exdesk-service"},
+        {"CommandLine|re|i": r"--port\s+\d+"},
+    ]
+    assert detection["condition"] == (
+        "((selection_tool and selection_set_up) or selection_telling) and not 1 of filter_main_*"
+    )
+    alone = "telling: [['--exdesk-service']]\n"
+    text = SET_UP.replace("program: [exdesk.exe]\n", alone)
+    for line in ("any: ['--password ']", "matching: ['--port\\s+\\d+']", "unless: ['--connect ']"):
+        text = text.replace(f"          {line}\n", "")
+    detection = _rules(
+        tmp_path / "alone", ENTRY.replace("linux:\n", text.replace("high", "medium"))
+    )["proc_creation_windows_exampledesk_password"]["detection"]
+    assert isinstance(detection, dict)
+    assert detection["condition"] == "selection_telling and not filter_main_reader"
+
+
+def test_a_renamed_file_is_found_by_its_command_line(tmp_path: Path) -> None:
+    """Of processes and services; who looks the words up is filtered out."""
+    keys = "windows:\n    command_lines:\n"
+    keys += "        - {contains: '--exdesk-id=', status: reported, source: [seen]}\n"
+    keys += "        - {matching: '--desk=\\d+', status: reported, source: [seen]}\n"
+    made = _rules(tmp_path, ENTRY.replace("windows:\n", keys, 1))
+    process = made["proc_creation_windows_exampledesk"]["detection"]
+    service = made["osquery_services_exampledesk"]["detection"]
+    assert isinstance(process, dict) and isinstance(service, dict)
+    assert process["selection_command_line"] == [
+        {"CommandLine|contains": "--exdesk-id="},
+        {"CommandLine|re|i": r"--desk=\d+"},
+    ]
+    assert "filter_main_reader" in process
+    assert {"path|contains": "--exdesk-id="} in service["selection"]
+    assert {"path|re|i": r"--desk=\d+"} in service["selection"]
+
+
+def test_a_launch_item_is_found_by_what_it_starts(tmp_path: Path) -> None:
+    """Whatever its label is."""
+    keys = "macos:\n    launch_programs:\n"
+    keys += "        - {contains: /exdesk/, status: reported, source: [seen]}\nlinux:\n"
+    made = _rules(tmp_path, ENTRY.replace("linux:\n", keys, 1))
+    assert made["osquery_launchd_exampledesk"]["detection"] == {
+        "selection": [
+            {"program|contains": "/exdesk/"},
+            {"program_arguments|contains": "/exdesk/"},
+        ],
+        "condition": "selection",
+    }
+
+
+def test_a_lowered_tool_weighs_one_level_less(tmp_path: Path) -> None:
+    """And says why, in the place of what its category says."""
+    reason = "lowered: Somebody must agree.\nwindows:"
+    rule = _rules(tmp_path, ENTRY.replace("windows:", reason, 1))["osquery_services_exampledesk"]
+    assert rule["level"] == "low"
+    assert str(rule["description"]).endswith("Somebody must agree.\n")
+
+
 def test_a_raised_tool_weighs_one_level_more(tmp_path: Path) -> None:
     """And says why, in the place of what its category says."""
     reason = "raised: It was seen in every case.\nwindows:"

@@ -13,6 +13,12 @@ from .writing import Noted
 VIEWER = ("Whoever helps others with the viewer of {name}, which bears the same signature",)
 
 
+READERS = {
+    "windows": ("\\findstr.exe", "\\rg.exe", "\\notepad.exe", "\\Code.exe"),
+    "macos": ("/grep", "/rg", "/less", "/vim", "/man"),
+    "linux": ("/grep", "/rg", "/less", "/vim", "/man"),
+}
+
 OSQUERY = {"windows": "windows", "macos": "darwin", "linux": "linux"}
 
 
@@ -70,18 +76,21 @@ def noted(text: str, key: Key) -> Any:
 
 
 def images(tool: Tool, system: str) -> tuple[dict[str, Any], tuple[Key, ...], bool]:
-    """Selections on the path of a process: by name, by folder, and by common names in a folder."""
+    """Selections on the path of a process: by name, by folder, by common names in a folder,
+    and on its command line."""
     slash = "\\" if system == "windows" else "/"
     names, places = tool.of(system, "processes"), tool.of(system, "folders")
-    (certain_names, folders), weak = usable(names, places)
+    (certain_names, folders, lines), weak = usable(names, places, tool.of(system, "command_lines"))
     own, common = unshared(certain_names), shared(certain_names)
     own_folders = unshared(folders)
-    used: list[Key] = [*own, *own_folders]
+    used: list[Key] = [*own, *own_folders, *lines]
     detection: dict[str, Any] = {}
     if own:
         detection["selection_name"] = selection(either("Image", own, slash))
     if own_folders:
         detection["selection_folder"] = {"Image|contains": [noted(k.value, k) for k in own_folders]}
+    if lines:  # whatever the file is called
+        detection["selection_command_line"] = selection(either("CommandLine", lines))
     shared_folders = shared(folders)
     if common and shared_folders:
         used += [*common, *shared_folders]
@@ -90,6 +99,18 @@ def images(tool: Tool, system: str) -> tuple[dict[str, Any], tuple[Key, ...], bo
             "Image|endswith": [noted(slash + key.value, key) for key in common],
         }
     return detection, tuple(used), weak
+
+
+def filters(detection: dict[str, Any], system: str) -> str:
+    """Adds what is filtered out where command lines count, and says how a condition ends."""
+    if "selection_command_line" in detection:
+        detection["filter_main_reader"] = Noted(
+            {"Image|endswith": list(READERS[system])}, "somebody looks these words up"
+        )
+    names = [name for name in detection if name.startswith("filter_main_")]
+    if not names:
+        return ""
+    return " and not " + ("1 of filter_main_*" if len(names) > 1 else names[0])
 
 
 def file_part(tool: Tool) -> str:

@@ -6,16 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from . import on_linux, on_macos, on_windows
-from .draft import Draft
+from .draft import READERS, Draft
 from .entries import SetUp, Tool
-from .matching import escaped
+from .matching import escaped, selection
 from .writing import Noted
-
-_READERS = {
-    "windows": ("\\findstr.exe", "\\rg.exe", "\\notepad.exe", "\\Code.exe"),
-    "macos": ("/grep", "/rg", "/less", "/vim", "/man"),
-    "linux": ("/grep", "/rg", "/less", "/vim", "/man"),
-}
 
 
 def drafts(tool: Tool) -> list[Draft]:
@@ -46,8 +40,9 @@ def _set_up(system: str, entry: SetUp) -> Draft:
         "Image|endswith": [escaped(slash + name) for name in whole],
         "Image|contains": [escaped(slash + name) for name in begun],
     }
-    detection: dict[str, Any] = {
-        "selection_tool": [
+    detection: dict[str, Any] = {}
+    if named:
+        detection["selection_tool"] = [
             *({field: values} for field, values in by_image.items() if values),
             {
                 "CommandLine|contains": Noted(
@@ -55,7 +50,6 @@ def _set_up(system: str, entry: SetUp) -> Draft:
                 )
             },
         ]
-    }
     if entry.any_of:
         detection["selection_set_up"] = {"CommandLine|contains": [escaped(t) for t in entry.any_of]}
     if entry.all_of:
@@ -64,8 +58,20 @@ def _set_up(system: str, entry: SetUp) -> Draft:
         }
     if entry.matching:
         detection["selection_matching"] = {"CommandLine|re|i": list(entry.matching)}
+    together = "all of selection_*"
+    if telling := _telling(entry):
+        parts = list(detection)
+        if parts:
+            joined = " and ".join(parts)
+            together = f"({f'({joined})' if len(parts) > 1 else joined} or selection_telling)"
+        else:
+            together = "selection_telling"
+        detection["selection_telling"] = Noted(telling, "whatever the program is called")
+    # The program itself is no reader: VS Code's command line is a code.exe as its editor is.
+    programs = {(slash + name).lower() for name in entry.program}
+    readers = [name for name in READERS[system] if name.lower() not in programs]
     detection["filter_main_reader"] = Noted(
-        {"Image|endswith": list(_READERS[system])}, "somebody looks these words up"
+        {"Image|endswith": readers}, "somebody looks these words up"
     )
     if system == "windows" and entry.level == "high":
         detection["filter_main_roll_out"] = Noted(
@@ -77,7 +83,7 @@ def _set_up(system: str, entry: SetUp) -> Draft:
             "CommandLine|contains": [escaped(t) for t in entry.unless]
         }
     filters = [name for name in detection if name.startswith("filter_main_")]
-    detection["condition"] = "all of selection_* and not " + (
+    detection["condition"] = f"{together} and not " + (
         "1 of filter_main_*" if len(filters) > 1 else filters[0]
     )
     tables = {
@@ -105,6 +111,17 @@ def _set_up(system: str, entry: SetUp) -> Draft:
         or "On a test host run the command with made-up values and look for this rule",
         set_up=entry,
     )
+
+
+def _telling(entry: SetUp) -> Any:
+    """What says it all without the name of the program: a mapping, or a list that means OR."""
+    found: list[dict[str, Any]] = [
+        {"CommandLine|contains" + ("|all" if len(texts) > 1 else ""): [escaped(t) for t in texts]}
+        for texts in entry.telling
+    ]
+    if entry.telling_matching:
+        found.append({"CommandLine|re|i": list(entry.telling_matching)})
+    return selection(found) if found else None
 
 
 _SOURCES: tuple[Callable[[Tool], Draft | None], ...] = (

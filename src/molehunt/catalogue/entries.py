@@ -14,7 +14,7 @@ from ..problems import Problem
 from ..yamlfile import Document, KeyPath, read_file
 
 SYSTEMS = ("windows", "macos", "linux")
-COMPARISONS = ("is", "starts", "ends", "contains")
+COMPARISONS = ("is", "starts", "ends", "contains", "matching")
 SEEN, RECALLED = "seen", "recalled"
 SCHEMA = "catalogue.schema.json"
 
@@ -33,7 +33,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """A command line that prepares a tool for somebody who is not at the keyboard."""
+    """A command line that prepares a tool for somebody who is not at the keyboard. `telling` texts,
+    all of one list, say so whatever the program is called, and so does what `telling_matching`
+    finds."""
 
     slug: str
     title: str
@@ -48,6 +50,8 @@ class SetUp:
     level: str
     validate: str = ""
     falsepositives: tuple[str, ...] = ()
+    telling: tuple[tuple[str, ...], ...] = ()
+    telling_matching: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Tool:
     cases: tuple[str, ...] = ()
     about: str = ""
     raised: str = ""
+    lowered: str = ""
     falsepositives: tuple[str, ...] = ()
     blind_spots: tuple[str, ...] = ()
     look: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -174,6 +179,7 @@ def _tool(data: Mapping[str, Any], path: str) -> Tool:
         cases=_texts(data, "cases"),
         about=data.get("about", ""),
         raised=data.get("raised", ""),
+        lowered=data.get("lowered", ""),
         falsepositives=_texts(data, "falsepositives"),
         blind_spots=_texts(data, "blind_spots"),
         look=MappingProxyType(dict(data.get("look", {}))),
@@ -201,7 +207,7 @@ def _set_up(entry: Mapping[str, Any]) -> SetUp:
         title=entry["title"],
         detects=entry["detects"],
         why=entry["why"],
-        program=tuple(entry["program"]),
+        program=_texts(entry, "program"),
         any_of=_texts(entry, "any"),
         all_of=_texts(entry, "all"),
         matching=_texts(entry, "matching"),
@@ -210,6 +216,8 @@ def _set_up(entry: Mapping[str, Any]) -> SetUp:
         level=entry["level"],
         validate=entry.get("validate", ""),
         falsepositives=_texts(entry, "falsepositives"),
+        telling=tuple(tuple(texts) for texts in entry.get("telling", ())),
+        telling_matching=_texts(entry, "telling_matching"),
     )
 
 

@@ -83,7 +83,9 @@ def _level(tool: Tool, category: Category, draft: Draft) -> str:
     level = category.running if draft.strength == "running" else category.present
     if tool.raised:
         level = raise_level(level)
-    elif tool.benign == "high" and level != "informational":
+    elif tool.benign == "high":
+        level = lower_level(level)
+    if tool.lowered:
         level = lower_level(level)
     return "low" if draft.weak and level not in ("informational", "low") else level
 
@@ -98,7 +100,8 @@ def _description(tool: Tool, category: Category, draft: Draft, names: Mapping[st
         paragraphs = [f"Detects {draft.detects}.", draft.set_up.why]
     else:
         said = f"Detects {draft.detects.format(**names)}."
-        paragraphs = [said, tool.about, tool.raised or category.why.format(**names)]
+        why = tool.raised or tool.lowered or category.why.format(**names)
+        paragraphs = [said, tool.about, why]
     lines = [line for text in paragraphs if text for line in textwrap.wrap(text, _WIDTH)]
     return "\n".join(lines) + "\n"
 

@@ -13,6 +13,7 @@ _MODIFIERS: Mapping[str, str] = {
     "starts": "|startswith",
     "ends": "|endswith",
     "contains": "|contains",
+    "matching": "|re|i",
 }
 
 # Behind a folder, a file's whole name ends the path, and its beginning stands somewhere in it.
@@ -27,8 +28,8 @@ def either(field: str, keys: Iterable[Key], prefix: str = "") -> list[dict[str, 
     found: dict[str, list[Any]] = {}
     for key in keys:
         comparison = _BEHIND.get(key.comparison, key.comparison) if prefix else key.comparison
-        text = prefix + key.value
-        value = Noted(escaped(text), key.note) if key.note else escaped(text)
+        text = key.value if comparison == "matching" else escaped(prefix + key.value)
+        value = Noted(text, key.note) if key.note else text
         found.setdefault(field + _MODIFIERS[comparison], []).append(value)
     return [{name: values} for name, values in found.items()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .draft import Draft, file_part, images, osquery, unshared, usable
+from .draft import Draft, file_part, filters, images, osquery, unshared, usable
 from .entries import Tool
 from .matching import either, selection
 from .writing import Noted
@@ -86,6 +86,7 @@ def process_linux(tool: Tool) -> Draft | None:
     detection, keys, weak = images(tool, "linux")
     if not detection:
         return None
+    condition = "1 of selection_*" + filters(detection, "linux")
     return Draft(
         source="process_linux",
         slug=f"proc_creation_linux_{file_part(tool)}",
@@ -93,7 +94,7 @@ def process_linux(tool: Tool) -> Draft | None:
         title="{name} Execution on Linux",
         detects="{name} running on Linux",
         logsource={"category": "process_creation", "product": "linux"},
-        detection={**detection, "condition": "1 of selection_*"},
+        detection={**detection, "condition": condition},
         keys=keys,
         strength="running",
         tables=["process_events", "processes"],

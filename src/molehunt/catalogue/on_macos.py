@@ -11,9 +11,14 @@ from .matching import either, selection
 
 def launchd(tool: Tool) -> Draft | None:
     """The launch item that starts it."""
-    (labels,), weak = usable(unshared(tool.of("macos", "launchd")))
-    if not labels:
+    (labels, paths), weak = usable(
+        unshared(tool.of("macos", "launchd")), tool.of("macos", "launch_programs")
+    )
+    if not labels and not paths:
         return None
+    found = either("label", labels)
+    for field in ("program", "program_arguments"):
+        found += either(field, paths)
     return Draft(
         source="launchd",
         slug=f"osquery_launchd_{file_part(tool)}",
@@ -22,14 +27,15 @@ def launchd(tool: Tool) -> Draft | None:
         detects="the launch item of {name}, which starts with the Mac or with each login, with or "
         "without anybody at the keyboard",
         logsource=osquery("launchd"),
-        detection={"selection": selection(either("label", labels)), "condition": "selection"},
-        keys=tuple(labels),
+        detection={"selection": selection(found), "condition": "selection"},
+        keys=(*labels, *paths),
         strength="running",
         tables=["launchd"],
         min_version="4.0.2",
         blind_spots=(
             "A copy that is started by hand, or as a login item without a property list",
-            "A property list with another label",
+            "A property list with another label"
+            + (" for a program in another place" if paths else ""),
         ),
         validate="On a test Mac install {name} with its standard installer and look for this rule",
         weak=weak,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from .draft import VIEWER, Draft, file_part, images, noted, osquery, shared, unshared, usable
+from .draft import (
+    VIEWER,
+    Draft,
+    file_part,
+    filters,
+    images,
+    noted,
+    osquery,
+    shared,
+    unshared,
+    usable,
+)
 from .entries import Key, Tool
 from .matching import either, selection
 
@@ -33,11 +44,12 @@ _WAITS = {
 def services(tool: Tool) -> Draft | None:
     """The service that starts it."""
     names, files = tool.of("windows", "services"), tool.of("windows", "service_files")
-    (own, paths), weak = usable(unshared(names), files)
+    (own, paths, lines), weak = usable(unshared(names), files, tool.of("windows", "command_lines"))
     found = either("name", own) + [
         {"path|contains": [noted("\\" + key.value.removeprefix("\\"), key) for key in paths]}
         for _ in paths[:1]
     ]
+    found += either("path", lines)
     if not found:
         return None
     return Draft(
@@ -52,7 +64,7 @@ def services(tool: Tool) -> Draft | None:
             "filter_main_disabled": {"start_type": "DISABLED"},
             "condition": "selection and not filter_main_disabled",
         },
-        keys=(*own, *paths),
+        keys=(*own, *paths, *lines),
         strength="running",
         tables=["services"],
         min_version="4.0.2",
@@ -70,12 +82,11 @@ def process_windows(tool: Tool) -> Draft | None:
     detection, keys, weak = images(tool, "windows")
     if not detection:
         return None
-    condition = "1 of selection_*"
     if "selection_folder" in detection:
         detection["filter_main_uninstaller"] = {
             "Image|contains": "\\unins",
         }
-        condition += " and not filter_main_uninstaller"
+    condition = "1 of selection_*" + filters(detection, "windows")
     return Draft(
         source="process_windows",
         slug=f"proc_creation_windows_{file_part(tool)}",

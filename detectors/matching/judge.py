@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -63,8 +64,9 @@ class Judge:
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
-        # While it is fitted to a sample.
+        # While it is fitted to a sample: what is drafted, and how often each atom was asked for.
         self._drafts: dict[Shape, Draft] | None = None
+        self._asked: Counter[tuple[Shape, int]] = Counter()
         self._begin(b"")
 
     def _begin(self, sample: bytes) -> None:
@@ -83,6 +85,7 @@ class Judge:
         self.recall(sample, kept)
         drafts: dict[Shape, Draft] = {}
         self._drafts = drafts
+        self._asked.clear()
         try:
             while True:
                 known = len(self.programs)
@@ -95,11 +98,16 @@ class Judge:
             return False
         counts = [self._native.counts(place) for place in range(len(self.programs))]
         fitted = {
-            shape: program(drafts[shape], rows, array("I", met)) if shape in drafts else made
+            shape: program(drafts[shape], rows, array("I", met), self._asked_of(shape))
+            if shape in drafts
+            else made
             for (shape, made), (rows, met) in zip(self.programs.items(), counts, strict=True)
         }
         self.recall(sample, fitted)
         return True
+
+    def _asked_of(self, shape: Shape) -> dict[int, int]:
+        return {atom: times for (of, atom), times in self._asked.items() if of == shape}
 
     def recall(self, sample: bytes, kept: Mapping[Shape, Program]) -> None:
         """Know these shapes and no others. Raises ValueError if one is not well made."""
@@ -111,9 +119,10 @@ class Judge:
         """How many lines a block has, and those of them that may matter, in order. A shape that was
         met `often` times is taken in behind it."""
         columns = self._columns
-        answers = [
-            columns[column].answers(text, atoms) for column, text, atoms in self._native.begin(data)
-        ]
+        asked = self._native.begin(data)
+        if self._drafts is not None:
+            self._asked.update((columns[one].shape, atom) for one, _, ask in asked for atom in ask)
+        answers = [columns[column].answers(text, atoms) for column, text, atoms in asked]
         lines, kept, strange = self._native.end(answers)
         for start, end in strange:
             self._meet(data[start:end], SHAPE_OFTEN if often is None else often)
@@ -172,13 +181,13 @@ class Judge:
 class _Column:
     """What is asked about texts of a column of one shape that the part in C does not tell."""
 
-    __slots__ = ("_asks", "_groups", "_name", "_readers", "_shape", "_tests")
+    __slots__ = ("_asks", "_groups", "_name", "_readers", "_tests", "shape")
 
     def __init__(
         self, name: str, shape: Shape, asks: dict[int, tuple[int, int]], readers: Readers
     ) -> None:
         self._name = name
-        self._shape = shape
+        self.shape = shape
         self._asks = asks
         self._readers = readers
         self._tests: dict[int, _Test] = {}
@@ -201,7 +210,7 @@ class _Column:
         found = self._tests.get(atom)
         if found is None:
             number, leaf = self._asks[atom]
-            (reader,) = self._readers(*self._shape, 1 << number)
+            (reader,) = self._readers(*self.shape, 1 << number)
             node, value = list(leaves(reader.rule))[leaf]
             found = self._tests[atom] = _test(node, value, self._name, reader.fields)
         return found

@@ -26,7 +26,7 @@ from .route import searched
 from .scan import compiled, packed, unpacked
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 8
+FORM = 9
 
 
 # What was chosen for other data serves as long as it leaves not many more lines than it did there.

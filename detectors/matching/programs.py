@@ -7,7 +7,8 @@ alone counts as perhaps.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from molehunt.conditions import (
@@ -42,7 +43,8 @@ NAMED, WORDS = 1, 2
 _ALONE = (Text, Number, Flag, Regex, Cidr)
 # An expression that is asked in one of so many rows, or less, has no table; and the cells that the
 # tables of one query may have.
-SELDOM, MAX_TABLE = 1000, 1 << 16
+SELDOM, MAX_TABLE = 500, 1 << 16
+NEVER: Mapping[int, int] = MappingProxyType({})
 
 
 class Reader(NamedTuple):
@@ -89,9 +91,12 @@ def draft(columns: Sequence[str], readers: Iterable[Reader]) -> Draft:
     return Draft(columns, atoms, [(number, tree) for number, tree in trees if tree != FALSE])
 
 
-def program(made: Draft, rows: int = 0, met: Sequence[int] = ()) -> Program:
+def program(
+    made: Draft, rows: int = 0, met: Sequence[int] = (), asked: Mapping[int, int] = NEVER
+) -> Program:
     """A draft as the judge takes it. Rules are looked at for atoms that are rare: in so many `rows`
-    each was `met` so often, if that is known."""
+    each was `met` so often, if that is known. Expressions that were `asked` for often have a table:
+    it is gone through wherever they may match, not only where a rule comes to depend on it."""
     columns, atoms, trees = made
     prices: Sequence[float] = atoms.prices
     if rows:
@@ -111,15 +116,15 @@ def program(made: Draft, rows: int = 0, met: Sequence[int] = ()) -> Program:
     for atom in range(len(atoms.prices)):
         flattened.extend(gates.get(atom, ()))
         starts.append(len(flattened))
-    asked = [atoms.columns.get(name) for name in columns]
+    looked_at = [atoms.columns.get(name) for name in columns]
     return Program(
-        bytes(0 if one is None else WORDS if one.words else NAMED for one in asked),
+        bytes(0 if one is None else WORDS if one.words else NAMED for one in looked_at),
         bytes(atoms.sets),
         atoms.least.tobytes(),
-        [one.packed() for one in asked if one is not None],
+        [one.packed() for one in looked_at if one is not None],
         bytes(atoms.patterns),
         atoms.globs.tobytes(),
-        *_machines(atoms, rows, met),
+        *_machines(atoms, rows, asked),
         code.tobytes(),
         rules.tobytes(),
         free.tobytes(),
@@ -129,13 +134,12 @@ def program(made: Draft, rows: int = 0, met: Sequence[int] = ()) -> Program:
     )
 
 
-def _machines(atoms: Atoms, rows: int, met: Sequence[int]) -> tuple[bytes, bytes, bytes]:
-    """Tables for the expressions that are asked often, as the judge takes them: in so many `rows`
-    each atom was `met` so often, if that is known."""
+def _machines(atoms: Atoms, rows: int, asked: Mapping[int, int]) -> tuple[bytes, bytes, bytes]:
+    """Tables for the expressions that were asked for often in so many rows."""
     classes, table, machines = bytearray(), array("H"), array("I")
     placed: dict[Machine, tuple[int, int]] = {}
     for atom, regex in atoms.regexes.items():
-        if not rows or met[atom] * SELDOM < rows or len(table) > MAX_TABLE:
+        if asked.get(atom, 0) * SELDOM <= rows or len(table) > MAX_TABLE:
             continue
         made = machine(regex.pattern, regex.flags)
         if made is None:

@@ -25,7 +25,7 @@ from .table import Records, has_json_cells, header_of
 STDIN = "-"
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # About what stays in a processor's cache while it is scanned.
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 18
 MAX_LINE_BYTES = 64 << 20
 HEAD_BYTES = 64 << 10
 RECORDS_PER_BLOCK = 1000

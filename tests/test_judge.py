@@ -225,6 +225,16 @@ def test_what_was_kept_is_looked_at_before_it_is_used() -> None:
     assert 50 < refused < 450
 
 
+def test_it_tells_whose_rows_it_met() -> None:
+    """Also where a query was known before, and only then."""
+    plan = judging()
+    assert plan.judge is not None
+    plan.judge.recall(b"", dict(plan.judge.programs))
+    assert plan.judge.met() == []
+    plan.judge.sift(plain(row()) + b"\n")
+    assert plan.judge.met() == [(QUERY, COLUMNS)]
+
+
 def damaged(rng: Random, data: bytes) -> bytes:
     """Bytes with one changed, some cut off, or some more."""
     kind = rng.randrange(3)

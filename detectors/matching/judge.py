@@ -106,6 +106,10 @@ class Judge:
         self.recall(sample, fitted)
         return True
 
+    def met(self) -> list[Shape]:
+        """The shapes of which rows were looked at since it was fitted."""
+        return [shape for place, shape in enumerate(self.programs) if self._native.counts(place)[0]]
+
     def _asked_of(self, shape: Shape) -> dict[int, int]:
         return {atom: times for (of, atom), times in self._asked.items() if of == shape}
 

@@ -126,7 +126,7 @@ def run(options: Namespace) -> Exit:
         write_stats(sys.stderr, plan, ruleset, setup.binder, bool(options.config), taxonomy())
     elif not options.quiet:
         _summary(options, plan, ruleset, merger, len(findings) - len(shown))
-        _tell_unbound(setup.binder)
+        _tell_unbound(plan, setup.binder)
         if shadowed:
             print(f"{sum(shadowed.values()):,} findings in shadow", file=sys.stderr)
     if problems.more:
@@ -263,8 +263,12 @@ def _run(
     }
 
 
-def _tell_unbound(binder: Binder) -> None:
+def _tell_unbound(plan: Plan, binder: Binder) -> None:
     """Say of which queries the table is not known, as far as their rows were looked at."""
+    if isinstance(plan, FastPlan) and plan.judge is not None:
+        # What was known of them from a run before was not bound again.
+        for query, columns in plan.judge.met():
+            binder.bind(query, frozenset(columns))
     names = sorted({one.query for one in binder.seen() if one.shape is None})
     if not names:
         return

@@ -19,7 +19,7 @@ from ..findings.organisation import Organisation
 from ..matching.fields import FieldMap
 from ..matching.match import Match
 from ..records import Scalar
-from .events import Entry, Event, entries_for, events_of, uses_of, wanted_by
+from .events import Entry, Event, entries_for, events_of, uses_by_rule, wanted_by
 from .store import Part, Shown, Store, Who
 from .windows import Hit, hits, needed_places
 
@@ -196,11 +196,16 @@ class Correlator:
             return
         try:
             self._store.fill()
-            for number in range(len(self.correlations)):
+            above = uses_by_rule(self.correlations)
+            for number, one in enumerate(self.correlations):
                 found = _Evaluation(
                     self._store,
-                    self.correlations,
+                    one,
                     number,
+                    [
+                        (use, self.correlations[where.correlation], where.place)
+                        for use, where in above.get(one.id, ())
+                    ],
                     self._horizon,
                     self._caps,
                     self._is_approved,
@@ -275,8 +280,9 @@ class _Evaluation:
     def __init__(
         self,
         store: Store,
-        correlations: Sequence[Correlation],
+        one: Correlation,
         number: int,
+        above: Sequence[tuple[int, Correlation, int]],
         horizon: float,
         caps: Caps,
         approves: _Approves,
@@ -284,16 +290,12 @@ class _Evaluation:
         self._caps = caps
         self._approves = approves
         self._store = store
-        self._one = correlations[number]
+        self._one = one
         self._number = number
         self._horizon = horizon
         self._needed = needed_places(self._one.terms)
         # The uses of this correlation by others.
-        self._above = [
-            (number_, correlations[use.correlation], use.place)
-            for number_, use in enumerate(uses_of(correlations))
-            if correlations[use.correlation].rules[use.place] == self._one.id
-        ]
+        self._above = above
 
     def results(self) -> Iterator[Correlated]:
         one, store = self._one, self._store

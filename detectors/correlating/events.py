@@ -93,6 +93,14 @@ def uses_of(correlations: Sequence[Correlation]) -> tuple[Use, ...]:
     )
 
 
+def uses_by_rule(correlations: Sequence[Correlation]) -> dict[str, list[tuple[int, Use]]]:
+    """The places that refer to each rule or correlation, by its id, with their numbers."""
+    by_rule: dict[str, list[tuple[int, Use]]] = defaultdict(list)
+    for number, use in enumerate(uses_of(correlations)):
+        by_rule[correlations[use.correlation].rules[use.place]].append((number, use))
+    return dict(by_rule)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the correlations want of each rule: the uses by rule id, and rules whose rows are taken
@@ -105,9 +113,7 @@ class Wanted:
 
 def wanted_by(correlations: Sequence[Correlation], rules: Sequence[Rule]) -> Wanted:
     """The wishes of all correlations, by rule."""
-    by_rule: dict[str, list[tuple[int, Use]]] = defaultdict(list)
-    for number, use in enumerate(uses_of(correlations)):
-        by_rule[correlations[use.correlation].rules[use.place]].append((number, use))
+    by_rule = uses_by_rule(correlations)
     changes = frozenset(rule.id for rule in rules if rule.id in by_rule and asks_removed(rule))
     uses = {rule: tuple(found) for rule, found in by_rule.items()}
     return Wanted(tuple(correlations), uses, changes)

@@ -8,18 +8,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from molehunt.joins import LATITUDE, LONGITUDE, NETWORK, RADIUS, STATED_BY
 from molehunt.problems import Problem, UsageError
 from molehunt.rule import Rule
-from molehunt.taxonomy import Store
+from molehunt.taxonomy import Store, taxonomy
 
 from ..records import Row, Scalar, Value
 from ..values import as_text, fold
+from .stated import COUNTRY_CODE, ORGANISATION, stated
 
 if TYPE_CHECKING:
     from .entities import Entity
     from .mmdb import Database
 
 ENTITIES, COUNTRY, ASN, LOCATION = "entities", "mmdb_country", "mmdb_asn", "mmdb_location"
+# Which input fills a field that a log may state.
+_FILLS = {COUNTRY_CODE: COUNTRY, NETWORK: ASN, LATITUDE: LOCATION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +46,19 @@ class Inputs:
         """The inputs that a rule needs and that are not there."""
         if not rule.meta.inputs:
             return ()
-        names = self.names
+        names = self.names | _stated_to(rule)
         return tuple(name for name in rule.meta.inputs if name not in names)
 
     def enriched(self, row: Row) -> Row:
-        """The row with what the inputs say of its account and address; others as they are."""
+        """The row with what is known of its account and address: databases have the first word,
+        the log the second. Rows without such are as they are."""
         store = self.stores.get(row.source)
         if store is None or not store.address:
             return row
-        added = {**self._of_address(row.values.get(store.address)), **self._of_account(row)}
+        said, known = stated(store, row.values), self._of_address(row.values.get(store.address))
+        if LATITUDE in known:
+            said.pop(STATED_BY, None)
+        added = {**said, **known, **self._of_account(row)}
         return row._replace(values={**row.values, **added}) if added else row
 
     def _of_address(self, value: Value) -> dict[str, Value]:
@@ -59,14 +67,14 @@ class Inputs:
             return {}
         found = [database.look_up(address) for database in self.databases]
         values: dict[str, Scalar] = {
-            "source.geo.country_iso_code": _first(one.country for one in found),
-            "source.as.number": next((one.number for one in found if one.number is not None), None),
-            "source.as.organization.name": _first(one.organisation for one in found),
+            COUNTRY_CODE: _first(one.country for one in found),
+            NETWORK: next((one.number for one in found if one.number is not None), None),
+            ORGANISATION: _first(one.organisation for one in found),
         }
         placed = next((one for one in found if one.place is not None), None)
         if placed is not None and placed.place is not None:
-            values["source.geo.location.lat"], values["source.geo.location.lon"] = placed.place
-            values["molehunt.geo.radius_km"] = placed.radius
+            values[LATITUDE], values[LONGITUDE] = placed.place
+            values[RADIUS] = placed.radius
         return {name: one for name, one in values.items() if one is not None}
 
     def _of_account(self, row: Row) -> dict[str, Value]:
@@ -84,6 +92,17 @@ class Inputs:
 
 
 NO_INPUTS = Inputs()
+
+
+def _stated_to(rule: Rule) -> frozenset[str]:
+    """The inputs that a rule can do without, since its log states the same, if perhaps not in each
+    export."""
+    known = taxonomy()
+    maps = known.maps(rule.category, rule.product, rule.service)
+    states = [known.stores[one.store].states for one in maps]
+    return frozenset(
+        name for field, name in _FILLS.items() if states and all(field in one for one in states)
+    )
 
 
 def lacking(rule: Rule, inputs: Inputs) -> str:

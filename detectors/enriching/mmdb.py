@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from molehunt.normalise import parse_ip
 from molehunt.problems import Problem
 
+from .spellings import number_of, place_of
+
 SAMPLE = 2000
 
 
@@ -79,30 +81,17 @@ def _found(record: Any) -> Found:
     number = record.get("autonomous_system_number", record.get("asn"))
     name = record.get("autonomous_system_organization", record.get("as_name"))
     organisation = name if isinstance(name, str) else ""
-    return Found(_country(record), _number(number), organisation, *_place(record))
+    return Found(_country(record), number_of(number), organisation, *_place(record))
 
 
 def _place(record: Mapping[str, Any]) -> tuple[tuple[float, float] | None, int | None]:
-    """Latitude, longitude and the radius; nothing for half a place, or what is none on Earth."""
+    """Latitude and longitude, and the radius."""
     location = record.get("location")
     source = location if isinstance(location, dict) else record
-    north = _degrees(source.get("latitude", source.get("lat")), 90)
-    east = _degrees(source.get("longitude", source.get("lng")), 180)
-    radius = _number(source.get("accuracy_radius"))
-    # Zero and zero lies in the sea: it stands for an unknown place.
-    if north is None or east is None or (north, east) == (0, 0):
-        return None, None
-    return (north, east), radius if radius is not None and radius >= 0 else None
-
-
-def _degrees(value: Any, most: int) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        found = float(value)
-    except ValueError:
-        return None
-    return found if -most <= found <= most else None
+    north = source.get("latitude", source.get("lat"))
+    east = source.get("longitude", source.get("lng"))
+    place, radius = place_of(north, east), number_of(source.get("accuracy_radius"))
+    return place, radius if place and radius is not None and radius >= 0 else None
 
 
 def _country(record: Mapping[str, Any]) -> str:
@@ -110,10 +99,3 @@ def _country(record: Mapping[str, Any]) -> str:
     code = country.get("iso_code") if isinstance(country, dict) else country
     code = record.get("country_code") or code
     return code.upper() if isinstance(code, str) and len(code) == 2 else ""
-
-
-def _number(value: Any) -> int | None:
-    if isinstance(value, str):
-        digits = value.upper().removeprefix("AS")
-        return int(digits) if digits.isascii() and digits.isdigit() else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -15,7 +15,7 @@ from math import inf
 from operator import itemgetter
 from typing import NamedTuple
 
-from molehunt.joins import LATITUDE, LONGITUDE, NEAR, OWN, RADIUS, ROUTER, STOP, Join, Travel
+from molehunt.joins import NEAR, OWN, ROUTER, STOP, Join, Travel
 from molehunt.levels import Level
 from molehunt.problems import Problem
 
@@ -25,7 +25,7 @@ from ..findings.organisation import Organisation, hardware_address
 from ..records import Reason, Value
 from ..values import fold
 from .facts import Fact, fact_of
-from .travel import Journey, Stop, told, too_fast
+from .travel import Journey, stops_of, told, too_fast
 
 DAY = 86400.0
 # Snapshots further apart do not show that a row was there in between.
@@ -207,7 +207,7 @@ class Together:
         )
         for account, same in groupby(rows, key=itemgetter(0)):
             away = (row[2:] for row in same if not self._is_site(row[1]))
-            journeys = list(too_fast(_stops(away), limits))
+            journeys = list(too_fast(stops_of(away), limits))
             if not journeys:
                 continue
             one, named = self._joins[number], self._named([account])
@@ -321,19 +321,6 @@ def _chosen(facts: Sequence[Fact], cap: int) -> list[Fact]:
         each.setdefault(fold(fact.host), fact)
     ordered = dict.fromkeys([*each.values(), *facts])
     return sorted(list(ordered)[:cap], key=lambda fact: (fact.at, fact.where, fact.rule))
-
-
-def _stops(rows: Iterable[tuple[int, str]]) -> Iterator[Stop]:
-    for number, detail in rows:
-        fact = Fact._make(json.loads(detail))
-        said = dict(fact.values)
-        north, east = (_number(said.get(name)) for name in (LATITUDE, LONGITUDE))
-        if north is not None and east is not None:
-            yield Stop(fact.at, north, east, _number(said.get(RADIUS)) or 0.0, number)
-
-
-def _number(value: Value) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _made(

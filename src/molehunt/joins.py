@@ -22,7 +22,8 @@ from .rulefiles import JOINS
 
 OWN, NEAR, ROUTER, STOP = "own", "near", "router", "stop"
 LATITUDE, LONGITUDE = "source.geo.location.lat", "source.geo.location.lon"
-RADIUS = "molehunt.geo.radius_km"
+RADIUS, STATED_BY = "molehunt.geo.radius_km", "molehunt.geo.stated_by"
+NETWORK = "source.as.number"
 
 
 @dataclass(frozen=True, slots=True)

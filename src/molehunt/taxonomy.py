@@ -40,12 +40,16 @@ class TableInfo:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """How a source logs nothing, and what is done to all its texts before matching."""
+    """How a source logs nothing, and what is done to all its texts before matching.
+
+    `address` is the field with the address that signed in, `states` the fields in which the log
+    says itself what a database would (some of `ENRICHED_FIELDS`)."""
 
     name: str
     empty_is_null: bool
     text: tuple[str, ...]
     address: str = ""
+    states: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,13 @@ class Taxonomy:
 # What a correlation can ask of the rule that matched, instead of the row.
 SUBJECT = "molehunt.subject"
 PSEUDO_FIELDS = ("osquery.action", "osquery.name", "osquery.host", "osquery.counter")
-# What --mmdb and --entities add to the rows of sign-in logs (docs/inputs.md).
+# What --mmdb, --entities and the log itself add to the rows of sign-in logs (docs/inputs.md).
 ENRICHED_FIELDS = (
     "source.geo.country_iso_code",
     "source.geo.location.lat",
     "source.geo.location.lon",
     "molehunt.geo.radius_km",
+    "molehunt.geo.stated_by",
     "source.as.number",
     "source.as.organization.name",
     "molehunt.entity.days_since_start",
@@ -151,7 +156,11 @@ def parse_taxonomy(data: Mapping[str, Any]) -> Taxonomy:
     """The parsed `taxonomy.yml` as values. Raises KeyError or TypeError on a wrong shape."""
     stores = {
         name: Store(
-            name, "empty" in entry["nothing"], tuple(entry["text"]), entry.get("address", "")
+            name,
+            "empty" in entry["nothing"],
+            tuple(entry["text"]),
+            entry.get("address", ""),
+            dict(entry.get("states") or {}),
         )
         for name, entry in data["stores"].items()
     }

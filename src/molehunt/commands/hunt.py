@@ -39,6 +39,8 @@ from .progress import Advance, progress
 # Less than this is not worth starting processes for.
 SHARED_BYTES = 48 << 20
 PART_BYTES = 16 << 20
+# Smaller parts keep all processes busy to the end of a short log.
+LEAST_PART_BYTES, PARTS = 4 << 20, 16
 # What is looked at of data that are too few to fit the search to.
 SAMPLE_BYTES = 256 << 10
 # Queries that are named where no table is known for them.
@@ -166,7 +168,8 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
         return
     from molehunt.detectors.hunting.share import sharing
 
-    parts = [part for file in files for part in parts_of(file, PART_BYTES)]
+    size = min(PART_BYTES, max(LEAST_PART_BYTES, total // PARTS))
+    parts = [part for file in files for part in parts_of(file, size)]
     with (
         sharing(jobs, setup.hunter, partial(make_hunter, options)) as hunt,
         progress(total, options.quiet) as advance,

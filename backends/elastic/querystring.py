@@ -17,6 +17,7 @@ from ..searching.ranges import literal, of, written
 Query = Mapping[str, Any]
 # What a backslash escapes is passed over.
 _SLASH = re.compile(r"\\.|/", re.DOTALL)
+_SPECIAL, _ESCAPED = re.compile(r"[^A-Za-z0-9.]"), r"\\\g<0>"
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -42,6 +43,8 @@ def querystring(query: Query) -> str:
         return f"{field}:{_regex(_wildcard(value, folds))}"
     if kind == "regexp":
         return f"{field}:{_regex(value)}"
+    if kind == "prefix" and not folds:
+        return f"{field}:{_SPECIAL.sub(_ESCAPED, value)}*"
     raise ValueError(f"no text for the query {kind}")
 
 

@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Network, ip_network
 from typing import Any
 
-from molehunt.conditions import Cidr, Compare, Exists, Flag, Nothing, Number, Text, Wanted
+from molehunt.conditions import (
+    AnyOf,
+    Cidr,
+    Compare,
+    Exists,
+    Flag,
+    Nothing,
+    Number,
+    Reference,
+    Text,
+    Wanted,
+)
 from molehunt.rule import Rule
 
 from ..model import Subject, Unsayable
@@ -43,11 +54,9 @@ def signin_query(
 
 
 def kept_field(name: str, source: SignIns) -> Kept:
-    """Where a field is. Raises `Unsayable` if it is lost, or was never looked up."""
+    """Where a field is. Raises `Unsayable` if it was never looked up."""
     found = source.fields.get(name)
     if found is None:
-        if name in source.lost:
-            raise Unsayable("lost_field", f"{name}: {source.lost[name]}")
         raise Unsayable("unknown_field", f"where {name} is kept was not looked up")
     return found
 
@@ -64,6 +73,11 @@ class _Maker(Maker):
                 raise Unsayable("empty_text", "an empty text is not kept apart from a missing one")
             if isinstance(value, (Exists, Nothing)):
                 self.differences.add(NULL_IS_MISSING)
+        place = self.bound_.fields.places[name]
+        if place.kind == "column" and not isinstance(value, (AnyOf, Reference)):
+            kept = self.kept(place.name)
+            if kept.asked is not None:
+                return kept.asked(value)
         # Of several values each is asked alone, on its way through here again.
         return Maker.field(self, name, value)
 
@@ -71,7 +85,7 @@ class _Maker(Maker):
         return self.kept(name).name
 
     def kept(self, name: str) -> Kept:
-        """Where a field is. Raises `Unsayable` if it is lost, or was never looked up."""
+        """Where a field is. Raises `Unsayable` if it was never looked up."""
         found = kept_field(name, self.source)
         if found.difference:
             self.differences.add(found.difference)

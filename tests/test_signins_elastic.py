@@ -89,7 +89,10 @@ def test_entra_is_spelt_in_snake_case() -> None:
 def test_a_google_event_is_an_action() -> None:
     """Parameters lose `login_`, and an address that is none is not there."""
     event = sign_in_random.google_workspace(Random(3)) | {"ipAddress": "unknown"}
-    event["events"][0]["parameters"].append({"name": "is_suspicious", "boolValue": True})
+    event["events"][0]["parameters"] = [
+        {"name": "login_type", "value": "google_password"},
+        {"name": "is_suspicious", "boolValue": True},
+    ]
     found = google_document(record(event))
     assert at(found, "event.action") == event["events"][0]["name"]
     assert at(found, "source.user.email") == event["actor"]["email"]

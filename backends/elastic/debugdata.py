@@ -3,9 +3,9 @@
 Read in elastic/integrations, packages/okta/data_stream/system:
 
 - `elasticsearch/ingest_pipeline/use_flattened_debug.yml`
-  at 01e2fd9d6eac3be8aec91d933f7307fd4ad99f86 (what the integration does unless told otherwise) and `no_use_flattened_debug.yml` at
-  0bd978f9d71de802d2a09be8940a78d922c517e0: `behaviors` and `risk` become objects (`kv`), and the
-  names of behaviours that are `POSITIVE` become the list `risk_behaviors`.
+  at 01e2fd9d6eac3be8aec91d933f7307fd4ad99f86 (what the integration does unless told otherwise) and
+  `no_use_flattened_debug.yml` at 0bd978f9d71de802d2a09be8940a78d922c517e0: `behaviors` and `risk`
+  become objects (`kv`), and the names of behaviours that are `POSITIVE` the list `risk_behaviors`.
 - `fields/fields.yml` at 01e2fd9d6eac3be8aec91d933f7307fd4ad99f86: the debug data and the chain of
   addresses are of the type `flattened`.
 - `tunnels` is text of JSON in version 3.0.0 and is parsed in later ones

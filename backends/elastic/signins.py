@@ -9,8 +9,8 @@ What the pipelines do to an event is in `ingested.py`; Okta's debug data is in `
   1dfd370d33dda20b8d657460300c4f81b148498d), which nothing overwrites: that of GeoLite2 is in
   `source.geo`.
 - Entra's `properties.location` is removed, the outer `location` becomes `geo.country_iso_code`
-  (Entra's pipeline at ef4cee489c70a96deda8f792df4484c15435cfbc). Microsoft calls that the two-letter
-  country code from where the sign-in occurred (`Location` in
+  (Entra's pipeline at ef4cee489c70a96deda8f792df4484c15435cfbc). Microsoft calls that the country
+  code from where the sign-in occurred (`Location` in
   <https://learn.microsoft.com/azure/azure-monitor/reference/tables/signinlogs>), and in the test
   events of the integration both are the same (`_dev/test/pipeline/test-signinlogs-raw.log` at
   499aca574d7301cf6339593cca6efae73f3f5b26).

@@ -154,7 +154,7 @@ class SignInWhere(Where):
             read = self.read(place)
             assert read is not None
             return joined([_listed(read, value) for value in values], "OR")
-        others = [one for one in values if not isinstance(one, Reference)]
+        others: list[Wanted] = [one for one in values if not isinstance(one, Reference)]
         tests = [self.refers(place, one) for one in values if isinstance(one, Reference)]
         if self.log.several(place.name):
             tests += self.of_several(name, others)

@@ -30,6 +30,8 @@ def querystring(query: Query) -> str:
         return f"_exists_:{inside['field']}"
     ((field, wanted),) = inside.items()
     if kind == "range":
+        if any(isinstance(limit, str) for limit in wanted.values()):
+            return f"{field}:{_between(wanted)}"
         return _every([f"{field}:{_SIGNS[name]}{limit}" for name, limit in wanted.items()])
     if kind == "terms":
         return _any([f"{field}:{_quoted(value)}" for value in wanted])
@@ -72,6 +74,13 @@ def plain_pattern(query: Query) -> tuple[str, str, str] | None:
     if not middle or "." in text.replace("\\.", ""):
         return None
     return field, f"{before}|{after}", text
+
+
+def _between(wanted: Mapping[str, Any]) -> str:
+    """A range whose limits are texts, as times are."""
+    low = next((f"{'[{'[n == 'gt']}{_quoted(v)}" for n, v in wanted.items() if n[0] == "g"), "[*")
+    high = next((f"{_quoted(v)}{']}'[n == 'lt']}" for n, v in wanted.items() if n[0] == "l"), "*]")
+    return f"{low} TO {high}"
 
 
 def _bool(inside: Mapping[str, Any]) -> str:

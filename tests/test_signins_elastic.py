@@ -7,6 +7,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
+import correlation_kit
 import kit
 import pytest
 import search_random
@@ -176,6 +177,24 @@ def test_what_is_lost_when_it_is_taken_apart(item: str) -> None:
     chosen = target("elastic")
     rule = kit.rule(f"s:\n    {item}\ncondition: s", sign_in_random.LOGS["okta"])
     _, (refused,) = search_random.compiled(chosen, chosen.profile(), [rule])
+    assert refused.code == "lost_field"
+
+
+def test_what_is_taken_apart_is_in_no_group() -> None:
+    """It has no value of its own there, which ES|QL could count or group by."""
+    log = sign_in_random.LOGS["okta"]
+    section = {"type": "event_count", "rules": ["one"], "timespan": "1h", "condition": {"gte": 2}}
+    section["group-by"] = ["debugContext.debugData.behaviors"]
+    loaded = kit.ruleset(
+        "title: T\nid: 00000000-0000-4000-8000-000000000001\nname: one\nstatus: test\n"
+        f"logsource: {log}\ndetection:\n    s:\n        eventType: x\n    condition: s\n"
+        "level: low\n",
+        correlation_kit.correlation(section),
+    )
+    chosen = target("elastic")
+    (asked,) = (s for s in subjects(loaded, load_yaml("pack.yml"), taxonomy()) if s.members)
+    refused = chosen.compile(asked, chosen.profile())
+    assert isinstance(refused, Refusal)
     assert refused.code == "lost_field"
 
 

@@ -226,6 +226,8 @@ class _Writer:
     def kept(self, place: Place, log: SignIns) -> str:
         """The short name of a field of a sign-in."""
         found = kept_field(place.name, log)
+        if found.asked is not None:
+            raise Unsayable("lost_field", f"{place.name} is taken apart, and has no value to group")
         if found.difference:
             self.differences.add(found.difference)
         if found.name in log.dynamic:

@@ -99,7 +99,8 @@ class Artefact:
 
     `query` is what the engine runs, `body` the object that the product imports; both are JSON-able.
     `language` names what `query` is written in (`query_dsl`, `esql`, `sql`, `kql`, ...). The
-    query of a correlation is `{"query": text, "group": [columns of its answer]}`.
+    query of a correlation is `{"query": text, "group": [columns of its answer]}`, that of a rule in
+    `esql` has no group and answers with the ids of its events.
     `differences` are codes of `backends/reviewed.yml`: ways in which the store is known to answer
     otherwise than the rule.
     """

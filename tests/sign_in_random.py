@@ -33,6 +33,7 @@ def okta(rng: Random) -> dict[str, Any]:
         "target": [
             {"alternateId": word, "type": "User"} for word in rng.sample(WORDS, rng.randint(1, 2))
         ],
+        "request": {"ipChain": [{"ip": one} for one in rng.sample(ADDRESSES, rng.randint(0, 2))]},
         "securityContext": {
             "asNumber": rng.choice(NUMBERS),
             "asOrg": rng.choice(WORDS),
@@ -81,7 +82,10 @@ def google_workspace(rng: Random) -> dict[str, Any]:
             {
                 "type": "login",
                 "name": rng.choice(("login_success", "login_failure")),
-                "parameters": [{"name": "login_type", "value": "google_password"}],
+                "parameters": [
+                    {"name": "is_suspicious", "boolValue": rng.random() < 0.5},
+                    {"name": "login_type", "value": rng.choice(("google_password", "saml"))},
+                ][: rng.choice((0, 1, 2, 2, 2))],
             }
         ],
     }

@@ -81,6 +81,14 @@ FIELDS = {
         "securityContext.asOrg": "keyword",
         "securityContext.isProxy": "boolean",
     },
+    "google_workspace": {
+        "actor.email": "keyword",
+        "events.name": "keyword",
+        "events.parameters.is_suspicious": "boolean",
+        "events.parameters.login_type": "keyword",
+        "events.type": "keyword",
+        "ipAddress": "ip",
+    },
 }
 """Fields that both Sentinel and Splunk have, with their types, for random rules."""
 _FIELDS = {
@@ -89,6 +97,11 @@ _FIELDS = {
         "actor.alternateId",
         "client.userAgent.os",
         "securityContext.isProxy: {}\n        securityContext.asNumber|lte: 57138",
+    ),
+    "google_workspace": (
+        "actor.email",
+        "events.name",
+        "events.parameters.is_suspicious: {}",
     ),
 }
 _KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -166,6 +179,10 @@ def _event(source: str, rng: Random, account: str) -> dict[str, Any]:
     if source == "okta":
         event["published"] = f"{at}Z"
         event["actor"]["alternateId"] = account
+        return event
+    if source == "google_workspace":
+        event["id"]["time"] = f"{at}Z"
+        event["actor"]["email"] = account
         return event
     event["time"] = "2026-11-03T15:00:00Z"
     event["properties"] |= {"createdDateTime": f"{at}0000Z", "userPrincipalName": account}

@@ -126,15 +126,53 @@ def _expression(text: str) -> Callable[[Row], Any]:
     code = _STRING.sub(masked, text)
     for spl, python in (("AND", "and"), ("OR", "or"), ("NOT", "not")):
         code = re.sub(rf"\b{spl}\b", python, code)
-    code = re.sub(r"(?<![<>!])=", "==", code).replace(" . ", "+")
+    code = _by_value(re.sub(r"(?<![<>!])=", "==", code).replace(" . ", "+"))
     code = re.sub(r"\b([A-Za-z_]\w*)\(", r"f_\1(", code).replace("f_T(", "T(")
-    words = r"\b(?!f_|T\(|and\b|or\b|not\b)([A-Za-z_]\w*)\b"
-    code = re.sub(words, r"row['\1']", code)
+    words = r"(?<!')\b(?!f_|T\(|and\b|or\b|not\b|lambda\b|R_\b)([A-Za-z_]\w*)\b(?!')"
+    code = re.sub(words, r"R_['\1']", code)
     code = re.sub(r"f_(and|or|not)\(", r"\1 (", code)
     made = compile(code, text[:60], "eval")
     known = {f"f_{name}": function for name, function in _FUNCTIONS.items()}
-    known["T"] = texts.__getitem__
-    return lambda row: eval(made, known, {"row": row})
+    known["T"] = lambda one: texts[one] if isinstance(one, int) else one
+    return lambda row: eval(made, known | {"R_": row})
+
+
+def _by_value(code: str) -> str:
+    """What looks at each value of a field by itself: `mvmap` and `mvfilter`, whose expression
+    becomes a function of a row that has this value only."""
+    found = re.search(r"\b(mvmap|mvfilter)\(", code)
+    if not found:
+        return code
+    end, depth = found.end(), 1
+    while depth:
+        depth += (code[end] == "(") - (code[end] == ")")
+        end += 1
+    inside = code[found.end() : end - 1]
+    if found[1] == "mvmap":
+        name, _, inside = inside.partition(", ")
+    else:
+        # One field only, Splunk says.
+        (name,) = set(re.findall(r"\b(?!T\()([a-z]_\w+)\b(?!\()", inside))
+    assert re.fullmatch(r"\w+", name), name
+    kind = found[1].removeprefix("mv")
+    made = f"(mv{kind}_(R_, T({name!r}), lambda R_: {_by_value(inside)}))"
+    return code[: found.start()] + made + _by_value(code[end:])
+
+
+def _values(row: Row, name: str) -> list[Any]:
+    value = row[name]
+    if value is NULL:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _mvmap(row: Row, name: str, made: Callable[[Row], Any]) -> Any:
+    each = (made(type(row)({**row, name: value})) for value in _values(row, name))
+    return [one for one in each if one is not NULL] or NULL
+
+
+def _mvfilter(row: Row, name: str, test: Callable[[Row], Any]) -> Any:
+    return [v for v in _values(row, name) if test(type(row)({**row, name: v}))] or NULL
 
 
 @cache
@@ -215,6 +253,14 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "strptime": _strptime,
     "sha256": lambda text: text,
     "mvappend": _flat,
+    "mvmap_": _mvmap,
+    "mvfilter_": _mvfilter,
+    "mvcount": lambda values: (
+        NULL if values is NULL else len(values) if isinstance(values, list) else 1
+    ),
+    "mvindex": lambda values, place: (
+        NULL if values is NULL else values[place] if isinstance(values, list) else values
+    ),
     "min": lambda *values: NULL if any(one is NULL for one in values) else min(values),
 }
 

@@ -13,6 +13,7 @@ from ..model import (
     Evidence,
     Packing,
     Profile,
+    Refusal,
     Session,
     Subject,
     Target,
@@ -54,13 +55,17 @@ def _compile(subject: Subject, profile: Profile) -> Compiled:
     from molehunt.correlation import Correlation
 
     from ..searching.compiling import compiled
+    from .comparing import FIELD_REFERENCE, comparing
     from .correlations import correlation
     from .kibana import rule_body
 
     layout = _layout(profile)
     if isinstance(subject.rule, Correlation):
         return correlation(subject, layout)
-    return compiled(subject, layout, "elastic", rule_body)
+    made = compiled(subject, layout, "elastic", rule_body)
+    if isinstance(made, Refusal) and made.code == FIELD_REFERENCE:
+        return comparing(subject, layout, made)
+    return made
 
 
 def _package(artefacts: Sequence[Artefact], packing: Packing) -> Mapping[str, bytes]:

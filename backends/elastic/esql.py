@@ -26,8 +26,8 @@ from ..correlating.plan import Plan, Source
 from ..model import Profile, Unsayable
 from ..searching.dsl import ESCAPED_BYTES, KEYWORD_LIMIT, query_of
 from ..searching.layout import Layout, SignIns
-from ..searching.signins import kept_field, signin_query
-from .esqltext import among, padded, qstr
+from ..searching.signins import Compared, kept_field, signin_query
+from .esqltext import among, holds, padded, qstr
 from .factoring import factored
 from .marks import BITS, FIRST, marks_of, scored
 from .querystring import querystring
@@ -67,6 +67,8 @@ class _Writer:
         self.groups = [f"g{n}" for n in range(len(plan.correlation.group_by))]
         self.by = ", ".join(self.groups)
         self.counts = plan.kind == "event_count" and plan.least > 1
+        # What the query of each source does not say: fields of one event that are compared.
+        self.compared: dict[int, list[Compared]] = {}
         # The sign-in log that the rows are in; None if they are osquery's.
         self.log = layout.signins.get(plan.log)
         if self.log is not None:
@@ -114,7 +116,15 @@ class _Writer:
         if extra:
             union = f"+({union}) {' '.join(extra)}"
         yield f"| WHERE {qstr(union)}"
-        by = ["_id", "logged = TO_LONG(@timestamp)", f"came = TO_LONG({INGESTED})"]
+        tests = {n: holds(found) for n, found in self.compared.items()}
+        if tests:
+            yield "| EVAL " + ", ".join(f"r{n} = CASE({t}, 1, 0)" for n, t in tests.items())
+        by = [
+            *(f"r{n}" for n in tests),
+            "_id",
+            "logged = TO_LONG(@timestamp)",
+            f"came = TO_LONG({INGESTED})",
+        ]
         for source in self.plan.sources:
             for place in (*source.group, *source.values):
                 self.column(place)
@@ -136,7 +146,8 @@ class _Writer:
         if self.flags:
             bits = (f"{name} = (score / {bit}) % 2" for name, bit in self.flags.items())
             yield f"| EVAL {', '.join(bits)}"
-        made = [f"m{n} = {' * '.join(needs)}" for n, needs in enumerate(marks.sources) if needs]
+        needed = [[*needs, *[f"r{n}"] * (n in tests)] for n, needs in enumerate(marks.sources)]
+        made = [f"m{n} = {' * '.join(needs)}" for n, needs in enumerate(needed) if needs]
         if made:
             yield f"| EVAL {', '.join(made)}"
 
@@ -167,10 +178,16 @@ class _Writer:
     def signins(self, sources: Iterable[Source], log: SignIns) -> str:
         """The same of members that read a sign-in log."""
         found = []
-        for member in (one for source in sources for one in source.members):
-            query, differences = signin_query(member, self.layout, log)
+        for source, member in ((of, one) for of in sources for one in of.members):
+            compared: list[Compared] = []
+            query, differences = signin_query(member, self.layout, log, compared)
             self.differences |= set(differences)
             found.append(querystring(query))
+            if compared:
+                if len(source.members) > 1:
+                    raise Unsayable("field_reference", "one of several members compares two fields")
+                self.compared[self.plan.sources.index(source)] = compared
+                self.differences.add(KEYWORD_LIMIT)
         return found[0] if len(found) == 1 else f"({' '.join(found)})"
 
     def row(self) -> str:
@@ -209,6 +226,8 @@ class _Writer:
     def kept(self, place: Place, log: SignIns) -> str:
         """The short name of a field of a sign-in."""
         found = kept_field(place.name, log)
+        if found.asked is not None:
+            raise Unsayable("lost_field", f"{place.name} is taken apart, and has no value to group")
         if found.difference:
             self.differences.add(found.difference)
         if found.name in log.dynamic:
@@ -227,6 +246,8 @@ class _Writer:
             yield '| MV_EXPAND m\n| WHERE m != ""'
         else:
             yield '| EVAL m = "0"'
+            if self.compared:
+                yield "| WHERE m0 > 0"
         places = self.choice(json.dumps(f"{source.place:03}") for source in sources)
         made = [f"p = {places}"]
         for number, name in enumerate(self.groups):

@@ -15,6 +15,7 @@ from molehunt.detectors.records import Record
 from molehunt.normalise import parse_ip
 
 from ..searching.documents import iso
+from .debugdata import debug_data
 
 # Okta: `rename` and `convert` steps, from the event to the document. What is not here goes with
 # `remove: json`.
@@ -27,6 +28,7 @@ _OKTA_MOVED = {
     "actor.id": "okta.actor.id",
     "actor.type": "okta.actor.type",
     "client.device": "okta.client.device",
+    "client.geographicalContext.country": "client.geo.country_name",
     "client.id": "okta.client.id",
     "client.userAgent.browser": "okta.client.user_agent.browser",
     "client.userAgent.os": "okta.client.user_agent.os",
@@ -35,6 +37,7 @@ _OKTA_MOVED = {
     "device": "okta.device",
     "outcome.reason": "okta.outcome.reason",
     "outcome.result": "okta.outcome.result",
+    "request.ipChain": "okta.request.ip_chain",
     "target": "okta.target",
     "transaction.id": "okta.transaction.id",
     "transaction.type": "okta.transaction.type",
@@ -49,8 +52,9 @@ _OKTA_MOVED = {
 }
 
 
-def okta_document(record: Record) -> dict[str, Any]:
-    """An event of the System Log in `logs-okta.system-*`."""
+def okta_document(record: Record, parsed: bool = True) -> dict[str, Any]:
+    """An event of the System Log in `logs-okta.system-*`. `parsed` is false for versions of the
+    integration that leave the tunnels as text."""
     event = _without_nothing(nested(record.values))
     found: dict[str, Any] = {}
     for source, target in _OKTA_MOVED.items():
@@ -68,7 +72,9 @@ def okta_document(record: Record) -> dict[str, Any]:
             if old in target:
                 target[new] = target.pop(old)
         target.pop("detailEntry", None)
-    # The text of the debug data is in a field that searches cannot look into.
+    debug = _get(event, "debugContext.debugData")
+    if isinstance(debug, dict):
+        _put(found, "okta.debug_context.debug_data", debug_data(debug, parsed))
     return found | _stamp(record, "okta.system")
 
 

@@ -23,8 +23,10 @@ from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
 from ..rendering import line
-from ..searching.layout import Layout
+from ..searching.layout import Layout, SignIns
 from ..searching.prose import guide, needs, version
+from .esqltext import qstr
+from .querystring import querystring
 from .signins import SIGN_INS
 
 # Kibana's severities with the score that Elastic's documentation gives each.
@@ -54,6 +56,18 @@ def rule_body(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str,
         "interval": _INTERVAL,
         "from": _FROM,
         "setup": INTEGRATION.format(source.package) if source else needs(rule),
+    }
+
+
+def event_body(rule: Rule, source: SignIns, query: str) -> dict[str, Any]:
+    """The same of a rule whose query is ES|QL over the events of a sign-in log."""
+    return told(rule, source.package) | {
+        "type": "esql",
+        "language": "esql",
+        "query": query,
+        "interval": _INTERVAL,
+        "from": _FROM,
+        "setup": INTEGRATION.format(source.package),
     }
 
 
@@ -149,10 +163,12 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
             source = _SIGN_INS.get(rule.product or "")
             host = source.account if source else _HOSTS[artefact.profile]
             open_ended = [one for one in found if one.start is None]
-            body["filters"] = [
-                *body["filters"],
-                *(_started(one, host) for one in found if one.start is not None),
-            ]
+            started = [_started(one, host) for one in found if one.start is not None]
+            if "filters" in body:
+                body["filters"] = [*body["filters"], *started]
+            else:
+                tests = (qstr(querystring(one["query"])) for one in started)
+                body["query"] = "\n| WHERE ".join([body["query"], *tests])
             if open_ended:
                 items = list(_exceptions(rule, open_ended, host))
                 body["exceptions_list"] = [_reference(items[0])]

@@ -17,6 +17,7 @@ from ..searching.ranges import literal, of, written
 Query = Mapping[str, Any]
 # What a backslash escapes is passed over.
 _SLASH = re.compile(r"\\.|/", re.DOTALL)
+_SPECIAL, _ESCAPED = re.compile(r"[^A-Za-z0-9.]"), r"\\\g<0>"
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -29,6 +30,8 @@ def querystring(query: Query) -> str:
         return f"_exists_:{inside['field']}"
     ((field, wanted),) = inside.items()
     if kind == "range":
+        if any(isinstance(limit, str) for limit in wanted.values()):
+            return f"{field}:{_between(wanted)}"
         return _every([f"{field}:{_SIGNS[name]}{limit}" for name, limit in wanted.items()])
     if kind == "terms":
         return _any([f"{field}:{_quoted(value)}" for value in wanted])
@@ -42,6 +45,8 @@ def querystring(query: Query) -> str:
         return f"{field}:{_regex(_wildcard(value, folds))}"
     if kind == "regexp":
         return f"{field}:{_regex(value)}"
+    if kind == "prefix" and not folds:
+        return f"{field}:{_SPECIAL.sub(_ESCAPED, value)}*"
     raise ValueError(f"no text for the query {kind}")
 
 
@@ -69,6 +74,13 @@ def plain_pattern(query: Query) -> tuple[str, str, str] | None:
     if not middle or "." in text.replace("\\.", ""):
         return None
     return field, f"{before}|{after}", text
+
+
+def _between(wanted: Mapping[str, Any]) -> str:
+    """A range whose limits are texts, as times are."""
+    low = next((f"{'[{'[n == 'gt']}{_quoted(v)}" for n, v in wanted.items() if n[0] == "g"), "[*")
+    high = next((f"{_quoted(v)}{']}'[n == 'lt']}" for n, v in wanted.items() if n[0] == "l"), "*]")
+    return f"{low} TO {high}"
 
 
 def _bool(inside: Mapping[str, Any]) -> str:

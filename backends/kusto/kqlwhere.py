@@ -34,6 +34,7 @@ from molehunt.detectors.matching.fields import FieldMap, Place
 
 from ..model import Unsayable
 from .kqlnet import network
+from .kqlobjects import begins, one_object
 from .kqltext import (
     FALSE,
     TRUE,
@@ -53,10 +54,17 @@ _DECIMAL = r"\A[+-]?[0-9]+(?:\.[0-9]+)?\z"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Where a field's value is: a string expression, or one of a JSON array's text."""
+    """Where a field's value is: a string expression, or one of a JSON array's text; with a `key`
+    one of the texts that the objects of such an array have under it (`kqlobjects.py`)."""
 
     expression: str
     listed: bool = False
+    key: str = ""
+
+    @property
+    def several(self) -> bool:
+        """Whether there can be several values."""
+        return self.listed or bool(self.key)
 
 
 @dataclass(slots=True)
@@ -101,7 +109,7 @@ class Where:
         if read is None:
             nothing = any(self._wants_nothing(value) for value in values)
             return TRUE if nothing else FALSE
-        together = [value for value in values if plain(value)] if not read.listed else []
+        together = [value for value in values if plain(value)] if not read.several else []
         parts = []
         if len(together) > 1:
             words = ", ".join(literal(str(one.parts[0])) for one in together)  # type: ignore[union-attr]
@@ -135,8 +143,8 @@ class Where:
     def _value(self, place: Place, read: Read, value: Wanted) -> str:
         if not self.fields.store.empty_is_null:
             self._merged(value)
-        if read.listed:
-            return self._listed(read, value)
+        if read.several:
+            return self._listed(place, read, value)
         if isinstance(value, Exists):
             return f"{'isnotempty' if value.exists else 'isempty'}({read.expression})"
         if isinstance(value, Nothing) or (isinstance(value, Text) and not value.parts):
@@ -190,9 +198,14 @@ class Where:
         other = self.read(other_place)
         if other is None:
             return FALSE
-        if other.listed:
+        if other.several or (read.key and (value.starts or value.ends)):
             raise Unsayable("listed", "a comparison with a list")
         self.differences.add("reference_case")
+        if read.key:
+            self.differences.add("json_text")
+            same = f"strcat({literal(begins(read.key))}, {other.expression}, {literal(chr(34))})"
+            tests = [f"isnotempty({other.expression})", f"{read.expression} contains {same}"]
+            return all_of(tests)
         mine, theirs = self._text(place, read), self._text(other_place, other)
         word = {
             (False, False): "=~",
@@ -203,8 +216,12 @@ class Where:
         tests = [f"isnotempty({mine})", f"isnotempty({theirs})", f"{mine} {word} {theirs}"]
         return all_of(tests)
 
-    def _listed(self, read: Read, value: Wanted) -> str:
+    def _listed(self, place: Place, read: Read, value: Wanted) -> str:
         """One of a list: found in the list's text between its quotes."""
+        if isinstance(value, Reference):
+            return self._reference(place, read, value)
+        if read.key:
+            return one_object(read.expression, read.key, value)
         if isinstance(value, Exists):
             some = f'{read.expression} contains_cs "\\""'
             return some if value.exists else negated(some)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from molehunt.conditions import Wanted
 from molehunt.detectors.records import Record
 from molehunt.detectors.tying import SOURCES
 
@@ -17,23 +18,26 @@ Query: TypeAlias = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Where a store keeps a field of a sign-in log: its name and its type in the mapping
-    (`keyword`, `ip`, `long`, `boolean`). `difference` is a code that reading it always carries."""
+    (`keyword`, `ip`, `long`, `boolean`, `flattened`). `difference` is a code that reading it always
+    carries. `asked(wanted)` is the query of a field that the store takes apart, which no other way
+    of asking finds; it raises `Unsayable`."""
 
     name: str
     type: str = "keyword"
     difference: str = ""
+    asked: Callable[[Wanted], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SignIns:
     """How a store keeps one sign-in log.
 
-    `fields` has each known field of the log by its name in the taxonomy, `lost` those that are not
-    kept and why. `guard` finds the events that the reader of the log would read; `account` is the
-    field of the account; `package` the integration that must be installed. `properties` is the
-    mapping, `document(record)` an event as it stands there. `happened` is the field with the time
-    of the event, "" if that is `@timestamp`; `dynamic` are fields that the integration does not
-    map, so that they are there from the first event on that has them.
+    `fields` has each known field of the log by its name in the taxonomy. `guard` finds the events
+    that the reader of the log would read; `account` is the field of the account; `package` the
+    integration that must be installed. `properties` is the mapping, `document(record)` an event as
+    it stands there. `happened` is the field with the time of the event, "" if that is `@timestamp`;
+    `dynamic` are fields that the integration does not map, so that they are there from the first
+    event on that has them.
     """
 
     package: str
@@ -41,7 +45,6 @@ class SignIns:
     account: str
     guard: Query
     fields: Mapping[str, Kept]
-    lost: Mapping[str, str]
     properties: Mapping[str, Any]
     document: Callable[[Record], Mapping[str, Any]]
     happened: str = ""

@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from uuid import uuid4
 
@@ -295,7 +296,8 @@ def _wait(
             with urllib.request.urlopen(f"{address}/_cluster/health", timeout=5) as answer:  # noqa: S310
                 if json.load(answer)["cluster_name"] == name:
                     return
-        except (urllib.error.URLError, OSError, ValueError, KeyError):
+        except (urllib.error.URLError, HTTPException, OSError, ValueError, KeyError):
+            # What speaks another protocol took the port.
             pass
         time.sleep(0.2)
     told = log.read_text(encoding="utf-8", errors="replace").splitlines()

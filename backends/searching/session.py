@@ -82,15 +82,19 @@ class SearchSession:
                 yield next(grouped if one.language == ESQL else answers)
 
     def _grouped(self, artefact: Artefact) -> Answer:
-        """Run the ES|QL of a correlation, on this index instead of the store's."""
+        """Run the ES|QL of a correlation, or of a rule, on this index instead of the store's."""
         _, _, rest = artefact.query["query"].partition(" METADATA ")
+        group = artefact.query.get("group")
+        rest += "" if group else "\n| KEEP _id"
         body = {"query": f"FROM {self.index} METADATA {rest}\n| LIMIT {_HITS}"}
         try:
             told = self.send("POST", "/_query", (body,))
         except ServerError as error:
             return Answer(artefact.rule, error=str(error)[:500])
         names = [column["name"] for column in told["columns"]]
-        places = [names.index(name) for name in artefact.query["group"]]
+        if not group:
+            return Answer(artefact.rule, frozenset(int(row[0]) for row in told["values"]))
+        places = [names.index(name) for name in group]
         rows = ([fold(str(row[place])) for place in places] for row in told["values"])
         return Answer(artefact.rule, groups=frozenset(map(tuple, rows)))
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Network, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
-from molehunt.conditions import Cidr, Compare, Exists, Flag, Nothing, Number, Text, Wanted
+from molehunt.conditions import (
+    And,
+    AnyOf,
+    Cidr,
+    Compare,
+    Condition,
+    Exists,
+    FieldIs,
+    Flag,
+    Not,
+    Nothing,
+    Number,
+    Reference,
+    Text,
+    Wanted,
+)
 from molehunt.rule import Rule
 
 from ..model import Subject, Unsayable
@@ -27,14 +42,29 @@ def kept_in(subject: Subject, layout: Layout) -> SignIns | None:
     return layout.signins.get(stores.pop()) if len(stores) == 1 else None
 
 
+class Compared(NamedTuple):
+    """That two fields, by their names in the store, have a text in common, or that they do not."""
+
+    mine: str
+    other: str
+    wanted: bool
+
+
 def signin_query(
-    subject: Subject, layout: Layout, source: SignIns
+    subject: Subject, layout: Layout, source: SignIns, compared: list[Compared] | None = None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The query that finds a rule's matches, and the differences of it. Raises `Unsayable`."""
+    """The query that finds a rule's matches, and the differences of it. Raises `Unsayable`. Where
+    the store can compare two fields by other means, `compared` collects what must hold beside the
+    query."""
     rule, (bound,) = subject.rule, subject.bounds
     assert isinstance(rule, Rule)
     maker = _Maker(layout, bound_=bound, source=source)
-    test = any_of([maker.condition(one) for one in rule.conditions])
+    conditions = list(rule.conditions)
+    if compared is not None and len(conditions) == 1:
+        parts = list(_conjuncts(conditions[0]))
+        compared += [one for part in parts if (one := maker.comparison(part))]
+        conditions = [And(tuple(part for part in parts if not _referring(part)))]
+    test = any_of([maker.condition(one) for one in conditions])
     if test is True or test is False:
         raise Unsayable("constant", "the condition is the same for all events")
     query = all_of([dict(source.guard), test])
@@ -43,18 +73,48 @@ def signin_query(
 
 
 def kept_field(name: str, source: SignIns) -> Kept:
-    """Where a field is. Raises `Unsayable` if it is lost, or was never looked up."""
+    """Where a field is. Raises `Unsayable` if it was never looked up."""
     found = source.fields.get(name)
     if found is None:
-        if name in source.lost:
-            raise Unsayable("lost_field", f"{name}: {source.lost[name]}")
         raise Unsayable("unknown_field", f"where {name} is kept was not looked up")
     return found
+
+
+def _conjuncts(node: Condition) -> Iterator[Condition]:
+    """The parts of a condition all of which must hold."""
+    if isinstance(node, And):
+        for child in node.args:
+            yield from _conjuncts(child)
+    else:
+        yield node
+
+
+def _referring(node: Condition) -> bool:
+    """Whether this says, or denies, that one field is another."""
+    inner = node.arg if isinstance(node, Not) else node
+    return isinstance(inner, FieldIs) and isinstance(inner.value, Reference)
 
 
 @dataclass(slots=True)
 class _Maker(Maker):
     source: SignIns = field(kw_only=True)
+
+    def comparison(self, node: Condition) -> Compared | None:
+        """The two fields that a part of a condition compares, if it does."""
+        inner = node.arg if isinstance(node, Not) else node
+        if not (isinstance(inner, FieldIs) and isinstance(inner.value, Reference)):
+            return None
+        if inner.value.starts or inner.value.ends:
+            raise Unsayable("field_reference", "a part of a field is not compared with another")
+        assert self.bound_ is not None
+        found = [
+            self.kept(self.bound_.fields.places[name].name)
+            for name in (inner.field, inner.value.field)
+        ]
+        if any(one.type != "keyword" or one.asked for one in found):
+            raise Unsayable("field_reference", "only texts are compared with one another")
+        mine, other = (one.name for one in found)
+        return Compared(mine, other, inner is node)
 
     def field(self, name: str, value: Wanted) -> Made:
         """A field of the log where the integration put it."""
@@ -64,6 +124,11 @@ class _Maker(Maker):
                 raise Unsayable("empty_text", "an empty text is not kept apart from a missing one")
             if isinstance(value, (Exists, Nothing)):
                 self.differences.add(NULL_IS_MISSING)
+        place = self.bound_.fields.places[name]
+        if place.kind == "column" and not isinstance(value, (AnyOf, Reference)):
+            kept = self.kept(place.name)
+            if kept.asked is not None:
+                return kept.asked(value)
         # Of several values each is asked alone, on its way through here again.
         return Maker.field(self, name, value)
 
@@ -71,7 +136,7 @@ class _Maker(Maker):
         return self.kept(name).name
 
     def kept(self, name: str) -> Kept:
-        """Where a field is. Raises `Unsayable` if it is lost, or was never looked up."""
+        """Where a field is. Raises `Unsayable` if it was never looked up."""
         found = kept_field(name, self.source)
         if found.difference:
             self.differences.add(found.difference)

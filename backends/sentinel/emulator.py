@@ -19,7 +19,7 @@ from molehunt.detectors.values import as_text, fold
 
 from ..model import Answer, Artefact, Engine, Evidence, Profile
 from .ingested import rows_of
-from .signins import ARRIVED, LOGS, MFA_DEVICE
+from .signins import ARRIVED, LOGS, MFA_DEVICE, SESSION
 
 _IF_THERE = re.compile(r'column_ifexists\("(\w+)", ""\)')
 _TYPES = {
@@ -48,7 +48,7 @@ _SIGNINS = {
     for name, columns in log.tables.items()
 }
 for _name in LOGS["azure"].tables:
-    _SIGNINS[_name][MFA_DEVICE] = "dynamic"
+    _SIGNINS[_name] |= {MFA_DEVICE: "dynamic", SESSION: "string"}
 
 
 def missing() -> str:

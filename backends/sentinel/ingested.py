@@ -1,7 +1,7 @@
 """A sign-in as its row in a table of Sentinel (`signins.py` says which).
 
-The records have Entra's sign-ins under the names of `SigninLogs` already, and Okta's events with
-dotted names, of which the transformation of the connector makes columns.
+The records have Entra's sign-ins under the names of `SigninLogs` already, and the events of Okta
+and Google with dotted names, of which the transformation of the connector makes columns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from typing import Any
 from molehunt.detectors.records import Record
 from molehunt.detectors.values import as_number, as_text
 
-from .signins import BOOLEANS, LISTS, MFA_DEVICE, OBJECTS, OKTA, TEXT
+from .signins import (
+    BOOLEANS,
+    GOOGLE,
+    LISTS,
+    MFA_DEVICE,
+    OBJECTS,
+    OKTA,
+    OKTA_OBJECTS,
+    SESSION,
+    TEXT,
+)
 
 _NOT_INTERACTIVE = "NonInteractiveUserSignInLogs"
 
@@ -24,6 +34,8 @@ def rows_of(record: Record) -> tuple[str, dict[str, Any]]:
     times without a zone (UTC)."""
     if record.source == "okta":
         return "OktaV2_CL", _okta(record)
+    if record.source == "google_workspace":
+        return "GoogleWorkspaceReports", _google(record)
     interactive = _first(record.values.get("Category")) != _NOT_INTERACTIVE
     table = "SigninLogs" if interactive else "AADNonInteractiveUserSignInLogs"
     return table, _entra(record)
@@ -41,7 +53,7 @@ def _entra(record: Record) -> dict[str, Any]:
             row[head] = json.dumps(value if isinstance(value, tuple) else (value,))
         elif head in BOOLEANS:
             row[head] = _truth(_first(value))
-        elif head in TEXT and value is not None:
+        elif (head in TEXT or head == SESSION) and value is not None:
             row[head] = as_text(_first(value))
     if "source.as.number" in record.values:
         # Looked up by Microsoft there, in a database of the user's own here.
@@ -61,7 +73,34 @@ def _okta(record: Record) -> dict[str, Any]:
             _put(debug, name.split(".")[2:], value)
     if "source.as.number" in record.values:
         row["SecurityContextAsNumber"] = _typed(_first(record.values["source.as.number"]), "int")
+    for head, (column, path, _) in OKTA_OBJECTS.items():
+        objects = _objects(record, f"{head}.")
+        if objects:
+            row[column] = json.dumps({path: objects} if path else objects)
     return row | {"DebugData": json.dumps(debug)}
+
+
+def _google(record: Record) -> dict[str, Any]:
+    at = _time(record.event_at)
+    row: dict[str, Any] = {"TimeGenerated": _time(record.observed_at)}
+    row["IdTime"] = None if at is None else f"{at.isoformat(timespec='milliseconds')}Z"
+    return row | {
+        column: _typed(_first(record.values[name]), kind)
+        for name, (column, kind) in GOOGLE.items()
+        if name in record.values
+    }
+
+
+def _objects(record: Record, head: str) -> list[dict[str, Any]]:
+    """The objects of a list behind the dotted names of what is in them."""
+    found: list[dict[str, Any]] = []
+    for name, value in record.values.items():
+        if name.startswith(head):
+            each = value if isinstance(value, tuple) else (value,)
+            found += [{} for _ in range(len(each) - len(found))]
+            for one, inside in zip(each, found, strict=False):
+                _put(inside, name.removeprefix(head).split("."), one)
+    return found
 
 
 def _typed(value: Any, kind: str) -> Any:

@@ -19,6 +19,7 @@ from molehunt.rule import Rule
 
 from ..asking import Asked
 from ..correlating.plan import Plan, Source
+from ..kusto.kqlobjects import each_object
 from ..kusto.kqltext import FALSE, all_of, any_of, literal
 from ..kusto.kqlwhere import Read, Where
 from ..model import Bound, Profile, Unsayable
@@ -53,6 +54,8 @@ class _Writer:
         self.by = ", ".join(self.groups)
         self.counts = plan.kind == "event_count" and plan.least > 1
         self.log = LOGS.get(plan.log)
+        # What is in each object of a list that groups and counts are about, under short names.
+        self.each: dict[str, str] = {}
         if self.log is not None:
             self.differences.add(MILLISECONDS)
         self.hashed = False
@@ -89,7 +92,8 @@ class _Writer:
                 yield extended(self.read)
         else:
             read = self.read | {"arrived": ARRIVED, "happened": _milliseconds(self.log.happened)}
-            made_there = f"{extended(read)}\n| project {', '.join(['_ItemId', *sorted(read)])}"
+            kept = ", ".join(["_ItemId", *sorted(read), *self.each])
+            made_there = f"{extended(read)}{self.expanded()}\n| project {kept}"
             yield f"let events = materialize({self.log.source(made_there)}"
         if len(tests) == 1:
             yield f"| where {tests[0]}"
@@ -105,6 +109,15 @@ class _Writer:
             wanted.append("isnotempty(v)")
         yield f"| where {' and '.join(wanted)}"
         yield f"| summarize seen = max(seen) by row, p, v, {self.by}, k, x, at);"
+
+    def expanded(self) -> str:
+        """A row for each object of a list, and one for none, which is in no group."""
+        if len(self.each) > 1:
+            raise Unsayable("listed", "it is about more than one value of the objects of a list")
+        return "".join(
+            f"\n| extend {name} = {made}\n| mv-expand {name} to typeof(string)"
+            for name, made in self.each.items()
+        )
 
     def test(self, source: Source) -> str:
         """What the members ask, rows that went away included: they say how long a state lasted."""
@@ -190,6 +203,10 @@ class _Writer:
         assert read is not None
         if read.listed:
             raise Unsayable("listed", f"{place.name} has several values")
+        if read.key:
+            self.differences.add("json_text")
+            self.each[f"t_{read.key}"] = each_object(read.expression, read.key)
+            return f"tolower(t_{read.key})"
         if "control_text" in place.normalisers:
             self.differences.add("escaped_text")
         return f"tolower({read.expression})"

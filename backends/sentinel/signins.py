@@ -1,4 +1,5 @@
-"""The sign-in logs that Sentinel keeps in tables whose form is public: Entra ID and Okta.
+"""The sign-in logs that Sentinel keeps in tables whose form is public: those of Entra ID, Okta and
+Google Workspace.
 
 - `SigninLogs` and `AADNonInteractiveUserSignInLogs`: Microsoft's reference of the tables
   (<https://learn.microsoft.com/azure/azure-monitor/reference/tables/signinlogs>). What is an object
@@ -6,7 +7,17 @@
 - `OktaV2_CL`: the table and the transformation of Microsoft's connector "Okta Single Sign-On"
   (OktaSSOv2_Tables.json and OktaSSOv2_DCR.json below
   <https://github.com/Azure/Azure-Sentinel/tree/1095f2df5f2c8237174fcb9e78d891a11b3d676e/Solutions/Okta%20Single%20Sign-On/Data%20Connectors>).
-  Its stream declares what it takes of an event, and `device` is not among it.
+  Its stream declares what it takes of an event, and `device` is not among it; `target` and
+  `request` are kept as they were (`OriginalTarget`, `Request`).
+- `GoogleWorkspaceReports`: the connector "Google Workspace Activities (via Codeless Connector
+  Framework)", whose table Microsoft's tests of queries declare
+  (.script/tests/KqlvalidationsTests/CustomTables/GoogleWorkspaceReports.json below
+  <https://github.com/Azure/Azure-Sentinel/tree/b7ff8d0e67da29699c4c670805c47842b06810df>).
+  Each event of an activity is a row. What stands in `EventParameters` beside the columns, and in
+  which form, is said nowhere.
+- The session of a sign-in is a column of `AADNonInteractiveUserSignInLogs` there
+  (CustomTables/AADNonInteractiveUserSignInLogs.json at
+  6cc10fd7858c82a023e98aea272e1138717cda2c), and in no public list of those of `SigninLogs`.
 """
 
 from __future__ import annotations
@@ -17,6 +28,7 @@ from typing import Any
 
 from molehunt.detectors.matching.fields import Place
 
+from ..kusto.kqlobjects import objects_text
 from ..kusto.kqltext import literal
 from ..kusto.kqlwhere import Read
 from ..model import Unsayable
@@ -35,6 +47,7 @@ LISTS = frozenset(["RiskEventTypes", "RiskEventTypes_V2"])
 BOOLEANS = frozenset(["IsInteractive"])
 # Stands in exports of workspaces and not in Microsoft's reference of the table.
 MFA_DEVICE = "AuthenticationAppDeviceDetails"
+SESSION = "SessionId"
 
 _TIMES = {"TimeGenerated": "datetime", "CreatedDateTime": "datetime"}
 _ENTRA = {
@@ -51,6 +64,9 @@ OKTA = {
     "actor.type": ("OriginalUserType", "string"),
     "authenticationContext.externalSessionId": ("ActorSessionId", "string"),
     "client.device": ("OriginalClientDevice", "string"),
+    "client.geographicalContext.city": ("SrcGeoCity", "string"),
+    "client.geographicalContext.country": ("SrcGeoCountry", "string"),
+    "client.geographicalContext.state": ("SrcGeoRegion", "string"),
     "client.ipAddress": ("SrcIpAddr", "string"),
     "client.userAgent.browser": ("ActingAppName", "string"),
     "client.userAgent.os": ("SrcDvcOs", "string"),
@@ -69,6 +85,22 @@ OKTA = {
     "transaction.type": ("TransactionType", "string"),
     "uuid": ("EventOriginalUid", "string"),
 }
+# Lists of objects: the column, the path in it, and the names that texts have in the objects.
+OKTA_OBJECTS = {
+    "target": ("OriginalTarget", "", ("alternateId", "displayName", "id", "type")),
+    "request.ipChain": ("Request", "ipChain", ("ip", "version")),
+}
+GOOGLE = {
+    "actor.email": ("ActorEmail", "string"),
+    "actor.profileId": ("ActorProfileId", "string"),
+    "events.name": ("EventName", "string"),
+    "events.parameters.is_second_factor": ("IsSecondFactor", "bool"),
+    "events.parameters.is_suspicious": ("IsSuspicious", "bool"),
+    "events.parameters.login_type": ("LoginType", "string"),
+    "events.type": ("EventType", "string"),
+    "id.applicationName": ("IdApplicationName", "string"),
+    "ipAddress": ("SrcIpAddr", "string"),
+}
 _DEBUG = "debugContext.debugData."
 
 
@@ -78,7 +110,7 @@ class Log:
 
     `tables` have columns with their types, as far as they are used. `happened` is the time of the
     event, `entities` the columns of account and address. `read(name, differences)` tells where a
-    field of the log is; it raises `Unsayable`.
+    field of the log is; it raises `Unsayable`. `only` is a filter on the rows of the tables.
     """
 
     tables: Mapping[str, Mapping[str, str]]
@@ -87,9 +119,11 @@ class Log:
     entities: Mapping[str, str]
     connector: Mapping[str, Any]
     read: Callable[[str, set[str]], Read]
+    only: str = ""
 
     def source(self, more: str) -> str:
         """All rows of all tables, each with what `more` does to it first."""
+        more = self.only + more
         if len(self.tables) == 1:
             (name,) = self.tables
             return f"{name}\n{more}"
@@ -107,9 +141,11 @@ class Log:
             found = self.read(place.name, differences)
             plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in place.name)
             name = f"c_{plain}"
+            if found.key:
+                name = name.removesuffix(f"_{found.key}")
             if read.setdefault(name, found.expression) != found.expression:
                 raise Unsayable("names", f"two columns would be called {name}")
-            return Read(name, found.listed)
+            return Read(name, found.listed, found.key)
 
         return one
 
@@ -138,6 +174,9 @@ def _entra(name: str, differences: set[str]) -> Read:
             differences.add(UNDOCUMENTED)
             column = f'column_ifexists("{head}", "")'
         return Read(_inside(column, rest))
+    if name == SESSION:
+        differences.add(UNDOCUMENTED)
+        return Read(f'tostring(column_ifexists("{SESSION}", ""))')
     if head in TEXT | BOOLEANS and not rest:
         return Read(f"tostring({head})")
     raise Unsayable("no_column", f"SigninLogs has no column for {name}")
@@ -153,7 +192,20 @@ def _okta(name: str, differences: set[str]) -> Read:
         return Read(_inside("DebugData", name.removeprefix(_DEBUG)))
     if name in OKTA:
         return Read(f"tostring({OKTA[name][0]})")
-    raise Unsayable("no_column", f"where OktaV2_CL has {name} was not looked up")
+    for head, (column, path, keys) in OKTA_OBJECTS.items():
+        key = name.removeprefix(f"{head}.")
+        if key in keys:
+            inside = f"parse_json(tostring({column}))[{literal(path)}]" if path else column
+            return Read(objects_text(inside), key=key)
+    raise Unsayable("no_column", f"OktaV2_CL has no column for {name}")
+
+
+def _google(name: str, _differences: set[str]) -> Read:
+    if name in GOOGLE:
+        return Read(f"tostring({GOOGLE[name][0]})")
+    if name.startswith("events.parameters."):
+        raise Unsayable("lost_field", f"{name} has no column, and how others are kept is not said")
+    raise Unsayable("no_column", f"GoogleWorkspaceReports has no column for {name}")
 
 
 def _inside(column: str, path: str) -> str:
@@ -184,6 +236,7 @@ LOGS = {
                 "TimeGenerated": "datetime",
                 **dict(OKTA.values()),
                 "DebugData": "dynamic",
+                **{column: "dynamic" for column, _, _ in OKTA_OBJECTS.values()},
                 "_ItemId": "string",
             }
         },
@@ -192,6 +245,25 @@ LOGS = {
         {"Account": "OriginalActorAlternateId", "IP": "SrcIpAddr"},
         {"connectorId": "OktaSSOv2", "dataTypes": ["OktaV2_CL"]},
         _okta,
+    ),
+    "google_workspace": Log(
+        {
+            "GoogleWorkspaceReports": {
+                "TimeGenerated": "datetime",
+                "IdTime": "string",
+                **dict(GOOGLE.values()),
+                "_ItemId": "string",
+            }
+        },
+        "coalesce(todatetime(IdTime), TimeGenerated)",
+        "actor.email",
+        {"Account": "ActorEmail", "IP": "SrcIpAddr"},
+        {
+            "connectorId": "GoogleWorkspaceCCPDefinition",
+            "dataTypes": ["GoogleWorkspaceReports"],
+        },
+        _google,
+        '| where IdApplicationName == "login"\n',
     ),
 }
 """By the name of the store in `rules/taxonomy.yml`."""

@@ -53,7 +53,7 @@ def _signins(subject: Subject, log: Log, differences: set[str]) -> str:
     rule, (bound,) = subject.rule, subject.bounds
     assert isinstance(rule, Rule)
     read = {ACCOUNT: value_of([log.account])}
-    where = SignInWhere(bound.fields, log.reader(read, differences), lists=log.lists)
+    where = SignInWhere(bound.fields, log.reader(read, differences), log=log)
     test = joined([where.condition(one) for one in rule.conditions], "OR")
     differences |= where.differences
     made = ", ".join(f"{name}={value}" for name, value in sorted(read.items()))

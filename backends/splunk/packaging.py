@@ -39,6 +39,11 @@ iseval = 0
 [molehunt_okta]
 definition = index=* sourcetype="OktaIM2:log"
 iseval = 0
+
+# Sign-ins of Google Workspace, as the Splunk Add-on for Google Workspace brings them.
+[molehunt_google]
+definition = index=* sourcetype="gws:reports:login"
+iseval = 0
 """
 META = """\
 []
@@ -153,6 +158,6 @@ def _readme(number: int) -> str:
     return f"""\
 molehunt: {number} saved searches over osquery's results and sign-in logs
 They read the raw JSON of sourcetypes osquery:results and osquery:snapshots (Splunk 9.0 or newer,
-for json_array_to_mv), azure:monitor:aad and OktaIM2:log. Set the macros molehunt_osquery,
-molehunt_entra and molehunt_okta to your indexes.
+for json_array_to_mv), azure:monitor:aad, OktaIM2:log and gws:reports:login. Set the macros
+molehunt_osquery, molehunt_entra, molehunt_okta and molehunt_google to your indexes.
 """

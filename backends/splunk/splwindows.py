@@ -155,7 +155,7 @@ class _Writer:
             found = asked_of(rule, bound.fields, self.profile)
             self.read |= found.read
             return found
-        where = SignInWhere(bound.fields, self.reader, lists=self.log.lists)
+        where = SignInWhere(bound.fields, self.reader, log=self.log)
         test = joined([where.condition(one) for one in rule.conditions], "OR")
         return Asked(where.belongs(), test, self.read, frozenset(where.differences))
 
@@ -197,7 +197,7 @@ class _Writer:
             name = "t_" + place.name.removeprefix("target.").replace(".", "_")
             self.targets[name] = value_of([place.name.removeprefix("target.")], TARGET)
             return f"lower({name})"
-        if self.log is not None and place.name in self.log.lists:
+        if self.log is not None and (place.name in self.log.lists or self.log.several(place.name)):
             raise Unsayable("listed", f"{place.name} has several values")
         return f"lower({self.reader(place)})"
 

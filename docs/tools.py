@@ -36,6 +36,9 @@ WEAK: Mapping[str, str] = {
     "programs": "program",
     "deb_packages": "package",
     "rpm_packages": "package",
+    "userassist": "trace",
+    "background_activities_moderator": "trace",
+    "prefetch": "trace",
 }
 ORDER = (*STRONG.values(), "folder", "command", *WEAK.values(), "name")
 

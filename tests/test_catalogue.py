@@ -354,3 +354,56 @@ def test_what_honest_firms_use_weighs_one_level_less(tmp_path: Path) -> None:
     """A tool that is everywhere is an observation."""
     made = _rules(tmp_path, ENTRY.replace("benign: medium", "benign: high"))
     assert made["osquery_services_exampledesk"]["level"] == "low"
+
+
+PORTABLE = """\
+    downloads:
+        - {starts: exdesk-, status: verified, source: [list]}
+"""
+
+
+def _traced() -> str:
+    """A tool that no company rolls out, with the name of its portable copy."""
+    text = ENTRY.replace("benign: medium", "benign: low")
+    return text.replace("    folders:\n", f"{PORTABLE}    folders:\n", 1)
+
+
+def test_traces_of_a_run_are_found_by_lists_over_many_tools(tmp_path: Path) -> None:
+    """One rule for each table, by whole names, their beginnings, and shared names in a folder."""
+    made = _rules(tmp_path, _traced())
+    listed = {name: rule for name, rule in made.items() if name.endswith("_remote_tool")}
+    assert sorted(listed) == [
+        "osquery_background_activities_moderator_remote_tool",
+        "osquery_prefetch_remote_tool",
+        "osquery_shimcache_remote_tool",
+        "osquery_userassist_remote_tool",
+    ]
+    assert {rule["level"] for rule in listed.values()} == {"low"}
+    assert listed["osquery_userassist_remote_tool"]["detection"] == {
+        "selection": [
+            {"path|endswith": "\\exdesk.exe"},
+            {"path|contains": "\\exdesk-"},
+            {"path|contains": "\\ExampleDesk\\", "path|endswith": "\\agent.exe"},
+        ],
+        "condition": "selection",
+    }
+    assert listed["osquery_prefetch_remote_tool"]["detection"] == {
+        "selection": [{"filename": "exdesk.exe"}, {"filename|startswith": "exdesk-"}],
+        "condition": "selection",
+    }
+
+
+def test_what_firms_use_is_in_no_list_of_traces(tmp_path: Path) -> None:
+    """Unless workers of the scheme are known to use it."""
+    medium = _traced().replace("benign: low", "benign: medium")
+    assert not [name for name in _rules(tmp_path / "a", medium) if "prefetch" in name]
+    case = medium.replace("windows:", "cases: [https://case.example/1]\nwindows:", 1)
+    assert "osquery_prefetch_remote_tool" in _rules(tmp_path / "b", case)
+
+
+def test_a_tool_may_have_rules_on_its_traces_for_itself(tmp_path: Path) -> None:
+    """Under its own subject, so that it is approved like its other rules."""
+    made = _rules(tmp_path, _traced().replace("windows:", "traces: true\nwindows:", 1))
+    own = made["osquery_background_activities_moderator_exampledesk"]
+    assert own["molehunt"]["subject"] == "exampledesk"  # type: ignore[index]
+    assert "filter_main_system" in own["detection"]  # type: ignore[operator]

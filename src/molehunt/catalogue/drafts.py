@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import on_linux, on_macos, on_windows
+from . import on_linux, on_macos, on_windows, traces
 from .draft import READERS, Draft
 from .entries import SetUp, Tool
 from .matching import escaped, selection
@@ -130,6 +130,9 @@ _SOURCES: tuple[Callable[[Tool], Draft | None], ...] = (
     on_windows.authenticode,
     on_windows.programs,
     on_windows.dns,
+    traces.userassist,
+    traces.background_activities_moderator,
+    traces.prefetch,
     on_macos.launchd,
     on_macos.es_process_events,
     on_macos.signature,

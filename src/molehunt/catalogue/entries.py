@@ -74,6 +74,7 @@ class Tool:
     blind_spots: tuple[str, ...] = ()
     look: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     by_hand: frozenset[str] = frozenset()
+    traces: bool = False
     keys: Mapping[tuple[str, str], tuple[Key, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
@@ -184,6 +185,7 @@ def _tool(data: Mapping[str, Any], path: str) -> Tool:
         blind_spots=_texts(data, "blind_spots"),
         look=MappingProxyType(dict(data.get("look", {}))),
         by_hand=frozenset(data.get("by_hand", ())),
+        traces=data.get("traces", False),
         keys=MappingProxyType(keys),
         set_up=MappingProxyType(set_up),
     )

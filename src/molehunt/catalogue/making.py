@@ -13,6 +13,7 @@ from .categories import CATEGORIES, Category, lower_level, raise_level
 from .draft import OSQUERY, Draft
 from .drafts import drafts
 from .entries import Tool, addresses
+from .traces import trace_rules
 from .writing import write_rule
 
 MARK = "Made by `molehunt generate` from rules/catalogue/"
@@ -22,7 +23,10 @@ _WIDTH = 100
 def rule_texts(tools: Iterable[Tool]) -> dict[str, str]:
     """The text of each rule file by its path below the rules folder."""
     texts: dict[str, str] = {}
-    for tool in tools:
+    known = list(tools)
+    for path, rule in trace_rules(known):
+        texts[path] = write_rule(rule, f"{MARK}*.yml; change those files")
+    for tool in known:
         for draft in drafts(tool):
             category = CATEGORIES[tool.category]
             path = f"{category.folder}/{draft.slug}.yml"

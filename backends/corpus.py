@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from molehunt.detectors.enriching.inputs import Inputs
 from molehunt.detectors.matching.match import Match
 from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.proof.manifest import Scenario
@@ -42,13 +43,14 @@ def read_corpus(
 ) -> Corpus:
     """All rows of all recordings, judged by the evaluator's meaning of each rule.
 
-    What an organisation alone has (people, places of addresses) is left out: a store of logs does
-    not hold it. Broken lines are skipped; `molehunt test` tells of them. `tell` is given each
-    match, those that close one among them.
+    What an organisation alone has (people, databases of addresses) is left out: a store of logs
+    does not hold it. What a log states itself counts. Broken lines are skipped; `molehunt test`
+    tells of them. `tell` is given each match, those that close one among them.
     """
     binder = Binder([("pack", pack_schedule(manifest))], tables())
     plan = compile_plan(rules, taxonomy, binder, scan="")
     plan.tells = False
+    plan.inputs = Inputs(stores=taxonomy.stores)
     removed = {rule.id for rule in rules if asks_removed(rule)}
     records: list[Record] = []
     matched: dict[str, set[int]] = {rule.id: set() for rule in rules}

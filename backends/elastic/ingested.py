@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from molehunt.detectors.records import Record
+from molehunt.joins import NETWORK
 from molehunt.normalise import parse_ip
+from molehunt.taxonomy import ENRICHED_FIELDS
 
 from ..searching.documents import iso
 from .debugdata import debug_data
@@ -75,6 +77,7 @@ def okta_document(record: Record, parsed: bool = True) -> dict[str, Any]:
     debug = _get(event, "debugContext.debugData")
     if isinstance(debug, dict):
         _put(found, "okta.debug_context.debug_data", debug_data(debug, parsed))
+    _look_up(record, found)
     return found | _stamp(record, "okta.system")
 
 
@@ -115,6 +118,7 @@ def signin_document(record: Record) -> dict[str, Any]:
     inner.pop("location", None)
     if "user_agent" in inner:
         _put(found, "user_agent.original", inner.pop("user_agent"))
+    _look_up(record, found)
     whole: dict[str, Any] = _without_nothing(found) | _stamp(record, "azure.signinlogs")
     return whole
 
@@ -169,16 +173,25 @@ def google_document(record: Record) -> dict[str, Any]:
         # The name of a parameter is a name and no path.
         _put(found, "google_workspace.login", {})
         found["google_workspace"]["login"][name.removeprefix("login_")] = value
+    _look_up(record, found)
     return found | _stamp(record, "google_workspace.login")
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The event behind dotted names. Several values under one name stay a list there, as a store
-    that flattens lists of objects reads them the same way."""
+    """The event behind dotted names, without what was added to it. Several values under one name
+    stay a list there, as a store that flattens lists of objects reads them the same way."""
     found: dict[str, Any] = {}
     for name, value in values.items():
-        _put(found, name, list(value) if isinstance(value, tuple) else value)
+        if name not in ENRICHED_FIELDS:
+            _put(found, name, list(value) if isinstance(value, tuple) else value)
     return found
+
+
+def _look_up(record: Record, found: dict[str, Any]) -> None:
+    """The network of the address, in a database of Elastic's there, as the record has it here."""
+    value = record.values.get(NETWORK)
+    if value is not None:
+        _put(found, NETWORK, list(value) if isinstance(value, tuple) else value)
 
 
 def _stamp(record: Record, dataset: str) -> dict[str, Any]:

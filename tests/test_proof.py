@@ -27,7 +27,7 @@ X11VNC = "6e0c5a53-2f2d-4b0e-9f0c-6c1d1f8a4d10"
 def molehunt(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command as a user runs it."""
     command = [sys.executable, "-m", "molehunt", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
 
 
 @pytest.mark.long

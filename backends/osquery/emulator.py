@@ -26,6 +26,7 @@ from .compiling import Source, pack_sources
 from .functions import add_functions
 
 _INNER = re.compile(r"(\w+)\.(\w+) IN \(SELECT (\w+) FROM (\w+)", re.IGNORECASE)
+_RECENT = re.compile(r"(\w+) > CAST\(strftime\('%s', 'now'\)")
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "bigint": "BIGINT",
           "unsigned_bigint": "UNSIGNED BIGINT", "double": "DOUBLE"}  # fmt: skip
 
@@ -83,9 +84,7 @@ class Emulator:
         statements: Iterable[tuple[str, bool, str]],
         errors: dict[str, str],
     ) -> frozenset[str]:
-        self._now = record.observed_at or 0.0
-        filled = place_row(row, source)
-        self._fill(filled)
+        filled = self._placed(record, row, source)
         found = set()
         for rule, removed, sql in statements:
             # A removed row is no longer there; rules that ask for it saw it while it was.
@@ -115,12 +114,25 @@ class Emulator:
             return False
         source = _source(name)
         row = logged_row(record, source)
-        self._now = record.observed_at or 0.0
-        filled = place_row(row, source)
-        self._fill(filled)
+        filled = self._placed(record, row, source)
         found = self.finds(source.sql, row)
         self._clear(filled)
         return found
+
+    def _placed(
+        self, record: Record, row: Mapping[str, str], source: Source
+    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """The tables that were filled with the row. A time that the query only asks to be recent,
+        and does not log, was: it is now."""
+        self._now = record.observed_at or 0.0
+        filled = place_row(row, source)
+        for column in _RECENT.findall(source.sql):
+            for table, rows in filled.items():
+                if column in tables()[table].columns:
+                    for one in rows:
+                        one.setdefault(column, int(self._now))
+        self._fill(filled)
+        return filled
 
     def _fill(self, filled: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         for table, rows in filled.items():

@@ -213,6 +213,26 @@ def test_places_that_the_log_states_do_for_a_database(
     assert travellers("--mmdb", str(tmp_path / "x.mmdb")) == set()
 
 
+def test_an_exit_of_many_is_nobodys_place(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A company VPN that is not named under sites makes no journeys by what the log states: two
+    accounts on its address still do, three do not."""
+    log = FOLDER.with_name("sign-in-stated-places") / "entra.ndjson"
+    start, end = log.read_text(encoding="utf-8").splitlines()[:2]
+    for many, found in ((2, 2), (3, 0)):
+        lines = [
+            line.replace("a.noor", f"a{n}.noor").replace("192.0.2.10", f"192.0.2.{20 + n}")
+            for n in range(many)
+            for line in (start, end)
+        ]
+        path = tmp_path / f"{many}.ndjson"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        main(["hunt", str(path), "--format", "ndjson", "--quiet"])
+        titles = [json.loads(line)["title"] for line in capsys.readouterr().out.splitlines()]
+        assert sum("Too Far" in title for title in titles) == found
+
+
 @pytest.mark.parametrize(
     ("store", "row", "fields"),
     [

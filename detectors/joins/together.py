@@ -31,6 +31,8 @@ DAY = 86400.0
 # Snapshots further apart do not show that a row was there in between.
 _GAP = 2 * DAY
 EVIDENCE_CAP = 6
+# From so many accounts on an address that a log places is an office's or a company VPN's.
+SHARED = 3
 _TABLE = """
 CREATE TABLE fact (join_ INT, what TEXT, host TEXT, mark TEXT, row_ TEXT, at REAL, rank INT,
     detail TEXT);
@@ -205,9 +207,11 @@ class Together:
             " ORDER BY host, at, detail",
             (number, STOP),
         )
+        shared = _shared(number, db)
         for account, same in groupby(rows, key=itemgetter(0)):
             away = (row[2:] for row in same if not self._is_site(row[1]))
-            journeys = list(too_fast(stops_of(away), limits))
+            stops = (one for one in stops_of(away) if not (one.by and one.address in shared))
+            journeys = list(too_fast(stops, limits))
             if not journeys:
                 continue
             one, named = self._joins[number], self._named([account])
@@ -255,6 +259,16 @@ class Together:
     def _fact(self, number: int, db: sqlite3.Connection) -> Fact:
         (detail,) = db.execute("SELECT detail FROM fact WHERE rowid = ?", (number,)).fetchone()
         return fact_of(detail)
+
+
+def _shared(number: int, db: sqlite3.Connection) -> frozenset[str]:
+    """Addresses of so many accounts that they are a company's exit rather than anybody's place."""
+    rows = db.execute(
+        "SELECT mark FROM fact WHERE join_ = ? AND what = ? GROUP BY mark"
+        " HAVING COUNT(DISTINCT host) >= ?",
+        (number, STOP, SHARED),
+    )
+    return frozenset(mark for (mark,) in rows)
 
 
 def _moving(routers: Mapping[str, Sequence[Link]]) -> dict[str, set[int]]:

@@ -268,6 +268,7 @@ def test_an_exit_of_many_is_nobodys_place(
             (None, 1.5, 2.5, 64501, "example", "okta"),
         ),
         ("okta", {"client.geographicalContext.geolocation.lat": 1.5}, (None,) * 6),
+        ("azure", {"AutonomousSystemNumber": "9" * 5000}, (None,) * 6),
         (
             "google_workspace",
             {"networkInfo.regionCode": "DE", "networkInfo.ipAsn": (64500, 64501)},

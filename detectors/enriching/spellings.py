@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_DIGITS = 10
+
 
 def place_of(latitude: Any, longitude: Any) -> tuple[float, float] | None:
     """Latitude and longitude in degrees, from numbers or texts; None for half a place, or what is
@@ -24,8 +26,10 @@ def _degrees(value: Any, most: int) -> float | None:
 
 
 def number_of(value: Any) -> int | None:
-    """A number from itself or from text, which may have AS before it as networks have."""
+    """A number from itself or from text, which may have AS before it as networks have. These have
+    32 bits (RFC 6793): text of more digits, which a log may hold, is none."""
     if isinstance(value, str):
         digits = value.upper().removeprefix("AS")
-        return int(digits) if digits.isascii() and digits.isdigit() else None
+        is_number = digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS
+        return int(digits) if is_number else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -58,6 +58,8 @@ def read_corpus(
         for log in scenario.kinds:
             for row in plan.rows(blocks(scenario.path(log), _ignore), _ignore):
                 bound = plan.bound(row)
+                if bound.binding.how == "event":
+                    continue  # read out of another row, and no store has it
                 record = record_of(row, bound.binding, bound.tie)
                 if bound.binding.how in ("pack", "source"):
                     for rule, fields, holds in plan.asking(bound):

@@ -75,9 +75,9 @@ class Shape:
 class Binding:
     """How the rows of one query are tied to tables.
 
-    `how` is `config`, `pack`, `name`, `column shape`, `source` (a log with one fixed shape) or
-    `unbound`; `note` says why in words. `platforms` are the systems the query runs on, in
-    osquery's spelling (empty: unknown).
+    `how` is `config`, `pack`, `name`, `column shape`, `source` (a log with one fixed shape),
+    `event` (what an event of Windows tells) or `unbound`; `note` says why in words. `platforms` are
+    the systems the query runs on, in osquery's spelling (empty: unknown).
     """
 
     query: str

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from molehunt.schema import tables
-from molehunt.taxonomy import Taxonomy
+from molehunt.taxonomy import EventMap, Taxonomy, taxonomy
 
 from .matching.fields import column_of, subject_of
-from .records import Binding, Origin, Record, Row, Shape, TableUse
+from .reading.events import source_of
+from .records import Binding, Equality, Origin, Record, Row, Shape, TableUse
 from .values import as_number, as_text
 
 
@@ -25,11 +26,30 @@ SOURCES = {"okta": "system_log", "azure": "signinlogs", "google_workspace": "log
 
 
 def source_binding(source: str, query: str) -> Binding | None:
-    """The binding of a log that is not osquery's: all its fields belong to one table."""
+    """The binding of a log that is not osquery's, all of whose fields belong to one table, or of
+    rows that an event of Windows tells; None for osquery's own rows."""
     table = SOURCES.get(source)
-    if table is None:
-        return None
-    return Binding(query, "source", Shape((TableUse(table, table),), {}))
+    if table is not None:
+        return Binding(query, "source", Shape((TableUse(table, table),), {}))
+    event = next((one for one in taxonomy().events if source_of(one) == source), None)
+    return None if event is None else _event_binding(query, event)
+
+
+def _event_binding(query: str, event: EventMap) -> Binding:
+    """As of a query of the event's table, with the joins that its columns need."""
+    own, joins = event.table, taxonomy().joins(event.table)
+    roles = sorted({one.join for one in event.columns if one.join})
+    tables = {"": own, **{role: joins[role].table for role in roles}}
+    uses = (TableUse(own, own), *(TableUse(role, tables[role], optional=True) for role in roles))
+    equalities = tuple(
+        Equality((role, theirs), (own, ours)) for role in roles for theirs, ours in joins[role].on
+    )
+    columns: dict[str, Origin | None] = {
+        one.name: Origin(one.join or own, tables[one.join], one.column) for one in event.columns
+    }
+    columns["time"] = Origin(own, own, "time")
+    shape = Shape(uses, columns, equalities)
+    return Binding(query, "event", shape, frozenset(("windows",)), f"told by {event.name}")
 
 
 def tie_of(binding: Binding, taxonomy: Taxonomy) -> Tie:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
+from ..reading.osquery import NAME as OSQUERY
 from ..records import Binding
 from ..schedule.binding import Binder
+from ..tying import source_binding
 from .fields import Layout, resolve
 from .gates import Gates, Reading
 from .programs import Reader
@@ -45,12 +47,16 @@ class Concerns:
         """The rules for rows of a query with exactly these columns."""
         return self._told([self._binder.bind(query, frozenset(columns))])
 
+    def of_row(self, source: str, query: str, columns: tuple[str, ...]) -> Told:
+        """The rules for rows that a reader found, with exactly these columns."""
+        return self._told([self._binding(source, query, columns)])
+
     def of_rows(
-        self, query: str, columns: tuple[str, ...], among: int = EVERY_RULE
+        self, query: str, columns: tuple[str, ...], among: int = EVERY_RULE, source: str = OSQUERY
     ) -> list[Reader]:
         """Those of the rules (a mask) that read osquery's rows of a query with exactly these
-        columns, and how."""
-        binding = self._binder.bind(query, frozenset(columns))
+        columns, or what events tell (`source`), and how."""
+        binding = self._binding(source, query, columns)
         layout = Layout(binding, self._taxonomy)
         tables = 0
         for use in binding.shape.tables if binding.shape else ():
@@ -60,6 +66,10 @@ class Concerns:
             for index in bits(tables & among)
             if (fields := layout.fields(self._rules[index])) is not None
         ]
+
+    def _binding(self, source: str, query: str, columns: tuple[str, ...]) -> Binding:
+        found = None if source == OSQUERY else source_binding(source, query)
+        return self._binder.bind(query, frozenset(columns)) if found is None else found
 
     def _told(self, bindings: Sequence[Binding]) -> Told:
         """Those of the rules for the tables of a query, whichever of these it is, that read it, and

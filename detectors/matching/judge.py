@@ -22,6 +22,7 @@ import orjson
 from molehunt.conditions import FieldIs, Keyword, Regex, Wanted
 
 from ..native import part_in_c
+from ..reading.events import COLUMNS as EVENT_COLUMNS
 from .expressions import Test, regex_test
 from .fields import FieldMap
 from .predicates import compile_condition
@@ -60,10 +61,12 @@ class Kept(NamedTuple):
 
 
 class Judge:
-    """Drops lines."""
+    """Drops lines. Rows that may tell of more than their columns it leaves to others, unless they
+    are told to be `every` row that there is."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, every: bool = False) -> None:
         self._readers = readers
+        self._every = every
         # While it is fitted to a sample: what is drafted, and how often each atom was asked for.
         self._drafts: dict[Shape, Draft] | None = None
         self._asked: Counter[tuple[Shape, int]] = Counter()
@@ -173,6 +176,8 @@ class Judge:
 
     def _make(self, shape: Shape) -> None:
         name, columns = shape
+        if not self._every and EVENT_COLUMNS.issubset(columns):
+            return
         drafted = draft(columns, self._readers(name, columns))
         try:
             self.take(shape, program(drafted))

@@ -34,10 +34,10 @@ def other_system(rule: Rule, binding: Binding) -> Callable[[Row], bool] | None:
     """Tells rows that are of another system than the rule; None if the query's rows tell nothing,
     or nothing that matters.
 
-    A query of molehunt's own pack says its systems itself.
+    A query of molehunt's own pack says its systems itself, and events are those of Windows.
     """
     wanted = systems_of(rule)
-    if not wanted or binding.how in ("pack", "source") or binding.shape is None:
+    if not wanted or binding.how in ("pack", "source", "event") or binding.shape is None:
         return None
     if binding.platforms and binding.platforms <= wanted:
         return None

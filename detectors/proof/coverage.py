@@ -177,7 +177,7 @@ def _places(recorded: Iterable[Seen]) -> dict[tuple[str, Spot], str]:
     for seen in recorded:
         key = (seen.scenario.folder, seen.spot)
         platforms = seen.bound.binding.platforms
-        if seen.row.source != "osquery":
+        if seen.bound.binding.how == "source":
             places[key] = SIGN_IN
         elif len(platforms) == 1:
             places[key] = next(iter(platforms))

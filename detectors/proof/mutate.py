@@ -19,8 +19,9 @@ from molehunt.rule import Rule, asks_removed
 from molehunt.taxonomy import Taxonomy
 
 from ..enriching.inputs import NO_INPUTS, Inputs
+from ..matching.base import Bound
 from ..matching.fields import FieldMap, resolve
-from ..matching.plan import Bound, compile_plan
+from ..matching.plan import compile_plan
 from ..matching.predicates import Predicate, compile_condition, compile_where
 from ..matching.system import other_system
 from ..reading.inputs import blocks

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from molehunt.rule import Rule
 from molehunt.taxonomy import Taxonomy
 
+from ..matching.base import Bound
 from ..matching.evaluate import View, belongs, evaluate
 from ..matching.fields import resolve, why_not
-from ..matching.plan import Bound
 from ..matching.system import other_system
 from ..records import Row
 from ..report.explanation import explanation

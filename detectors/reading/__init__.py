@@ -17,6 +17,7 @@ from . import (
     elastic,
     entra,
     entra_csv,
+    events,
     filebeat,
     fleet,
     okta,
@@ -78,7 +79,7 @@ WRAPPERS = (
     pages,
     shipped,
 )
-MARKS = frozenset(mark for one in (*WRAPPERS, entra, workspace) for mark in one.MARKS)
+MARKS = frozenset(mark for one in (*WRAPPERS, entra, workspace, events) for mark in one.MARKS)
 
 # A line of osquery in a syslog line in a hit of a search is three deep.
 _DEPTH = 8
@@ -88,11 +89,16 @@ _UNKNOWN = Trap(
 
 
 def read_document(document: Mapping[str, Any], where: Locator) -> Read:
-    """The rows of a document, in the order in which they stand, and what was noticed."""
+    """The rows of a document, in the order in which they stand, then what rows among them tell
+    besides (`events`), and what was noticed."""
     for reader in READERS:
         if reader.claims(document):
-            return Read(tuple(reader.rows(document, where)))
-    return _unwrapped(document, where)
+            read = Read(tuple(reader.rows(document, where)))
+            break
+    else:
+        read = _unwrapped(document, where)
+    more = tuple(events.told(read.rows))
+    return read._replace(rows=read.rows + more) if more else read
 
 
 def _unwrapped(document: Mapping[str, Any], where: Locator) -> Read:

@@ -48,7 +48,7 @@ def audit_quotes(text: str) -> str:
 
 
 # Spellings as in Sigma's registry rules, which follow Sysmon (TargetObject of events 12 to 14).
-_HIVES = {
+HIVES = {
     "HKEY_LOCAL_MACHINE": "HKLM",
     "HKEY_USERS": "HKU",
     "HKEY_CURRENT_USER": "HKCU",
@@ -60,7 +60,7 @@ _HIVES = {
 def hive(text: str) -> str:
     r"""Spell the registry hive as Sigma does: `HKEY_LOCAL_MACHINE\X` becomes `HKLM\X`."""
     head, slash, rest = text.partition("\\")
-    return _HIVES.get(head.upper(), head) + slash + rest
+    return HIVES.get(head.upper(), head) + slash + rest
 
 
 def ip(text: str) -> str:
@@ -97,7 +97,7 @@ def _after_hive(run: str) -> str:
     if "\\" in run:
         return "\\" + run.partition("\\")[2]
     # It stands in the hive's name or behind it.
-    return "" if any(run.upper() in name for name in _HIVES.values()) else run
+    return "" if any(run.upper() in name for name in HIVES.values()) else run
 
 
 NORMALISERS: dict[str, Normaliser] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
+from .eventdata import CONVERSIONS
 from .normalise import NORMALISERS
 from .problems import Problem
 from .schema import Table, tables
@@ -63,6 +64,37 @@ class TableMap:
     fields: Mapping[str, FieldSpec] | None
 
 
+class EventColumn(NamedTuple):
+    """One column of the row that an event tells: `join` as in `FieldSpec`, the `field` of its
+    EventData, and one of `eventdata.CONVERSIONS` ("" for none)."""
+
+    join: str
+    column: str
+    field: str
+    conversion: str
+
+    @property
+    def name(self) -> str:
+        """What the column is called in the row."""
+        return f"{self.field}|{self.conversion}" if self.conversion else self.field
+
+
+@dataclass(frozen=True, slots=True)
+class EventMap:
+    """An event of Windows, and the table of which it tells a row.
+
+    `mark` is a field that tells it from others; of the fields in `only` it must have one of these
+    values."""
+
+    name: str
+    provider: str
+    eventid: str
+    mark: str
+    only: Mapping[str, tuple[str, ...]]
+    table: str
+    columns: tuple[EventColumn, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
     """The whole of `rules/taxonomy.yml`."""
@@ -70,6 +102,7 @@ class Taxonomy:
     stores: Mapping[str, Store]
     tables: Mapping[str, TableInfo]
     sources: tuple[tuple[Mapping[str, str], tuple[TableMap, ...]], ...]
+    events: tuple[EventMap, ...] = ()
     _maps: dict[tuple[str | None, ...], tuple[TableMap, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -181,7 +214,19 @@ def parse_taxonomy(data: Mapping[str, Any]) -> Taxonomy:
         )
         for source in data["sources"]
     )
-    return Taxonomy(stores, infos, sources)
+    events = tuple(_parse_event(name, entry) for name, entry in (data.get("events") or {}).items())
+    return Taxonomy(stores, infos, sources, events)
+
+
+def _parse_event(name: str, entry: Mapping[str, Any]) -> EventMap:
+    columns = []
+    for place, said in entry["columns"].items():
+        spec = parse_spec(place)
+        read, _, conversion = said.partition("|")
+        columns.append(EventColumn(spec.join, spec.column, read, conversion))
+    only = {key: tuple(values) for key, values in (entry.get("only") or {}).items()}
+    where = (entry["provider"], str(entry["eventid"]), entry["mark"])
+    return EventMap(name, *where, only, entry["table"], tuple(columns))
 
 
 def _parse_map(source: Mapping[str, Any], entry: Mapping[str, Any]) -> TableMap:
@@ -212,6 +257,22 @@ def check_taxonomy(found: Taxonomy, schema: Mapping[str, Table]) -> Iterator[Pro
         for table_map in maps:
             if table_map.store == "osquery":
                 yield from _check_map(found, schema, logsource, table_map)
+    for event in found.events:
+        yield from _check_event(found, schema, event)
+
+
+def _check_event(
+    found: Taxonomy, schema: Mapping[str, Table], event: EventMap
+) -> Iterator[Problem]:
+    place, name = "taxonomy.yml", f"event {event.name}"
+    if event.table not in schema:
+        yield Problem(f"{name}: osquery has no table '{event.table}'", place)
+        return
+    for one in event.columns:
+        if not _known(found, schema, event.table, FieldSpec(one.join, one.column)):
+            yield Problem(f"{name}: no column {one.join}.{one.column}".replace(" .", " "), place)
+        if one.conversion and one.conversion not in CONVERSIONS:
+            yield Problem(f"{name}: no conversion '{one.conversion}'", place)
 
 
 def _check_table(

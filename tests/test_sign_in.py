@@ -148,6 +148,45 @@ def test_google_activities_give_a_row_for_each_event(tmp_path: Path, document: A
     assert first.event_at == second.event_at == 1793801700
 
 
+OKTA = {
+    "uuid": "7e1c1a5e-0000-11f0-8000-000000000001",
+    "published": "2026-11-04T14:15:00.000Z",
+    "eventType": "user.session.start",
+    "actor": {"id": "00u1", "type": "User", "alternateId": "j.rowe@corp.example"},
+    "client": {"ipAddress": "192.0.2.10"},
+    "outcome": {"result": "SUCCESS"},
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        OKTA,
+        {
+            "version": "0",
+            "detail-type": "SystemLog",
+            "source": "aws.partner/okta.com/corp/SystemLog",
+            "time": "2026-11-04T14:15:02Z",
+            "detail": OKTA,
+        },
+        {
+            "eventType": "com.okta.event_hook",
+            "eventTypeVersion": "1.0",
+            "source": "https://corp.example/api/v1/eventHooks/who1",
+            "data": {"events": [OKTA]},
+        },
+    ],
+    ids=["event", "eventbridge", "hook"],
+)
+def test_what_okta_delivers_is_the_event(tmp_path: Path, document: Any) -> None:
+    """Wherever it stands in what is delivered."""
+    problems: list[Problem] = []
+    (row,) = rows(tmp_path / "log.json", document, problems)
+    assert not problems
+    assert (row.source, row.host) == ("okta", "j.rowe@corp.example")
+    assert row.values["client.ipAddress"] == "192.0.2.10"
+
+
 def test_a_page_that_is_not_the_last_is_told(tmp_path: Path) -> None:
     """An export of the first page only looks complete, and is not."""
     problems: list[Problem] = []

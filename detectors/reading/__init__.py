@@ -14,6 +14,7 @@ from molehunt.problems import Severity
 
 from ..records import Locator, Row
 from . import (
+    delivered,
     elastic,
     entra,
     entra_csv,
@@ -77,6 +78,7 @@ WRAPPERS = (
     okta_csv,
     entra_csv,
     pages,
+    delivered,
     shipped,
 )
 MARKS = frozenset(mark for one in (*WRAPPERS, entra, workspace, events) for mark in one.MARKS)

@@ -107,6 +107,38 @@ def test_between_tables_that_all_have_the_columns_the_name_decides(
     assert (found.shape.tables[0].table if found.shape else None) == table
 
 
+@pytest.mark.parametrize(
+    ("query", "columns", "table", "process"),
+    [
+        ("net_sockets", "pid name path cmdline remote_address remote_port state",
+         "process_open_sockets", "name path cmdline"),
+        ("open_ports", "pid port address protocol process_name process_path",
+         "listening_ports", "process_name process_path"),
+        ("process_events_joined", "pid path cmdline parent parent_path uid username time",
+         "process_events", "parent_path"),
+        ("programs_hash", "pid name path cmdline sha256", "processes", ""),
+        ("open_files_dev", "pid fd path name cmdline", "process_open_files", "name cmdline"),
+        # For too few of its own, as many of another's, no time of events, what nothing has.
+        ("net", "pid name cmdline remote_port", "", ""),
+        ("handles", "pid fd path name cmdline", "", ""),
+        ("audit", "pid path cmdline parent parent_path syscall", "", ""),
+        ("net_sockets", "pid name remote_address remote_port asset_tag", "", ""),
+    ],
+)  # fmt: skip
+def test_a_table_and_its_joins_are_told_by_their_columns(
+    query: str, columns: str, table: str, process: str
+) -> None:
+    """Whatever the query is called, if one table with its joins has all."""
+    found = bound(query, columns)
+    assert (found.shape.tables[0].table if found.shape else "") == table, found
+    assert found.how == ("column shape" if table else "unbound")
+    for name in process.split():
+        origin = found.provenance[name]
+        assert origin is not None
+        assert origin.table == "processes"
+    assert "sha256" not in found.provenance
+
+
 def test_few_columns_are_not_bound_by_a_word() -> None:
     """Dozens of tables have a name and a path."""
     assert bound("startup", "name path").how == "unbound"

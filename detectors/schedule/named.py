@@ -24,6 +24,8 @@ MAX_NAMED = 5
 MIN_OWN, OWN_FOR_ONE_FOREIGN = 2, 2
 # A few columns fit many tables; the name decides between some only.
 MIN_COLUMNS, MAX_TABLES = 3, 5
+# Columns of `hash`, joined beside whatever has a path; no rule reads them.
+HASHES = frozenset(("md5", "sha1", "sha256", "ssdeep"))
 _DELIMITER = re.compile(r"[_/:.\-]")
 # Their own `path` is that of Unix sockets and empty for all others: beside another column of
 # `processes` it is the program's (https://osquery.io/schema/).
@@ -60,6 +62,50 @@ def by_columns(query: str, columns: frozenset[str], schema: Schema) -> Binding:
     if len(fits) == 1:
         return unbound(query, f"{no_sql}one column is too little to tell: {names} has it")
     return unbound(query, f"{no_sql}its columns fit {names}{more}")
+
+
+def by_joined(query: str, columns: frozenset[str], schema: Schema, joins: Joins) -> Binding | None:
+    """Where no table has all columns: the binding to the one that has three or more and whose
+    declared joins have the others, as schedules join processes, users and hashes. Of several one
+    counts that the query's name says wholly, then the one with the most of its own, then that of
+    which the name says most; None if that does not tell."""
+    if any(_has_all(table, columns) for table in schema.values()):
+        return None
+    rest, said = columns - HASHES, _words(query)
+    found: list[tuple[tuple[bool, int, int], Table, str]] = []
+    for table in schema.values():
+        own = {name for name in rest if table.column(name) is not None}
+        # Of events the time is selected.
+        if len(own) < MIN_COLUMNS or (table.evented and "time" not in columns):
+            continue
+        declared = joins(table.name)
+        foreign = rest - own - _told(declared, schema).keys()
+        beside = _covering(foreign, table, declared, schema)
+        if beside is not None:
+            words = _words(table.name)
+            found.append(((words <= said, len(own), len(words & said)), table, beside))
+    best = max((rank for rank, _, _ in found), default=None)
+    fits = [(table, beside) for rank, table, beside in found if rank == best]
+    if len(fits) != 1:
+        return None
+    ((table, beside),) = fits
+    declared = joins(table.name)
+    told = _told(declared, schema)
+    bound = _joined(query, table, columns, told, declared, beside, schema)
+    return replace(bound, how="column shape")
+
+
+def _covering(
+    foreign: frozenset[str], table: Table, declared: Mapping[str, Join], schema: Schema
+) -> str | None:
+    """The role of the one declared join that has all of the columns under their own names; "" if
+    there are none; None if no one join has them."""
+    if not foreign:
+        return ""
+    roles = _beside(table, declared).items()
+    return next(
+        (role for role, join in roles if foreign <= schema[join.table].columns.keys()), None
+    )
 
 
 def unbound(query: str, note: str, sql: str = "") -> Binding:

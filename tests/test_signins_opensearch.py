@@ -237,13 +237,17 @@ def test_no_event_is_refused_for_what_it_says_beside(logged: SearchSession) -> N
 
 @pytest.mark.parametrize("logged", ["azure"], indirect=True)
 def test_only_sign_ins_of_users(logged: SearchSession) -> None:
-    """A sign-in of a program has no user, and is not found by a rule that it would match."""
+    """A sign-in of a program has no user, and a risk that Entra tells of is no sign-in."""
     rule = kit.rule("s:\n    ResultType: 0\ncondition: s", sign_in_random.LOGS["azure"])
     event = sign_in_random.azure(Random(0)) | {"resultType": "0"}
-    assert both(logged, rule, event, event) == ([0, 1], [0, 1])
-    document = entra_document(record(event))
-    document["properties"].pop("userPrincipalName")
-    logged.send("PUT", f"/{logged.index}/_doc/1?refresh=true", (document,))
+    categories = ("NonInteractiveUserSignInLogs", "SignInLogs", "SignInLogs", "ADFSSignInLogs")
+    events = [event | {"category": one} for one in categories]
+    assert both(logged, rule, *events) == ([0, 1, 2, 3], [0, 1, 2, 3])
+    program, risk = (entra_document(record(one)) for one in events[:2])
+    program["properties"].pop("userPrincipalName")
+    risk["category"] = "UserRiskEvents"
+    for number, document in enumerate((program, risk)):
+        logged.send("PUT", f"/{logged.index}/_doc/{number}?refresh=true", (document,))
     (artefact,), _ = search_random.compiled(OPENSEARCH, OPENSEARCH.profile(), [rule])
     (answer,) = logged.ask([artefact])
-    assert answer.found == {0}
+    assert answer.found == {2, 3}

@@ -14,7 +14,7 @@ the type `boolean` refuses events with another text there and reads an empty one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from molehunt.detectors.records import Record
@@ -122,8 +122,12 @@ def entra_document(record: Record) -> dict[str, Any]:
     return diagnostic_record(nested(record.values)) | {"@timestamp": iso(record)}
 
 
-def _guard(*there: str) -> dict[str, Any]:
-    return {"bool": {"filter": [{"exists": {"field": name}} for name in there]}}
+def _guard(*there: str, more: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    return {"bool": {"filter": [*more, *({"exists": {"field": name}} for name in there)]}}
+
+
+# As the reader has it: those of users who were not asked, and of ADFS, have names that end so.
+_SIGN_IN = {"wildcard": {"category": {"value": "*SignInLogs*"}}}
 
 
 SIGN_INS = {
@@ -142,7 +146,7 @@ SIGN_INS = {
         "entra",
         "entra-signins-*",
         _USER,
-        _guard(_USER, _CREATED),
+        _guard(_USER, _CREATED, more=[_SIGN_IN]),
         _AZURE,
         _properties(_AZURE, _CREATED, {}),
         entra_document,

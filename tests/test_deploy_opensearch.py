@@ -23,6 +23,7 @@ KVM = "rules/kvm_over_ip/osquery_usb_devices_kvm.yml"
 DESK = "rules/remote_desktop/proc_creation_linux_anydesk.yml"
 DESK_ID = "0aaec345-475b-5a49-9e79-eacf7a116087"
 FEW = ["--rules", KVM, "--rules", DESK]
+TEMPLATES = {"molehunt-osquery", "molehunt-okta", "molehunt-entra"}
 
 
 @pytest.fixture(params=[True, False], ids=["alerting", "plain"])
@@ -74,9 +75,9 @@ def test_plan_apply_again_remove(
     assert "--apply does it" in capsys.readouterr().out
     assert _state(contract) == before
     assert _deploy(url, "--apply") == Exit.DONE
-    number = 3 if contract.alerting else 4
+    number = 5 if contract.alerting else 6
     assert f"{number} of {number} done" in capsys.readouterr().out
-    assert set(contract.templates) == {"molehunt-osquery", "molehunt-own"}
+    assert set(contract.templates) == {*TEMPLATES, "molehunt-own"}
     assert len(contract.monitors) == (3 if contract.alerting else 1)
     assert len(contract.documents) == (0 if contract.alerting else 2)
     after = _state(contract)
@@ -105,6 +106,7 @@ def test_interrupted_anywhere(
         # First another set of rules, so that there is something to add, change and take away.
         contract.fails, contract.log = {}, []
         assert _deploy(url, "--apply", rules=["--rules", DESK]) == Exit.DONE
+        contract.templates = dict(before["templates"])
         contract.fails, contract.log = {number: fault}, []
         failed += _deploy(url, "--apply", "--prune", rules=["--rules", KVM]) == Exit.BAD_INPUT
         contract.fails = {}
@@ -215,15 +217,16 @@ def test_foreign_index_and_template(
         assert code == Exit.DONE
 
 
-def test_settings_of_a_template_stay(plain: tuple[OpenSearch, str]) -> None:
-    """What the user added to the template is there after a change of ours."""
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_settings_of_a_template_stay(plain: tuple[OpenSearch, str], name: str) -> None:
+    """What the user added to a template is there after a change of ours."""
     contract, url = plain
     _deploy(url, "--apply")
-    ours = contract.templates["molehunt-osquery"]
+    ours = contract.templates[name]
     ours["template"]["settings"] = {"index": {"number_of_replicas": "2"}}
     ours["priority"] = 1
     assert _deploy(url, "--apply") == Exit.DONE
-    again = contract.templates["molehunt-osquery"]
+    again = contract.templates[name]
     assert again["priority"] == 200
     assert again["template"]["settings"] == {"index": {"number_of_replicas": "2"}}
 

@@ -47,7 +47,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield Running(chosen, profile, session.layout.limit, session)
 
 
-# OpenSearch has no integrations: its layout has no sign-in logs, and their rules are refused.
+# OpenSearch has no integrations and other sign-in logs: tests/test_signins_opensearch.py.
 keeps_sign_ins = pytest.mark.parametrize("server", ["elastic/osquery_manager"], indirect=True)
 
 
@@ -131,6 +131,15 @@ def test_sign_ins_at_their_declared_limits(server: Running) -> None:
     assert (theirs, ours) == ([0], [0, 1, 2, 3])
     (artefact,), _ = search_random.compiled(server.target, server.profile, [rule])
     assert {"null_is_missing", "typed_field"} <= set(artefact.differences)
+
+
+@pytest.mark.parametrize("server", ["opensearch/osquery"], indirect=True)
+def test_a_decoration_that_looks_like_a_time(server: Running) -> None:
+    """It stays a text: as a time it would refuse later rows with another text."""
+    rule = kit.rule("selection:\n    cmdline: x\ncondition: selection")
+    built = ("2026-11-03", "unknown")
+    lines = [line for one in built for line in rows("x", decorations={"built": one})]
+    assert agreed(server, rule, *lines) == [0, 1]
 
 
 def test_letters_fold_one_by_one(server: Running) -> None:

@@ -16,8 +16,8 @@ import signin_samples
 import spl_oracle
 
 from molehunt.backends.compiling import compile_all
-from molehunt.backends.elastic.ingested import diagnostic_record, nested
 from molehunt.backends.model import Artefact, Compiled, Refusal
+from molehunt.backends.searching.events import diagnostic_record, nested
 from molehunt.backends.splunk.checker import faults
 from molehunt.backends.splunk.target import PROFILE, SPLUNK
 from molehunt.detectors.records import Record

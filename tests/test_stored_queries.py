@@ -22,7 +22,7 @@ from molehunt.backends.deploying.http import Server
 from molehunt.backends.deploying.opensearch import OpenSearchThings, wanted_things
 from molehunt.backends.deploying.plan import Verb, carry_out, make_plan
 from molehunt.backends.model import Artefact
-from molehunt.backends.opensearch.layouts import TEMPLATE, template
+from molehunt.backends.opensearch.layouts import LAYOUT, templates
 from molehunt.backends.opensearch.stored import INDEX, SETTINGS, index_body, stored_query
 from molehunt.backends.registry import target
 from molehunt.backends.searching.sharing import alone
@@ -30,11 +30,10 @@ from molehunt.backends.subjects import subjects
 from molehunt.cli import main
 from molehunt.data import load_yaml
 from molehunt.detectors.proof.manifest import load_scenarios
-from molehunt.detectors.tying import SOURCES
 from molehunt.exits import Exit
 from molehunt.taxonomy import taxonomy
 
-RECORDED = ("kvm-linux", "alternatives-remote-desktop")
+RECORDED = ("kvm-linux", "alternatives-remote-desktop", "okta-sign-in", "alternatives-sign-in")
 OTHERS = 40
 TEST_INDEX = "molehunt-queries-test"
 
@@ -69,7 +68,7 @@ def opensearch() -> Iterator[Running]:
     matching = [one for one in compiled if corpus.matched[one.rule]]
     others = [one for one in compiled if not corpus.matched[one.rule]][:OTHERS]
     assert len(matching) >= 20
-    places = tuple(n for n, one in enumerate(corpus.records) if one.source not in SOURCES)
+    places = tuple(n for n, one in enumerate(corpus.records) if LAYOUT.kept(one) is not None)
     # Templates, stored queries and the log are the server's, whatever the index.
     with engine.open(profile) as session, alone("opensearch"):
         session.load(corpus.records)
@@ -83,7 +82,7 @@ def _percolated(server: Running, index: str) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {rule: set() for rule in server.artefacts}
     for start in range(0, len(server.places), 200):
         part = server.places[start : start + 200]
-        documents = [server.layout.document(server.corpus.records[place]) for place in part]
+        documents = [server.layout.kept(server.corpus.records[place]) for place in part]
         body = {
             "size": 10_000,
             "_source": False,
@@ -107,7 +106,7 @@ def test_opensearch(opensearch: Running) -> None:
     rules = {rule.id: rule for rule in backend_random.RULES.rules}
     queries = {key: stored_query(one, rules[key]) for key, one in opensearch.artefacts.items()}
     wanted = {
-        f"template/{TEMPLATE}": template(),
+        **{f"template/{name}": body for name, body in templates().items()},
         **wanted_things({}, queries, INDEX, index_body(opensearch.subjects)),
     }
     store = OpenSearchThings(Server(opensearch.session.send._address), rules, INDEX, SETTINGS)

@@ -19,7 +19,7 @@ from ..model import (
 
 
 def targets() -> Sequence[Target]:
-    """Alerting monitors over `osquery-*`."""
+    """Alerting monitors over `osquery-*`, `okta-*` and `entra-signins-*`."""
     from .layouts import LAYOUT
 
     engine = Engine("opensearch", Evidence.ENGINE, _missing, _open)

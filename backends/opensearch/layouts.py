@@ -1,4 +1,5 @@
-"""How OpenSearch keeps osquery rows: as Filebeat's module spells them, below `osquery-*`."""
+"""How OpenSearch keeps osquery rows: as Filebeat's module spells them, below `osquery-*`; and
+sign-ins as `signins.py` says."""
 
 from __future__ import annotations
 
@@ -8,12 +9,9 @@ from typing import Any
 from ..model import Profile
 from ..searching.documents import result_document
 from ..searching.layout import Layout, Query, logged_names
+from .signins import SIGN_INS, signin_template
+from .templates import KEYWORD, LIMIT, index_template
 
-# Lucene takes terms of 32,766 bytes; a UTF-16 unit is at most three in UTF-8.
-LIMIT = 8191
-
-# By it `molehunt deploy` knows what it put on a server.
-MARK: Mapping[str, Any] = {"managed_by": "molehunt"}
 TEMPLATE = "molehunt-osquery"
 
 OSQUERY = Profile(
@@ -42,33 +40,34 @@ def acted(action: str) -> Query:
 
 def template() -> Mapping[str, Any]:
     """The index template that `molehunt compile -t opensearch` writes: columns as keywords."""
-    keyword = {"type": "keyword", "ignore_above": LIMIT}
     result: dict[str, Any] = {
         name: {"type": "keyword"} for name in ("name", "action", "host_identifier")
     }
     result |= {"unix_time": {"type": "long"}, "counter": {"type": "long"}}
-    return {
-        "_meta": dict(MARK),
-        "index_patterns": [OSQUERY.index],
-        "priority": 200,
-        "template": {
-            "mappings": {
-                "dynamic_templates": [
-                    {
-                        "osquery_columns": {
-                            "path_match": "osquery.result.columns.*",
-                            "mapping": keyword,
-                        }
-                    },
-                    {"strings": {"match_mapping_type": "string", "mapping": keyword}},
-                ],
-                "properties": {
-                    "@timestamp": {"type": "date"},
-                    "osquery": {"properties": {"result": {"properties": result}}},
-                },
-            }
-        },
+    properties = {
+        "@timestamp": {"type": "date"},
+        "osquery": {"properties": {"result": {"properties": result}}},
     }
+    columns = {"path_match": "osquery.result.columns.*", "mapping": KEYWORD}
+    strings = {"match_mapping_type": "string", "mapping": KEYWORD}
+    return index_template(
+        OSQUERY.index, ({"osquery_columns": columns}, {"strings": strings}), properties
+    )
 
 
-LAYOUT = Layout(OSQUERY, LIMIT, named, acted, template, result_document, names_ignored=False)
+def templates() -> dict[str, Mapping[str, Any]]:
+    """All index templates by their names on a server."""
+    logs = {f"molehunt-{one.package}": signin_template(one) for one in SIGN_INS.values()}
+    return {TEMPLATE: template(), **logs}
+
+
+LAYOUT = Layout(
+    OSQUERY,
+    LIMIT,
+    named,
+    acted,
+    template,
+    result_document,
+    names_ignored=False,
+    signins=SIGN_INS,
+)

@@ -1,4 +1,4 @@
-"""Monitors as OpenSearch's alerting plugin takes them, and the index template that they need.
+"""Monitors as OpenSearch's alerting plugin takes them, and the index templates that they need.
 
 Form: OpenSearch documentation, "Alerting API", "Create a query-level monitor".
 """
@@ -17,7 +17,8 @@ from ..model import Artefact, Packing
 from ..rendering import pretty, pretty_and_line
 from ..searching.layout import Layout
 from ..searching.prose import guide, needs, version
-from .layouts import template
+from .layouts import TEMPLATE, templates
+from .signins import SIGN_INS
 
 # Alerting counts from 1, the most severe.
 _SEVERITY = {
@@ -75,11 +76,20 @@ def monitor(rule: Rule, layout: Layout, query: Mapping[str, Any]) -> dict[str, A
                 "techniques": list(rule.techniques),
                 "description": rule.description.strip(),
                 "guide": guide(rule),
-                "needs": needs(rule),
+                "needs": _needs(rule),
                 "references": list(rule.references),
             }
         },
     }
+
+
+# Their logs are found by the product that rules name.
+_LOG = "Events of the sign-in log as its service writes them, in indices `{}` (docs/opensearch.md)."
+
+
+def _needs(rule: Rule) -> str:
+    source = SIGN_INS.get(rule.product or "")
+    return _LOG.format(source.index) if source else needs(rule)
 
 
 def versioned(artefact: Artefact, rule: Rule | Correlation) -> dict[str, Any]:
@@ -89,8 +99,8 @@ def versioned(artefact: Artefact, rule: Rule | Correlation) -> dict[str, Any]:
 
 
 def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]:
-    """A file for each monitor, all of them in one, and the index template."""
-    files: dict[str, bytes] = {"index_template.json": pretty(template())}
+    """A file for each monitor, all of them in one, and the index templates."""
+    files = {_file(name): pretty(body) for name, body in templates().items()}
     ordered = sorted(artefacts, key=lambda one: one.rule)
     bodies = [versioned(artefact, packing.rules[artefact.rule]) for artefact in ordered]
     made = mapped(pretty_and_line, bodies)
@@ -98,3 +108,8 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
         files[f"monitors/{artefact.rule}.json"] = text
     files["monitors.ndjson"] = b"".join(line for _, line in made)
     return files
+
+
+def _file(template: str) -> str:
+    log = "" if template == TEMPLATE else "_" + template.removeprefix("molehunt-")
+    return f"index_template{log}.json"

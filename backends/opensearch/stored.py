@@ -14,7 +14,9 @@ from molehunt.rule import Rule
 
 from ..model import Artefact, Bound, Subject
 from ..searching.prose import version
-from .layouts import LIMIT, MARK, OSQUERY, template
+from .layouts import OSQUERY, template
+from .signins import SIGN_INS
+from .templates import KEYWORD, MARK
 
 INDEX = "molehunt-queries"
 
@@ -28,7 +30,9 @@ def index_body(subjects: Iterable[Subject]) -> dict[str, Any]:
     properties["query"] = {"type": "percolator"}
     _merge(properties, mappings["properties"])
     for name in sorted(_columns(subjects)):
-        _put(properties, name, {"type": "keyword", "ignore_above": LIMIT})
+        _put(properties, name, KEYWORD)
+    for log in SIGN_INS.values():
+        _merge(properties, log.properties)
     return {
         "mappings": {
             "_meta": MARK,

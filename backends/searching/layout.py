@@ -95,7 +95,8 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in other.items():
         mine = found.get(name, {}).get("properties")
         if mine is not None and "properties" in value:
-            found[name] = {"properties": _joined(mine, value["properties"])}
+            both = _joined(mine, value["properties"])
+            found[name] = {**found[name], **value, "properties": both}
         else:
             found[name] = value
     return found

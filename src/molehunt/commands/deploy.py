@@ -82,7 +82,7 @@ def _elastic(options: Namespace, problems: list[Problem]) -> _Place:
 
 def _opensearch(options: Namespace, problems: list[Problem]) -> _Place:
     from molehunt.backends.deploying.opensearch import OpenSearchThings, wanted_things
-    from molehunt.backends.opensearch.layouts import TEMPLATE, template
+    from molehunt.backends.opensearch.layouts import templates
     from molehunt.backends.opensearch.monitors import versioned
     from molehunt.backends.opensearch.stored import INDEX, SETTINGS, index_body, stored_query
 
@@ -102,7 +102,7 @@ def _opensearch(options: Namespace, problems: list[Problem]) -> _Place:
     titles = _titles(ruleset)
     return _Place(
         store,
-        {f"template/{TEMPLATE}": template(), **wanted},
+        {**{f"template/{name}": body for name, body in templates().items()}, **wanted},
         lambda key: _thing(key, titles),
     )
 

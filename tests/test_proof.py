@@ -164,7 +164,7 @@ def test_recordings_hold_no_real_person_or_address() -> None:
         r"100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])|169\.254|198\.1[89]|0|22[4-9]|23\d|255)\."
     )
     # The first networks past the ranges that rules are about, and routes wider than one.
-    just_outside = {"100.128.4.0", "128.0.0.0", "175.0.0.0", "198.20.0.1"}
+    just_outside = {"100.128.4.0", "128.0.0.0", "172.32.0.1", "175.0.0.0", "198.20.0.1"}
     # Addresses that are themselves the subject of a rule: name servers of VPN services, and the
     # ranges that are registered to North Korea or lent to it, with what lies just behind the first.
     subject = re.compile(
@@ -173,7 +173,8 @@ def test_recordings_hold_no_real_person_or_address() -> None:
     )
     quad = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
     versions = re.compile(
-        r'(Chrome|Edg)[/ ]\S+|_\d+(\.\d+){3}_|(?<=\\)\d+(\.\d+){3}(?=\\)|"version":"[^"]*"'
+        r"(Chrome|Edg)[/ ]\S+|_\d+(\.\d+){3}_|-v\d+(\.\d+){3}-|"
+        r'(?<=\\)\d+(\.\d+){3}(?=\\)|"version":"[^"]*"'
     )
     for manifest in RECORDINGS.glob("*/manifest.yml"):
         said = yaml.safe_load(manifest.read_text(encoding="utf-8"))

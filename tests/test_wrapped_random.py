@@ -212,6 +212,8 @@ SAMPLES: list[Any] = [
     dict.fromkeys(("event_type", "timestamp", "actor.alternate_id", "target0.id"), "a"),
     {"Date (UTC)": "2026-11-23T10:22:00Z", "Username": "a@corp.example", "Latency": "1"},
     {"kind": "admin#reports#activities", "items": [PLAIN], "nextPageToken": "x"},
+    {"detail-type": "SystemLog", "source": "aws.partner/okta.com/x", "detail": PLAIN},
+    {"eventType": "com.okta.event_hook", "data": {"events": [PLAIN]}},
 ]
 
 

@@ -14,7 +14,6 @@ import orjson
 
 from ..reading.osquery import NAME as OSQUERY
 from ..records import Row
-from .gates import Gates
 from .judge import Judge
 from .programs import Reader
 from .route import EVERY_RULE, Told
@@ -90,11 +89,7 @@ class ReadRows:
                 self._told.clear()
             told = self._told[key] = self._queries.of_row(*key)
         rules, gates = told
-        return rules if gates is None else _gated(gates, row, rules)
-
-
-def _gated(gates: Gates, row: Row, rules: int) -> int:
-    return gates.passing(row.values, rules) if rules != EVERY_RULE else rules
+        return rules if gates is None else gates.passing(row.values, rules)
 
 
 def _is_osquery(row: Row) -> bool:

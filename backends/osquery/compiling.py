@@ -22,7 +22,8 @@ from molehunt.rule import Rule
 from molehunt.schema import tables
 
 from ..model import Artefact, Bound, Compiled, Profile, Refusal, Subject, Unsayable
-from .bounded import can_hold, listed_values
+from .bounded import can_hold, forms_of
+from .forms import Form
 from .pack import BAD_BEGINNINGS, BAD_ENDINGS, minimum
 from .sqlwhere import FALSE, TRUE, Column, Where
 
@@ -43,7 +44,7 @@ class Source:
     table: str
     shape: Shape
     columns: Mapping[str, Column | None]
-    listed: Mapping[str, tuple[str, ...]]
+    forms: Mapping[str, tuple[Form, ...]]
 
 
 def compile_rule(subject: Subject, profile: Profile) -> Compiled:
@@ -126,7 +127,7 @@ def _narrowed(
     differences: set[str],
 ) -> str | None:
     """The pack's SQL with the rule's condition; None if no row can meet it."""
-    if not any(can_hold(one, bound.fields.places, source.listed) for one in rule.conditions):
+    if not any(can_hold(one, bound.fields.places, source.forms) for one in rule.conditions):
         return None
     logged = tuple(pattern.format(name) for pattern in profile.names for name in names)
     where = Where(bound.fields, source.columns, logged)
@@ -254,6 +255,6 @@ def pack_sources() -> Mapping[str, Source]:
             table=used[0],
             shape=shape,
             columns={name: _column(origin) for name, origin in shape.columns.items()},
-            listed=listed_values(sql),
+            forms=forms_of(sql),
         )
     return found

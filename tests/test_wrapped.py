@@ -43,7 +43,11 @@ def documents(log: str) -> list[dict[str, Any]]:
 def plans() -> dict[str, Plan]:
     """Every engine with the shipped rules."""
     rules, binder = kit.shipped().rules, kit.binder(STATE, AUDIT)
+    judged = compile_plan(rules, taxonomy(), binder, judges=True)
+    assert judged.judge is not None
+    judged.judge.fit(b"".join(wrapped.lines(documents(log)) for log in LOGS), {})
     return {
+        "judged": judged,
         "fast": compile_plan(rules, taxonomy(), binder, scan="hyperscan"),
         "plain": compile_plan(rules, taxonomy(), binder, scan=""),
         "reference": reference_plan(rules, taxonomy(), binder),
@@ -143,7 +147,7 @@ def test_okta_events_inside(tmp_path: Path, plans: dict[str, Plan], name: str) -
     wanted = findings(plans["plain"], path, [])
     path.write_bytes(OKTA[name](events))
     assert wanted
-    for engine in ("fast", "plain", "reference"):
+    for engine in ("fast", "judged", "plain", "reference"):
         assert findings(plans[engine], path, []) == wanted
 
 
@@ -160,7 +164,7 @@ def test_findings_are_those_of_the_plain_log(
         wanted = findings(plans["plain"], path, [])
         total += len(wanted)
         path.write_bytes(wrapped.LOSSLESS[name](plain))
-        for engine in ("fast", "plain"):
+        for engine in ("fast", "judged", "plain"):
             problems: list[Problem] = []
             assert findings(plans[engine], path, problems) == wanted, engine
             assert not problems

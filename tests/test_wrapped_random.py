@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molehunt.detectors.matching.plan import compile_plan
-from molehunt.detectors.reading import read_document
+from molehunt.detectors.reading import READERS, WRAPPERS, read_document
 from molehunt.detectors.reading.inputs import Block, shaped
+from molehunt.detectors.reading.kinds import possible
 from molehunt.detectors.reading.lines import Located, parse_line
 from molehunt.detectors.reading.spread import MAX_VALUE_BYTES, Scanner, is_spread
 from molehunt.detectors.reading.table import Records, has_json_cells
@@ -255,8 +256,6 @@ def mutants(draw: Any) -> Any:
 
 def test_there_is_a_sample_of_every_wrapper() -> None:
     """So that the next test asks something of each."""
-    from molehunt.detectors.reading import WRAPPERS
-
     for wrapper in WRAPPERS:
         assert any(wrapper.claims(document) for document in SAMPLES), wrapper
 
@@ -274,6 +273,20 @@ def test_no_reader_raises(document: Any) -> None:
         for value in row.values.values():
             assert not isinstance(value, (dict, list))
             hash(value)
+
+
+@settings(max_examples=400)
+@given(mutants())
+def test_whoever_claims_a_document_is_asked(document: Any) -> None:
+    """It has one of the keys that they name."""
+    todo = [document]
+    while todo:
+        one = todo.pop()
+        todo += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        if isinstance(one, dict):
+            readers, wrappers = possible(one)
+            assert {r.NAME for r in READERS if r.claims(one)} <= {r.NAME for r in readers}
+            assert all(w in wrappers for w in WRAPPERS if w.claims(one))
 
 
 @settings(max_examples=100)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from molehunt.detectors.matching.plan import compile_plan, reference_plan
 from molehunt.detectors.reading import MARKS, WRAPPERS
 from molehunt.detectors.reading.inputs import blocks
+from molehunt.detectors.reading.kinds import has_one
 from molehunt.problems import Problem
 from molehunt.taxonomy import taxonomy
 
@@ -107,6 +108,7 @@ def test_whatever_a_wrapper_claims_and_opens_holds_a_mark(document: dict[str, An
     line = json.dumps(document).lower().encode()
     for wrapper in WRAPPERS:
         if wrapper.claims(document):
+            assert has_one(wrapper.KEYS, document), wrapper
             inside = wrapper.unwrap(document, Locator("f", 0, 1, 0))
             if inside.documents or inside.traps:
                 assert any(mark.lower() in line for mark in wrapper.MARKS), wrapper

@@ -11,9 +11,9 @@ from molehunt.rule import Rule, asks_removed
 from molehunt.taxonomy import Taxonomy
 
 from ..enriching.inputs import NO_INPUTS
-from ..reading import read_document
+from ..reading import read_opened
 from ..reading.inputs import Block, Report
-from ..reading.lines import Parsed, parse_line
+from ..reading.lines import parse_line
 from ..reading.wrapping import Traps
 from ..records import Binding, Locator, Reason, Row
 from ..schedule.binding import Binder
@@ -23,6 +23,7 @@ from .fields import FieldMap, Layout
 from .match import Match
 from .readrows import Asked
 from .route import EVERY_RULE, Line, all_lines
+from .stored import Piece, piece
 from .system import other_system
 
 Holds = Callable[[Row], bool]
@@ -66,14 +67,19 @@ class BasePlan(ABC):
 
     def _asked(self, block: Block, report: Report) -> Iterator[Asked]:
         """The rows of a block that are to be looked at."""
-        if block.documents is not None:
+        lines: Iterable[Line] = ()
+        if block.documents is None:
+            lines = self._lines(block)
+        else:
             self.counts.lines += len(block.documents)
-            for row in self._documents(block, report):
-                yield row, EVERY_RULE
-            return
-        for line in self._lines(block):
-            for row in self._rows(block, line, report):
-                yield row, line.rules
+        for one in self._opened(_pieces(block, lines)):
+            for row in self._read(one, report):
+                yield row, one.rules
+
+    def _opened(self, pieces: Iterator[Piece]) -> Iterable[Piece]:
+        """The same pieces, without stored lines of which it is sooner told that no rule wants
+        them."""
+        return pieces
 
     def _narrowed(self, asked: Iterator[Asked]) -> Iterable[Asked]:
         """The same rows, with fewer rules if that is sooner told."""
@@ -133,11 +139,8 @@ class BasePlan(ABC):
     def rows(self, blocks: Iterable[Block], report: Report) -> Iterator[Row]:
         """Every row of the blocks, whether a rule looks at it or not."""
         for block in self._told(blocks, report):
-            if block.documents is not None:
-                yield from self._documents(block, report)
-                continue
-            for line in all_lines(block):
-                yield from self._rows(block, line, report)
+            for one in _pieces(block, all_lines(block) if block.documents is None else ()):
+                yield from self._read(one, report)
 
     def _told(self, blocks: Iterable[Block], report: Report) -> Iterator[Block]:
         """The blocks; what was noticed in them is told when all are read, if it is to be told."""
@@ -148,17 +151,12 @@ class BasePlan(ABC):
                 for problem in self.traps.tell():
                     report(problem)
 
-    def _rows(self, block: Block, line: Line, report: Report) -> Iterator[Row]:
-        where = Locator(block.file, block.offset + line.start, line.number, 0)
-        return self._read(parse_line(line.data), where, report)
-
-    def _documents(self, block: Block, report: Report) -> Iterator[Row]:
-        """The rows of documents that are no lines; those of one line are numbered on."""
-        for offset, line, parsed in block.documents or ():
-            row = self._next.row if (block.file, line) == (self._next.file, self._next.line) else 0
-            yield from self._read(parsed, Locator(block.file, offset, line, row), report)
-
-    def _read(self, parsed: Parsed, where: Locator, report: Report) -> Iterator[Row]:
+    def _read(self, one: Piece, report: Report) -> Iterator[Row]:
+        where, parsed = one.where, one.parsed
+        if where.row < 0:
+            # A document of a line of which others were read: its rows are numbered on.
+            on = (where.file, where.line) == (self._next.file, self._next.line)
+            where = where._replace(row=self._next.row if on else 0)
         self.counts.parsed += 1
         if parsed.broken:
             self.counts.broken += 1
@@ -167,8 +165,8 @@ class BasePlan(ABC):
             self.counts.recovered += 1
             what = f"recovered: {parsed.recovered}"
             report(Problem(what, where.file, where.line, severity=Severity.WARNING))
-        for document in parsed.documents:
-            read = read_document(document, where)
+        for document in one.opened:
+            read = read_opened(document, where)
             self.counts.unknown += read.unknown
             if read.traps:
                 self.traps.note(where, read.traps)
@@ -181,7 +179,7 @@ class BasePlan(ABC):
                         hint="docs/inputs.md lists what is read",
                     )
                 )
-            where = self._next = where._replace(row=where.row + len(read.rows))
+            where = self._next = where._replace(row=where.row + len(read.rows) + read.passed)
             for row in read.rows:
                 self.counts.rows += 1
                 self.counts.saw(row.query)
@@ -201,6 +199,17 @@ class BasePlan(ABC):
             layout = Layout(binding, self.taxonomy)
             found = self._bound[key] = Bound(binding, tie_of(binding, self.taxonomy), layout, {})
         return found
+
+
+def _pieces(block: Block, lines: Iterable[Line]) -> Iterator[Piece]:
+    """What some lines of a block hold, or its documents if they are no lines."""
+    if block.documents is None:
+        for line in lines:
+            where = Locator(block.file, block.offset + line.start, line.number, 0)
+            yield piece(parse_line(line.data), where, line.rules)
+        return
+    for offset, number, parsed in block.documents:
+        yield piece(parsed, Locator(block.file, offset, number, -1))
 
 
 def _on_its_system(rule: Rule, binding: Binding, holds: Holds) -> Holds:

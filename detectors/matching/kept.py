@@ -24,6 +24,7 @@ from .plan import FastPlan, clauses_of
 from .programs import Program, plain, restored
 from .route import searched
 from .scan import compiled, packed, unpacked
+from .stored import stored_in
 
 # Changed when clauses are made otherwise or kept in another form.
 FORM = 9
@@ -64,7 +65,8 @@ def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
     """Fit a plan, whose set of rules has this key, to a sample of the data (whole lines), or take
     what it was fitted to before if that serves."""
     if plan.judge is not None:
-        _fit_kept(plan.judge, _judge_name(plan, key), sample)
+        _fit_kept(plan.judge, _judge_name(plan, key), stored_in(sample) + sample)
+        _know_rows(plan, key)
         sample = plan.unjudged(sample)
     if plan.scan != "hyperscan":
         return
@@ -84,6 +86,7 @@ def guess_kept(plan: FastPlan, key: str, sample: bytes = b"") -> None:
     that leaves few lines of a sample, else for what is chosen without data."""
     if plan.judge is not None:
         _take_kept(plan.judge, _judge_name(plan, key), sample)
+        _know_rows(plan, key)
     if plan.scan != "hyperscan":
         return
     if plan.judge is not None and len(plan.unjudged(sample)) < FEW_BYTES:
@@ -104,6 +107,12 @@ def _guess(plan: FastPlan, key: str) -> None:
 
 def _judge_name(plan: FastPlan, key: str) -> str:
     return f"judge-{_digest(f'{key}{FORM_IN_C}', plan.binder)}"
+
+
+def _know_rows(plan: FastPlan, key: str) -> None:
+    """Have rows of exports judged by what was kept for them."""
+    name = f"rows-{_judge_name(plan, key)}"
+    plan.fit_rows = lambda judge, lines: _fit_kept(judge, name, lines)
 
 
 def _fit_kept(judge: Judge, name: str, sample: bytes) -> None:

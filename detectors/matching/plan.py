@@ -34,6 +34,7 @@ from .readrows import Asked, ReadRows
 from .reasons import Reasons, compile_reasons
 from .route import EVERY_RULE, Line, Router, all_lines, judged
 from .scan import count, where
+from .stored import Piece, without_unwanted
 
 
 class Plan(Protocol):
@@ -90,6 +91,8 @@ class FastPlan(BasePlan):
         self.scan = scan
         self.judge = Judge(self._queries().of_rows) if judges else None
         self._read_rows: ReadRows | None = None
+        # What fits the judge of rows that were read when there are some.
+        self.fit_rows: Callable[[Judge, bytes], object] | None = None
         self.why = self._why
         self._compiled: dict[tuple[int, tuple[object, ...]], Holds] = {}
         self._reasons: dict[tuple[int, tuple[object, ...]], Reasons] = {}
@@ -176,12 +179,16 @@ class FastPlan(BasePlan):
             return self._routing().left(block, kept)
         return (judged(block, one) for one in kept)
 
+    def _opened(self, pieces: Iterator[Piece]) -> Iterable[Piece]:
+        return pieces if self.judge is None else without_unwanted(list(pieces), self.judge)
+
     def _narrowed(self, asked: Iterator[Asked]) -> Iterable[Asked]:
         there = list(asked)
         if all(rules != EVERY_RULE for _, rules in there):
             return there
         if self._read_rows is None:
-            self._read_rows = ReadRows(self._queries(), self.judge is not None)
+            fit = [] if self.fit_rows is None else [self.fit_rows]
+            self._read_rows = ReadRows(self._queries(), self.judge is not None, *fit)
         return self._read_rows.narrowed(there)
 
     def _predicate(self, rule: Rule, fields: FieldMap, binding: Binding, tie: Tie) -> Holds:

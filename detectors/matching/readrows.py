@@ -7,7 +7,7 @@ time. Without it, or where a row has more than texts, gates tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 import orjson
@@ -40,11 +40,18 @@ class Queries(Protocol):
 
 
 class ReadRows:
-    """Narrows down the rules of rows for which every rule is asked."""
+    """Narrows down the rules of rows for which every rule is asked. `fit` fits the judge to rows,
+    which were written as lines."""
 
-    def __init__(self, queries: Queries, judges: bool) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        judges: bool,
+        fit: Callable[[Judge, bytes], object] = lambda judge, lines: judge.fit(lines, {}),
+    ) -> None:
         self._queries = queries
         self._judge = Judge(self._readers, every=True) if judges else None
+        self._fit = fit
         self._fitted = False
         self._told: dict[tuple[str, str, tuple[str, ...]], Told] = {}
 
@@ -66,7 +73,7 @@ class ReadRows:
             return masks
         data = b"".join(map(_line, rows))
         if not self._fitted:
-            self._judge.fit(data, {})
+            self._fit(self._judge, data)
             self._fitted = True
         lines, kept = self._judge.sift(data, OFTEN)
         assert lines == len(rows)

@@ -1,87 +1,36 @@
 """Turn files into rows: `inputs` (files to blocks of lines or documents), `lines` (a line to JSON
 documents), and one small module per kind of log.
 
-A log has `NAME`, `claims(document)` and `rows(document, where)`. A way of storing logs has
-`claims(document)` and `unwrap(document, where)`; see `wrapping`.
+A log has `NAME`, `KEYS`, `claims(document)` and `rows(document, where)`. A way of storing logs has
+`KEYS`, `claims(document)` and `unwrap(document, where)`; see `wrapping` and `kinds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from molehunt.problems import Severity
 
 from ..records import Locator, Row
-from . import (
-    delivered,
-    elastic,
-    entra,
-    entra_csv,
-    events,
-    filebeat,
-    fleet,
-    okta,
-    okta_csv,
-    osquery,
-    osquery_manager,
-    pages,
-    shipped,
-    splunk,
-    tls,
-    workspace,
-)
-from .wrapping import Trap, Unwrapped
+from . import events
+from .kinds import MARKS, READERS, WRAPPERS, Reader, claimant
+from .lines import parse_line
+from .wrapping import BROKEN_INSIDE, Stored, Trap
 
-
-class Reader(Protocol):
-    """What a module for one kind of log offers; see `osquery` for the model."""
-
-    NAME: str
-
-    def claims(self, document: Mapping[str, Any]) -> bool:
-        """Whether the document is of this kind; must be cheap and must not raise."""
-
-    def rows(self, document: Mapping[str, Any], where: Locator) -> Iterator[Row]:
-        """The rows of a claimed document, numbered from `where.row`."""
-
-
-class Wrapper(Protocol):
-    """What a module for one way of storing logs offers; see `elastic` for the model."""
-
-    MARKS: tuple[bytes, ...]
-
-    def claims(self, document: Mapping[str, Any]) -> bool:
-        """Whether the document is of this kind; must be cheap and must not raise."""
-
-    def unwrap(self, document: Mapping[str, Any], where: Locator) -> Unwrapped:
-        """What a claimed document holds."""
-
-
-class Read(NamedTuple):
-    """What was found in one document. `unknown` counts the objects of no known log in it."""
-
-    rows: tuple[Row, ...]
-    traps: tuple[Trap, ...] = ()
-    unknown: int = 0
-
-
-# A module is a Reader: mypy cannot see that, so the names are bound one by one.
-READERS = (osquery, okta, entra, workspace)
-WRAPPERS = (
-    tls,
-    elastic,
-    filebeat,
-    osquery_manager,
-    splunk,
-    fleet,
-    okta_csv,
-    entra_csv,
-    pages,
-    delivered,
-    shipped,
-)
-MARKS = frozenset(mark for one in (*WRAPPERS, entra, workspace, events) for mark in one.MARKS)
+__all__ = [
+    "MARKS",
+    "READERS",
+    "WRAPPERS",
+    "Held",
+    "Opened",
+    "Passed",
+    "Read",
+    "StoredLine",
+    "opened",
+    "read_document",
+    "read_opened",
+]
 
 # A line of osquery in a syslog line in a hit of a search is three deep.
 _DEPTH = 8
@@ -90,39 +39,114 @@ _UNKNOWN = Trap(
 )
 
 
+class Held(NamedTuple):
+    """A document of a known log."""
+
+    reader: Reader
+    document: Mapping[str, Any]
+
+
+class StoredLine(NamedTuple):
+    """A log line that a document holds as text, so many wrappers deep."""
+
+    line: bytes
+    depth: int
+
+
+class Passed(NamedTuple):
+    """A stored line that is passed over: it is one row that nobody wants."""
+
+
+Part: TypeAlias = Held | StoredLine | Passed
+
+
+class Opened(NamedTuple):
+    """What a document holds, in order: opened as far as no stored line has to be read."""
+
+    parts: tuple[Part, ...]
+    traps: tuple[Trap, ...] = ()
+    unknown: int = 0
+
+
+class Read(NamedTuple):
+    """What was found in one document. `unknown` counts the objects of no known log in it, `passed`
+    the rows that were passed over."""
+
+    rows: tuple[Row, ...]
+    traps: tuple[Trap, ...] = ()
+    unknown: int = 0
+    passed: int = 0
+
+
 def read_document(document: Mapping[str, Any], where: Locator) -> Read:
     """The rows of a document, in the order in which they stand, then what rows among them tell
     besides (`events`), and what was noticed."""
-    for reader in READERS:
-        if reader.claims(document):
-            read = Read(tuple(reader.rows(document, where)))
-            break
-    else:
-        read = _unwrapped(document, where)
-    more = tuple(events.told(read.rows))
-    return read._replace(rows=read.rows + more) if more else read
+    return read_opened(opened(document, where), where)
 
 
-def _unwrapped(document: Mapping[str, Any], where: Locator) -> Read:
-    rows: list[Row] = []
+def opened(document: Any, where: Locator, depth: int = 0) -> Opened:
+    """What a document holds that is so many wrappers deep."""
+    parts: list[Part] = []
     traps: list[Trap] = []
     unknown = 0
-    todo: list[tuple[Any, int]] = [(document, 0)]
+    todo: list[tuple[Any, int]] = [(document, depth)]
     while todo:
         current, depth = todo.pop()
+        if isinstance(current, Stored):
+            parts.append(StoredLine(current.line, depth))
+            continue
         if isinstance(current, dict) and depth < _DEPTH:
-            reader = next((reader for reader in READERS if reader.claims(current)), None)
+            reader, wrapper = claimant(current)
             if reader is not None:
-                here = where._replace(row=where.row + len(rows))
-                rows += reader.rows(current, here)
+                parts.append(Held(reader, current))
                 continue
-            wrapper = next((wrapper for wrapper in WRAPPERS if wrapper.claims(current)), None)
             if wrapper is not None:
                 inside = wrapper.unwrap(current, where)
                 traps += inside.traps
-                todo += ((item, depth + 1) for item in reversed(inside.documents))
+                depth += 1
+                todo += [(item, depth) for item in reversed(inside.documents)]
                 continue
         unknown += 1
         if depth:
             traps.append(_UNKNOWN)
-    return Read(tuple(rows), tuple(traps), unknown)
+    return Opened(tuple(parts), tuple(traps), unknown)
+
+
+def read_opened(one: Opened, where: Locator) -> Read:
+    """What `read_document` gives of a document that was opened."""
+    read = _read(one, where)
+    more = tuple(events.told(read.rows))
+    return read._replace(rows=read.rows + more) if more else read
+
+
+def _read(one: Opened, where: Locator) -> Read:
+    if len(one.parts) == 1 and not one.traps and not one.unknown:
+        (part,) = one.parts
+        return _part(part, where)
+    rows: list[Row] = []
+    traps, unknown, passed = list(one.traps), one.unknown, 0
+    for part in one.parts:
+        read = _part(part, where._replace(row=where.row + len(rows) + passed))
+        rows += read.rows
+        traps += read.traps
+        unknown += read.unknown
+        passed += read.passed
+    return Read(tuple(rows), tuple(traps), unknown, passed)
+
+
+def _part(part: Part, where: Locator) -> Read:
+    if isinstance(part, Passed):
+        return Read((), passed=1)
+    if isinstance(part, Held):
+        return Read(tuple(part.reader.rows(part.document, where)))
+    parsed = parse_line(part.line)
+    inside = [opened(document, where, part.depth) for document in parsed.documents]
+    return _read(
+        Opened(
+            tuple(held for one in inside for held in one.parts),
+            ((BROKEN_INSIDE,) if parsed.broken else ())
+            + tuple(trap for one in inside for trap in one.traps),
+            sum(one.unknown for one in inside),
+        ),
+        where,
+    )

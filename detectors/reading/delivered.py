@@ -10,6 +10,7 @@ from typing import Any
 from ..records import Locator
 from .wrapping import Unwrapped
 
+KEYS = ("detail-type", "eventType")
 MARKS = (b'"detail-type"', b'"com.okta.event_hook"')
 _HOOK = "com.okta.event_hook"
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..records import Locator
-from .wrapping import Trap, Unwrapped, documents_in
+from .wrapping import Trap, Unwrapped, stored
 
+_ACTIONS = ("index", "create", "update", "delete")
+KEYS = ("_source", "hits", "responses", "rawResponse", "fields", *_ACTIONS)
 MARKS = (b'"_source"', b'"fields"', b'"hits"', b'"responses"', b'"rawresponse"')
-_ACTIONS = frozenset(("index", "create", "update", "delete"))
 
 UNSEARCHABLE = Trap(
     "Elasticsearch did not index a value over its limit (1,024 characters for a keyword)",
@@ -51,8 +52,7 @@ def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
     traps = (UNSEARCHABLE,) if document.get("_ignored") else ()
     source, fields = document.get("_source"), document.get("fields")
     if isinstance(source, str):
-        inside = documents_in(source)
-        return Unwrapped(inside.documents, (*traps, *inside.traps))
+        return Unwrapped((stored(source),), traps)
     if isinstance(source, dict) and (source or not isinstance(fields, dict)):
         return Unwrapped((source,), traps)
     if isinstance(fields, dict):

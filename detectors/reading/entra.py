@@ -16,6 +16,7 @@ from .flat import flatten, moment
 
 NAME = "azure"
 QUERY = "azure.signinlogs"
+KEYS = ("properties", "UserPrincipalName", "userPrincipalName")
 # Names are changed on the way, so the raw scan must not skip such a line.
 MARKS = (b'"userprincipalname"',)
 

@@ -16,6 +16,7 @@ from ..records import Locator
 from .flat import moment
 from .wrapping import Trap, Unwrapped
 
+KEYS = ("Date (UTC)",)
 MARKS = (b'"Date (UTC)"',)
 TIME, ACCOUNT = "Date (UTC)", "Username"
 

@@ -26,6 +26,7 @@ from .wrapping import (
     seconds,
 )
 
+KEYS = ("osquery", "osquery.*")
 MARKS = (b'"osquery"', b'"osquery.')
 _NAMES = {
     "host_identifier": "hostIdentifier",
@@ -49,8 +50,8 @@ def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
     original = branch(document, "event").get("original")
     if isinstance(original, str):
         whole = documents_in(original)
-        if whole.documents and not whole.traps:
-            return whole
+        if whole:
+            return Unwrapped(whole)
     result = branch(branch(document, "osquery"), "result")
     plain = {_NAMES.get(key, key): value for key, value in result.items() if "." not in key}
     decorations = branch(result, "decorations")

@@ -16,6 +16,14 @@ from typing import Any
 from ..records import Locator
 from .wrapping import NO_NAME, NO_TIME, Trap, Unwrapped, first_text, noticed, seconds
 
+KEYS = (
+    "results",
+    "rows",
+    "live_query_results",
+    "details",
+    "host_display_name",
+    "host_hostname",
+)
 MARKS = (
     b'"results"',
     b'"live_query_results"',

@@ -14,6 +14,7 @@ from .flat import flatten, moment
 
 NAME = "okta"
 QUERY = "okta.system_log"
+KEYS = ("eventType",)
 
 
 def claims(document: Mapping[str, Any]) -> bool:

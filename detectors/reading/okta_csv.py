@@ -14,6 +14,7 @@ from typing import Any
 from ..records import Locator
 from .wrapping import Trap, Unwrapped
 
+KEYS = ("event_type",)
 # A document in JSON is never such a record, so the raw scan needs no mark for it.
 MARKS = (b'"actor.alternate_id"',)
 COLUMN = "actor.alternate_id"

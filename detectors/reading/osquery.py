@@ -20,12 +20,12 @@ _ENVELOPE = frozenset(
     "snapshot diffResults action decorations log_type".split()
 )
 # The wiki shows `hostname` where osquery writes `hostIdentifier`, and some tools followed it.
-_HOSTS = ("hostIdentifier", "hostname")
+KEYS = ("hostIdentifier", "hostname")
 
 
 def claims(document: Mapping[str, Any]) -> bool:
     """Whether this is an osquery result (a query name, a host, and rows) or a status line."""
-    if not any(host in document for host in _HOSTS):
+    if not any(host in document for host in KEYS):
         return False
     if isinstance(document.get("name"), str):
         return any(isinstance(document.get(key), (dict, list)) for key in _ROWS)

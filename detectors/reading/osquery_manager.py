@@ -27,6 +27,7 @@ from .wrapping import (
     seconds,
 )
 
+KEYS = ("osquery", "osquery.*", "action_response", "action_response.*", "osquery_profile")
 MARKS = (
     b'"osquery"',
     b'"osquery.',

@@ -11,6 +11,7 @@ from molehunt.problems import Severity
 from ..records import Locator
 from .wrapping import Trap, Unwrapped
 
+KEYS = ("@odata.context", "records", "kind")
 MARKS = (b'"@odata.context"', b'"records"', b"#activities")
 
 MORE = Trap(

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..records import Locator
-from .wrapping import Unwrapped, branch, documents_in
+from .wrapping import Unwrapped, branch, stored
 
+KEYS = ("message", "log", "MESSAGE", "event", "json", "event.*")
 MARKS = (
     b'"message"',
     b'"log"',
@@ -32,7 +33,7 @@ def claims(document: Mapping[str, Any]) -> bool:
 def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
     """The line in the first such field."""
     inside = _inside(document)
-    return documents_in(inside) if isinstance(inside, str) else Unwrapped((inside,))
+    return Unwrapped((stored(inside) if isinstance(inside, str) else inside,))
 
 
 def _inside(document: Mapping[str, Any]) -> Any:

@@ -18,13 +18,23 @@ from .wrapping import (
     Trap,
     Unwrapped,
     branch,
-    documents_in,
     first_text,
     is_merged,
     noticed,
     seconds,
+    stored,
 )
 
+KEYS = (
+    "_raw",
+    "preview",
+    "result",
+    "results",
+    "rows",
+    "columns.*",
+    "snapshot{}*",
+    "diffResults.*",
+)
 MARKS = (
     b'"_raw"',
     b'"result"',
@@ -88,7 +98,7 @@ def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
     if document.get("preview") is True:
         return Unwrapped((), (PREVIEW,))
     if isinstance(document.get("_raw"), str):
-        return documents_in(document["_raw"])
+        return Unwrapped((stored(document["_raw"]),))
     if isinstance(document.get("results"), list):
         return Unwrapped(document["results"])
     if isinstance(document.get("rows"), list):

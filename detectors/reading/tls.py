@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..records import Locator
-from .wrapping import Trap, Unwrapped, documents_in
+from .wrapping import Trap, Unwrapped, stored
 
+KEYS = ("log_type", "body", "node_key", "enroll_secret")
 MARKS = (b'"log_type"', b'"node_key"', b'"enroll_secret"', b'"body"')
 
 LIVE = Trap(
@@ -33,7 +34,7 @@ def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
     """The lines in a log request; other requests hold none."""
     data = document.get("body") if "path" in document else document.get("data")
     if isinstance(data, str):
-        return documents_in(data)
+        return Unwrapped((stored(data),))
     if isinstance(data, dict):
         return Unwrapped((data,))
     if isinstance(data, list):

@@ -17,6 +17,7 @@ from .flat import flatten, moment
 
 NAME = "google_workspace"
 QUERY = "google_workspace.login"
+KEYS = ("id", "protoPayload")
 MARKS = (b'"applicationname"', b"login.googleapis.com")
 
 _SERVICE = "login.googleapis.com"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -27,8 +28,15 @@ class Trap(NamedTuple):
     severity: Severity = Severity.WARNING
 
 
+class Stored(NamedTuple):
+    """A log line that was stored as text."""
+
+    line: bytes
+
+
 class Unwrapped(NamedTuple):
-    """The documents inside a wrapper, in order, and what was noticed on the way."""
+    """The documents inside a wrapper, or the lines that hold some (`Stored`), in order, and what
+    was noticed on the way."""
 
     documents: Sequence[Any] = ()
     traps: Sequence[Trap] = ()
@@ -105,29 +113,45 @@ BROKEN_INSIDE = Trap(
 )
 
 _LIMIT = 1024
+# Documents of one store have the same keys, and are looked at once; those of very many each time.
+_MOST_KEYS = 128
 
 
 def branch(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     """What stands below `name`, whether nested (`{name: {a: 1}}`) or dotted (`{name.a: 1}`)."""
-    nested, prefix = document.get(name), name + "."
+    nested = document.get(name)
     found = dict(nested) if isinstance(nested, dict) else {}
-    for key, value in document.items():
-        if key.startswith(prefix):
-            found.setdefault(key[len(prefix) :], value)
+    for key, rest in _below(document, name):
+        found.setdefault(rest, document[key])
     return found
 
 
 def has_branch(document: Mapping[str, Any], name: str) -> bool:
     """Whether anything can stand below `name`."""
-    return isinstance(document.get(name), dict) or any(
-        key.startswith(name + ".") for key in document
-    )
+    return isinstance(document.get(name), dict) or bool(_below(document, name))
 
 
-def documents_in(text: str) -> Unwrapped:
-    """The documents of a log line that was stored as text."""
-    parsed = parse_line(text.encode(errors="replace"))
-    return Unwrapped(parsed.documents, (BROKEN_INSIDE,) if parsed.broken else ())
+def _below(document: Mapping[str, Any], name: str) -> tuple[tuple[str, str], ...]:
+    """The keys that stand below `name`, with what is behind its dot."""
+    keys = tuple(document)
+    return _dotted(keys, name) if len(keys) <= _MOST_KEYS else _dotted.__wrapped__(keys, name)
+
+
+@lru_cache(4096)
+def _dotted(keys: tuple[str, ...], name: str) -> tuple[tuple[str, str], ...]:
+    prefix = name + "."
+    return tuple((key, key[len(prefix) :]) for key in keys if key.startswith(prefix))
+
+
+def stored(text: str) -> Stored:
+    """A log line that was stored as text, often with the end of the line."""
+    return Stored(text.rstrip("\r\n").encode(errors="replace"))
+
+
+def documents_in(text: str) -> Sequence[dict[str, Any]]:
+    """The documents of a log line that was stored as text; none if not all of it can be read."""
+    parsed = parse_line(stored(text).line)
+    return () if parsed.broken else parsed.documents
 
 
 def seconds(value: Any) -> float | None:

@@ -21,11 +21,11 @@ from ..findings.organisation import Organisation
 from ..joins.facts import facts_of
 from ..joins.together import Together
 from ..matching.match import Match
-from ..matching.plan import compile_plan
 from ..reading.inputs import blocks
 from ..schedule.binding import Binder
 from ..values import fold
 from .manifest import Expectation, Scenario, Spot
+from .plans import Plans
 from .prove import RuleProof, lacking, place
 
 
@@ -60,24 +60,20 @@ class Gathered(NamedTuple):
 
 def gather(
     scenario: Scenario,
-    ruleset: RuleSet,
-    taxonomy: Taxonomy,
+    plans: Plans,
     binder: Binder,
     organisation: Organisation | None,
-    joins: Sequence[Join] = (),
     inputs: Inputs = NO_INPUTS,
 ) -> Gathered:
-    """Match the rules that correlations and joins use over one scenario, by the engine.
+    """Match the rules that correlations and joins use over one scenario, by the engine. Scenarios
+    share `plans`, which are of `plans_for`.
 
     Nothing is gathered from samples that mean nothing together.
     """
     logs = {scenario.path(log): log for log in scenario.kinds}
     if not scenario.correlate:
         return Gathered(scenario, organisation, (), {}, logs)
-    referred = {reference for one in ruleset.correlations for reference in one.rules}
-    referred |= {rule for one in joins for rule in one.uses}
-    plan = compile_plan([r for r in ruleset.rules if r.id in referred], taxonomy, binder, scan="")
-    plan.inputs = inputs
+    plan = plans.plan(scenario, binder, inputs)
     folder, events = Folder(organisation), dict[str, set[Spot]]()
     matches: list[tuple[Match, bool]] = []
     for path, log in logs.items():
@@ -88,6 +84,13 @@ def gather(
             matches.append((match, folder.add(match)))
     kept = {rule: frozenset(spots) for rule, spots in events.items()}
     return Gathered(scenario, organisation, tuple(matches), kept, logs)
+
+
+def plans_for(ruleset: RuleSet, taxonomy: Taxonomy, joins: Sequence[Join] = ()) -> Plans:
+    """Plans of the rules that correlations and joins use."""
+    referred = {reference for one in ruleset.correlations for reference in one.rules}
+    referred |= {rule for one in joins for rule in one.uses}
+    return Plans([rule for rule in ruleset.rules if rule.id in referred], taxonomy)
 
 
 def together(
@@ -114,7 +117,7 @@ def together(
 def correlate(
     scenario: Scenario,
     ruleset: RuleSet,
-    taxonomy: Taxonomy,
+    plans: Plans,
     binder: Binder,
     organisation: Organisation | None,
     joins: Sequence[Join] = (),
@@ -125,7 +128,7 @@ def correlate(
     Approved records take no part, yet are named in `events`, so that an approved one can be a near
     miss.
     """
-    gathered = gather(scenario, ruleset, taxonomy, binder, organisation, joins, inputs)
+    gathered = gather(scenario, plans, binder, organisation, inputs)
     if not gathered.matches:
         return Correlations({}, {})
     happened, problems = together(gathered, ruleset, joins)

@@ -27,16 +27,18 @@ _APART = 0.002
 _aside: set[int] = set()
 
 
-def mapped(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+def mapped(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], least: int = LEAST
+) -> list[_Result]:
     """`work` of each item, in order. Results must be picklable (read-only mappings are, too); what
-    `work` raises is raised here.
+    `work` raises is raised here. Fewer than `least` items are not shared.
 
     The first and the last are worked on before processes part, so that what each needs is loaded
     once. The rest goes in runs of neighbours, which have much in common, to this process and to
     others forked from it: one run to each, and whoever is done takes the next. What came to nothing
     there is worked on here.
     """
-    number = _processes(len(items))
+    number = _processes(len(items), least)
     if number == 1:
         return [work(item) for item in items]
     first, last, rest = work(items[0]), work(items[-1]), range(1, len(items) - 1)
@@ -136,8 +138,8 @@ def at_once(work: Callable[[], None]) -> None:
     work()
 
 
-def _processes(items: int) -> int:
-    return 1 if items < LEAST or not _may_fork() else min(_free_cores(), MOST)
+def _processes(items: int, least: int) -> int:
+    return 1 if items < least or not _may_fork() else min(_free_cores(), MOST)
 
 
 def _may_fork() -> bool:

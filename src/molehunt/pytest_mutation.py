@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from molehunt.joins import Join
     from molehunt.problems import Problem
     from molehunt.rule import Rule, RuleSet
-    from molehunt.taxonomy import Taxonomy
 
-    Around = tuple[Taxonomy, Binder, Organisation | None, Sequence[Join], Inputs]
+    Around = tuple[Binder, Organisation | None, Inputs]
 
 
 class Measuring:
@@ -64,9 +63,15 @@ class Measuring:
     def proven(self) -> Mapping[str, list[Problem]]:
         """What is wrong with each correlation and join over all recordings, by id. Those that only
         serve others are not among them."""
-        from molehunt.detectors.proof.correlate import correlate, prove_correlations
+        from molehunt.detectors.proof.correlate import correlate, plans_for, prove_correlations
+        from molehunt.taxonomy import taxonomy
 
-        seen = [(one, correlate(one, self._ruleset, *self._around(one))) for one in self._scenarios]
+        plans = plans_for(self._ruleset, taxonomy(), self._joins)
+        seen = []
+        for one in self._scenarios:
+            binder, organisation, inputs = self._around(one)
+            found = correlate(one, self._ruleset, plans, binder, organisation, self._joins, inputs)
+            seen.append((one, found))
         ones: list[Correlation | Join] = [*self._ruleset.correlations, *self._joins]
         return {proof.rule.id: proof.problems for proof in prove_correlations(ones, seen)}
 
@@ -110,17 +115,18 @@ class Measuring:
 
     @cached_property
     def _gathered(self) -> list[Gathered]:
-        from molehunt.detectors.proof.correlate import gather
+        from molehunt.detectors.proof.correlate import gather, plans_for
+        from molehunt.taxonomy import taxonomy
 
-        return [gather(one, self._wide, *self._around(one)) for one in self._scenarios]
+        plans = plans_for(self._wide, taxonomy(), self._joins)
+        return [gather(one, plans, *self._around(one)) for one in self._scenarios]
 
     def _around(self, scenario: Scenario) -> Around:
         """What a recording is read with, beside the rules."""
         from molehunt.commands.common import inputs_of, make_binder, organisation_of
-        from molehunt.taxonomy import taxonomy
 
         binder, organisation = make_binder(scenario.config, []), organisation_of(scenario, [])
-        return taxonomy(), binder, organisation, self._joins, inputs_of(scenario, [])
+        return binder, organisation, inputs_of(scenario, [])
 
     @cached_property
     def _outcomes(self) -> Mapping[str, Outcome]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from molehunt.detectors.proof.correlate import gather
+from molehunt.detectors.proof.correlate import gather, plans_for
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
 from molehunt.detectors.proof.mutate import Mutation, far_problems, mutate, read_rows
 from molehunt.detectors.proof.mutate_joint import mutate_joint, sourced, widened
@@ -17,11 +18,15 @@ from ..correlation import Correlation
 from ..exits import Exit
 from ..joins import Join, load_joins
 from ..problems import Problem
+from ..processes import mapped
 from ..rule import Rule, RuleSet
 from ..rulecache import cached_rules
 from ..ruleset import load_rules
 from ..taxonomy import taxonomy
 from .common import choose_all, inputs_of, make_binder, named, organisation_of, put, show
+
+# From so many rules on, processes share them.
+SHARED = 8
 
 
 def run(options: Namespace) -> Exit:
@@ -62,9 +67,14 @@ def _rules(
             scenario, taxonomy(), make_binder(scenario.config, []), inputs_of(scenario, problems)
         )
     ]
-    for rule in _told(sources.rules, options):
-        if rule.id in wanted:
-            yield mutate(rule, recorded, scenarios, taxonomy())
+    asked = [rule for rule in sources.rules if rule.id in wanted]
+    told = _telling(len(asked), options)
+
+    def mutated(item: tuple[int, Rule]) -> Mutation:
+        told(item[0])
+        return mutate(item[1], recorded, scenarios, taxonomy())
+
+    yield from mapped(mutated, list(enumerate(asked, 1)), SHARED)
 
 
 def _joint(
@@ -75,14 +85,13 @@ def _joint(
 ) -> Iterator[Mutation]:
     sources = [sourced(one) if isinstance(one, Correlation) else one for one in chosen]
     wide = widened(kept)
+    plans = plans_for(wide, taxonomy(), joins)
     recorded = [
         gather(
             scenario,
-            wide,
-            taxonomy(),
+            plans,
             make_binder(scenario.config, []),
             organisation_of(scenario, []),
-            joins,
             inputs_of(scenario, []),
         )
         for scenario in scenarios
@@ -90,13 +99,17 @@ def _joint(
     return mutate_joint(sources, wide, joins, recorded)
 
 
-def _told(rules: Sequence[Rule], options: Namespace) -> Iterator[Rule]:
-    """The rules, with a word on the terminal now and then: hundreds take a minute."""
-    for number, rule in enumerate(rules, 1):
-        yield rule
-        if sys.stderr.isatty() and not options.output:
-            end = "\r" if number < len(rules) else "\r\x1b[K"
-            print(f"{number} of {len(rules)} rules", end=end, file=sys.stderr)
+def _telling(rules: int, options: Namespace) -> Callable[[int], None]:
+    """Says on the terminal which rule it is at: hundreds take minutes. Others that share the work
+    are silent."""
+    process = os.getpid()
+
+    def tell(number: int) -> None:
+        if os.getpid() == process and sys.stderr.isatty() and not options.output:
+            end = "\r" if number < rules else "\r\x1b[K"
+            print(f"{number} of {rules} rules", end=end, file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _written(kind: str, found: Sequence[Mutation], reasons: Reasons) -> str:

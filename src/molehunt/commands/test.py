@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from typing import NamedTuple
 
 from molehunt.detectors.proof.cases import Case, cases
-from molehunt.detectors.proof.correlate import Correlations, correlate, prove_correlations
+from molehunt.detectors.proof.correlate import (
+    Correlations,
+    correlate,
+    plans_for,
+    prove_correlations,
+)
 from molehunt.detectors.proof.height import Heights, findings_with, too_high
 from molehunt.detectors.proof.manifest import Scenario, load_scenarios
 from molehunt.detectors.proof.plans import Plans
@@ -23,7 +30,8 @@ from molehunt.detectors.report.proofs import (
 from ..exits import Exit
 from ..joins import Join, load_joins
 from ..problems import Problem, Severity, UsageError
-from ..rule import RuleSet
+from ..processes import mapped
+from ..rule import Rule, RuleSet
 from ..taxonomy import taxonomy
 from .common import (
     choose_all,
@@ -35,6 +43,20 @@ from .common import (
     put,
     show,
 )
+
+# From so many scenarios on, processes share them.
+SHARED = 8
+
+
+class Looked(NamedTuple):
+    """What came of one scenario: the records that rules fired on, findings that are too high, what
+    correlations and joins did, and what is wrong with how it is read."""
+
+    observed: Observed
+    wrong: list[Problem]
+    high: list[Problem]
+    together: Correlations
+    wrong_together: list[Problem]
 
 
 def run(options: Namespace) -> Exit:
@@ -53,17 +75,19 @@ def run(options: Namespace) -> Exit:
     chosen, correlations = choose_all(ruleset, joins, options.only)
     if options.show:
         return _show_scenario(options.show, scenarios, ruleset, joins)
-    plans, heights = Plans(chosen, taxonomy()), Heights(ruleset, taxonomy(), joins)
-    observed = [(scenario, _observe(scenario, plans, problems)) for scenario in scenarios]
-    for scenario in scenarios:
-        problems += _too_high(scenario, heights)
+    look = _looking(ruleset, chosen, joins, bool(correlations))
+    seen = mapped(look, scenarios, SHARED)
+    observed = [(each, one.observed) for each, one in zip(scenarios, seen, strict=True)]
+    problems += [problem for one in seen for problem in one.wrong]
+    problems += [problem for one in seen for problem in one.high]
     known = {one.id: one for one in (*ruleset.both, *joins)}
     proofs, others = prove(chosen, observed, known)
     if options.format != "table":
         loading = Case("rules and manifests load", None, "", options.recordings, tuple(problems))
         listed = [loading, *cases(chosen, observed, proofs, known)]
     if correlations:
-        together = [(each, _correlate(each, ruleset, joins, problems)) for each in scenarios]
+        together = [(each, one.together) for each, one in zip(scenarios, seen, strict=True)]
+        problems += [problem for one in seen for problem in one.wrong_together]
         proofs += prove_correlations(correlations, together)
     if options.format == "table":
         put(options.output, "\n".join(proof_lines(proofs)) + "\n")
@@ -74,6 +98,25 @@ def run(options: Namespace) -> Exit:
     if not proofs:
         problems.append(Problem("no rules to prove"))
     return show(problems)
+
+
+def _looking(
+    ruleset: RuleSet, chosen: list[Rule], joins: list[Join], correlates: bool
+) -> Callable[[Scenario], Looked]:
+    """What looks at one scenario after the other; what rules make of a query serves them all."""
+    plans, heights = Plans(chosen, taxonomy()), Heights(ruleset, taxonomy(), joins)
+    plans_together = plans_for(ruleset, taxonomy(), joins)
+
+    def look(scenario: Scenario) -> Looked:
+        wrong, wrong_together = list[Problem](), list[Problem]()
+        observed = _observe(scenario, plans, wrong)
+        together = Correlations({}, {})
+        if correlates:
+            together = _correlate(scenario, ruleset, joins, plans_together, wrong_together)
+        high = _too_high(scenario, heights)
+        return Looked(observed, wrong, high, together, wrong_together)
+
+    return look
 
 
 def _written(kind: str, proofs: list[RuleProof], listed: list[Case]) -> str:
@@ -92,13 +135,17 @@ def _observe(scenario: Scenario, plans: Plans, problems: list[Problem]) -> Obser
 
 
 def _correlate(
-    scenario: Scenario, ruleset: RuleSet, joins: list[Join], problems: list[Problem]
+    scenario: Scenario,
+    ruleset: RuleSet,
+    joins: list[Join],
+    plans: Plans,
+    problems: list[Problem],
 ) -> Correlations:
     organisation = organisation_of(scenario, problems)
     # What is wrong with its configuration was told when the rules were proven.
     binder = make_binder(scenario.config, [])
     inputs = inputs_of(scenario, [])
-    return correlate(scenario, ruleset, taxonomy(), binder, organisation, joins, inputs)
+    return correlate(scenario, ruleset, plans, binder, organisation, joins, inputs)
 
 
 def _too_high(scenario: Scenario, heights: Heights) -> list[Problem]:
@@ -118,7 +165,8 @@ def _show_scenario(
         if name in (scenario.name, scenario.folder):
             problems: list[Problem] = []
             seen = _observe(scenario, Plans(ruleset.rules, taxonomy()), problems)
-            together = _correlate(scenario, ruleset, joins, problems)
+            plans = plans_for(ruleset, taxonomy(), joins)
+            together = _correlate(scenario, ruleset, joins, plans, problems)
             for line in manifest_yaml(seen.fired, ruleset.rules):
                 print(line)
             for line in happened_yaml(together.happened, [*ruleset.correlations, *joins]):

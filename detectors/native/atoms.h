@@ -167,6 +167,13 @@ static inline int searched_kind(Judge *self, Shape *shape, const Column *column,
 static int searched(Judge *self, Shape *shape, const Column *column, size_t length, int wide) {
     int unsure = 0;
     memset(self->low + length, 0, sizeof(uint32_t));
+    for (int32_t i = column->single; i != NONE; i = column->next[i]) {
+        const Literal *one = &column->literals[i];
+        if (!is_single_there(column, one, self->plain, self->low, length)) continue;
+        const int unsure_now = found(self, shape, one, length, wide);
+        if (unsure_now < 0) return -1;
+        unsure |= unsure_now;
+    }
     for (int kind = 0; kind < GRAM_KINDS; kind++) {
         if (!column->grams[kind].count) continue;
         const int one = kind == LONG    ? searched_kind(self, shape, column, LONG, length, wide)

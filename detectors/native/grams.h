@@ -61,6 +61,9 @@ static int grams_from(Column *column, const uint16_t *common) {
     memcpy(taken, common, COMMON * sizeof *taken);
     for (size_t i = 0; i < column->literal_count; i++)
         counts[kind_for(column->literals[i].length)]++;
+    const int few = counts[SINGLE] <= FEW;
+    column->single = NONE;
+    if (few) counts[SINGLE] = 0;
     for (int kind = 0; kind < GRAM_KINDS; kind++)
         if (grams_room(&column->grams[kind], counts[kind]) < 0) {
             PyMem_Free(taken);
@@ -71,6 +74,13 @@ static int grams_from(Column *column, const uint16_t *common) {
         for (size_t i = 0; i < column->literal_count; i++) {
             const Literal *one = &column->literals[i];
             const int kind = kind_for(one->length);
+            if (kind == SINGLE && few) {
+                if (!pass) continue;
+                column->offsets[i] = 0;
+                column->next[i] = column->single;
+                column->single = (int32_t)i;
+                continue;
+            }
             uint8_t low[4];
             uint32_t best = 0, best_count = UINT32_MAX, best_gram = 0;
             for (uint32_t at = 0; at + GRAM_BYTES[kind] <= one->length; at++) {
@@ -108,4 +118,14 @@ static int is_there(const Column *column, size_t index, const uint8_t *plain, co
         return 0;
     const uint8_t *text = one->kind & CASED ? plain : low;
     return is_same(text + begin, column->bytes + one->start, one->length);
+}
+
+/* Whether a literal of one byte is there as it should be. */
+static int is_single_there(const Column *column, const Literal *one, const uint8_t *plain,
+                           const uint8_t *low, size_t length) {
+    const uint8_t *text = one->kind & CASED ? plain : low, byte = column->bytes[one->start];
+    if (!(one->kind & (AT_START | AT_END))) return memchr(text, byte, length) != NULL;
+    return (!(one->kind & AT_START) || text[0] == byte) &&
+           (!(one->kind & AT_END) || text[length - 1] == byte) &&
+           ((one->kind & (AT_START | AT_END)) != (AT_START | AT_END) || length == 1);
 }

@@ -38,6 +38,7 @@ typedef struct {
     uint32_t shift, count;
 } Grams;
 enum { LONG, SHORT, SINGLE, GRAM_KINDS }; /* of 4, 2 and 1 bytes */
+enum { FEW = 16 };
 
 /* An atom that holds for whole numbers from `low` to `high`, for the others, for IPv4 addresses
    between the two, or for those of IPv6 perhaps. */
@@ -61,6 +62,7 @@ typedef struct {
     uint32_t *offsets;
     size_t literal_count;
     Grams grams[GRAM_KINDS];
+    int32_t single; /* the first of few literals of one byte, or NONE: these are in no gram's list */
     Numbers hard, wide, empty, filled;
     Number *numbers;
     size_t number_count;

@@ -220,18 +220,28 @@ def _told(joins: Mapping[str, Join], schema: Schema) -> dict[str, tuple[str, str
         for role, join in joins.items()
         for column in schema[join.table].columns
     }
+    # `gateway_mac` of a route, as `neighbour_mac`.
+    found |= {
+        f"{ours}_{column}": (role, column)
+        for role, join in joins.items()
+        for theirs, ours in join.on
+        if theirs != ours
+        for column in schema[join.table].columns
+    }
     if USER in joins:
         found[USERNAME] = (USER, USERNAME)
     return found
 
 
 def _beside(table: Table, joins: Mapping[str, Join]) -> dict[str, Join]:
-    """The declared joins over a column of the same name on both sides. One over columns of two
-    names is to another thing of the same kind (a parent): its columns have to be renamed."""
+    """The declared joins whose columns can stand under their own names. One over a column that the
+    table has itself, but not for this, is to another thing of the same kind (a parent): its columns
+    have to be renamed."""
     return {
         role: join
         for role, join in joins.items()
-        if join.table != table.name and all(theirs == ours for theirs, ours in join.on)
+        if join.table != table.name
+        and all(theirs == ours or theirs not in table.columns for theirs, ours in join.on)
     }
 
 

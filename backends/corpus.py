@@ -48,7 +48,7 @@ def read_corpus(
     tells of them. `tell` is given each match, those that close one among them.
     """
     binder = Binder([("pack", pack_schedule(manifest))], tables())
-    plan = compile_plan(rules, taxonomy, binder, scan="")
+    plan = compile_plan(rules, taxonomy.for_compiling(), binder, scan="")
     plan.tells = False
     plan.inputs = Inputs(stores=taxonomy.stores)
     removed = {rule.id for rule in rules if asks_removed(rule)}

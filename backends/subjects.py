@@ -25,6 +25,7 @@ def subjects(
 
     A rule that nothing of the pack feeds has no bounds; whoever compiles it refuses it.
     """
+    taxonomy = taxonomy.for_compiling()
     bindings = [(name, one, Layout(one, taxonomy)) for name, one in _bindings(manifest)]
     about: dict[frozenset[str], list[tuple[str, Layout]]] = {}
     made: dict[str, Subject] = {}

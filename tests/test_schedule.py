@@ -195,6 +195,16 @@ def test_one_name_with_two_meanings_is_not_guessed(tmp_path: Path) -> None:
         ("anything", ("screen_sharing", "remote_management"), "column shape"),
         ("anything", ("path", "name"), "unbound"),
         ("anything", ("screen_sharing",), "unbound"),
+        # All columns of iokit_registry, which iokit_devicetree has as well; one less is neither's.
+        (
+            "usb",
+            ("busy_state", "class", "depth", "id", "name", "parent", "retain_count"),
+            "column shape",
+        ),
+        ("usb", ("busy_state", "class", "depth", "id", "name", "parent"), "unbound"),
+        # The neighbour that a route leads to stands in another table, under other names.
+        ("gateways", ("destination", "gateway", "interface", "address", "mac"), "column shape"),
+        ("routes", ("destination", "gateway", "gateway_mac"), "name"),
         ("anything", ("no", "such"), "unbound"),
     ],
 )

@@ -7,6 +7,8 @@ from typing import Any
 import kit
 import pytest
 
+from molehunt.taxonomy import taxonomy
+
 P = {"pid": "7", "name": "sh", "path": "/usr/bin/sh"}
 
 
@@ -210,6 +212,34 @@ def test_taxonomy_where_limits_the_log_source() -> None:
     row = {"path": "/bin/sh", "cmdline": "sh", "pid": "1", "syscall": "execve", "auid": "1"}
     assert kit.fires([rule], kit.line(row, "process_events"))
     assert not kit.fires([rule], kit.line(row | {"syscall": "fork"}, "process_events"))
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "fires"),
+    [
+        ("file_events", {"action": "CREATED", "target_path": "/tmp/x"}, True),
+        ("process_file_events", {"operation": "write", "path": "/tmp/x"}, True),
+        ("process_file_events", {"operation": "unlink", "path": "/tmp/x"}, False),
+        ("file", {"path": "/tmp/x", "filename": "x"}, True),
+        ("file", {"path": "/tmp/y", "filename": "y"}, False),
+    ],
+)
+def test_files_are_read_in_each_table_that_tells_them(
+    table: str, row: dict[str, str], fires: bool
+) -> None:
+    """What is written, by whichever table says it; and what stands there, which is polled."""
+    source = "{category: file_event, product: linux}"
+    rule = kit.rule("selection:\n    TargetFilename: /tmp/x\ncondition: selection", source)
+    assert bool(kit.fires([rule], kit.line(row, table))) == fires
+
+
+def test_compiled_queries_leave_out_what_is_polled_for_something_else() -> None:
+    """molehunt's pack asks `file` for a few paths, none of them for these rules."""
+    known = taxonomy()
+    asked = [one.table for one in known.maps("file_event", "linux", None)]
+    compiled = [one.table for one in known.for_compiling().maps("file_event", "linux", None)]
+    assert "file" in asked
+    assert compiled == [one for one in asked if one != "file"]
 
 
 def test_hive_names_are_spelled_as_sigma_does() -> None:

@@ -103,10 +103,11 @@ def _check_fed(
 
     binder = Binder([("config", pack_schedule(manifest))], schema)
     bindings = binder.declared()
+    known = taxonomy().for_compiling()
     for rule in rules:
         if rule.product in _NOT_OSQUERY:
             continue
-        if not any(resolve(rule, binding, taxonomy()) is not None for binding in bindings):
+        if not any(resolve(rule, binding, known) is not None for binding in bindings):
             yield Problem("no query of the pack feeds this rule", rule.path, rule=rule.id)
 
 

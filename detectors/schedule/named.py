@@ -24,6 +24,8 @@ MAX_NAMED = 5
 MIN_OWN, OWN_FOR_ONE_FOREIGN = 2, 2
 # A few columns fit many tables; the name decides between some only.
 MIN_COLUMNS, MAX_TABLES = 3, 5
+# All columns of a table and no other, as `SELECT *` gives them: of so many it is no chance.
+MIN_WHOLE = 6
 # Columns of `hash`, joined beside whatever has a path; no rule reads them.
 HASHES = frozenset(("md5", "sha1", "sha256", "ssdeep"))
 _DELIMITER = re.compile(r"[_/:.\-]")
@@ -46,7 +48,8 @@ def by_name(query: str, columns: frozenset[str], schema: Schema, joins: Joins) -
 
 def by_columns(query: str, columns: frozenset[str], schema: Schema) -> Binding:
     """The binding to the one table that has all columns; if some have, to the one that the query's
-    name speaks of. Unbound if that does not tell."""
+    name speaks of, else to the one that has no others (`SELECT *`). Unbound if that does not
+    tell."""
     fits = [table for table in schema.values() if _has_all(table, columns)]
     if len(fits) == 1 and len(columns) > 1:
         return whole(query, "column shape", fits[0], columns)
@@ -57,6 +60,10 @@ def by_columns(query: str, columns: frozenset[str], schema: Schema) -> Binding:
         spoken = _spoken_of(query, fits)
         if spoken is not None:
             return whole(query, "column shape", spoken, columns)
+    if len(columns) >= MIN_WHOLE:
+        just = [table for table in fits if len(table.columns) == len(columns)]
+        if len(just) == 1:
+            return whole(query, "column shape", just[0], columns)
     names = ", ".join(sorted(table.name for table in fits)[:MAX_NAMED])
     more = f" and {len(fits) - MAX_NAMED} more" if len(fits) > MAX_NAMED else ""
     if len(fits) == 1:
@@ -213,18 +220,28 @@ def _told(joins: Mapping[str, Join], schema: Schema) -> dict[str, tuple[str, str
         for role, join in joins.items()
         for column in schema[join.table].columns
     }
+    # `gateway_mac` of a route, as `neighbour_mac`.
+    found |= {
+        f"{ours}_{column}": (role, column)
+        for role, join in joins.items()
+        for theirs, ours in join.on
+        if theirs != ours
+        for column in schema[join.table].columns
+    }
     if USER in joins:
         found[USERNAME] = (USER, USERNAME)
     return found
 
 
 def _beside(table: Table, joins: Mapping[str, Join]) -> dict[str, Join]:
-    """The declared joins over a column of the same name on both sides. One over columns of two
-    names is to another thing of the same kind (a parent): its columns have to be renamed."""
+    """The declared joins whose columns can stand under their own names. One over a column that the
+    table has itself, but not for this, is to another thing of the same kind (a parent): its columns
+    have to be renamed."""
     return {
         role: join
         for role, join in joins.items()
-        if join.table != table.name and all(theirs == ours for theirs, ours in join.on)
+        if join.table != table.name
+        and all(theirs == ours or theirs not in table.columns for theirs, ours in join.on)
     }
 
 

@@ -6,7 +6,7 @@ Source of truth: `rules/taxonomy.yml`. Reading, matching, linting and compiling 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -55,13 +55,17 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class TableMap:
-    """One table of a log source. `fields` is None where every column is a field by its own name."""
+    """One table of a log source. `fields` is None where every column is a field by its own name.
+
+    What is not `compiled` is only read where somebody's own schedule has it: the queries of
+    molehunt's pack ask that table for something else."""
 
     store: str
     table: str
     products: frozenset[str]
     where: Mapping[str, tuple[str, ...]]
     fields: Mapping[str, FieldSpec] | None
+    compiled: bool = True
 
 
 class EventColumn(NamedTuple):
@@ -137,6 +141,14 @@ class Taxonomy:
             if all(logsource.get(key) == value for key, value in wanted.items())
             for table_map in maps
         )
+
+    def for_compiling(self) -> Taxonomy:
+        """The same without the tables that compiled queries leave out."""
+        sources = tuple(
+            (logsource, tuple(one for one in maps if one.compiled))
+            for logsource, maps in self.sources
+        )
+        return replace(self, sources=sources)
 
     def joins(self, table: str) -> Mapping[str, Join]:
         """The declared joins of a table by name."""
@@ -238,6 +250,7 @@ def _parse_map(source: Mapping[str, Any], entry: Mapping[str, Any]) -> TableMap:
         frozenset([product] if product else []),
         {column: tuple(values) for column, values in (entry.get("where") or {}).items()},
         None if fields == "*" else {name: parse_spec(spec) for name, spec in fields.items()},
+        entry.get("compiled", True),
     )
 
 

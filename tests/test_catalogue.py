@@ -373,10 +373,15 @@ def test_traces_of_a_run_are_found_by_lists_over_many_tools(tmp_path: Path) -> N
     made = _rules(tmp_path, _traced())
     listed = {name: rule for name, rule in made.items() if name.endswith("_remote_tool")}
     assert sorted(listed) == [
+        "osquery_autoexec_remote_tool",
         "osquery_background_activities_moderator_remote_tool",
+        "osquery_certificates_remote_tool",
+        "osquery_file_remote_tool",
         "osquery_prefetch_remote_tool",
         "osquery_shimcache_remote_tool",
         "osquery_userassist_remote_tool",
+        "osquery_windows_crashes_remote_tool",
+        "osquery_windows_firewall_rules_remote_tool",
     ]
     assert {rule["level"] for rule in listed.values()} == {"low"}
     assert listed["osquery_userassist_remote_tool"]["detection"] == {
@@ -391,6 +396,28 @@ def test_traces_of_a_run_are_found_by_lists_over_many_tools(tmp_path: Path) -> N
         "selection": [{"filename": "exdesk.exe"}, {"filename|startswith": "exdesk-"}],
         "condition": "selection",
     }
+
+
+def test_other_tables_show_what_they_know_of_a_tool(tmp_path: Path) -> None:
+    """Names of services, makers and servers beside files; what is blocked or read does not count."""
+    domain = "    domains:\n        - {ends: .desk.example, status: verified, source: [list]}\n"
+    text = _traced().replace("    folders:\n", f"{domain}    folders:\n", 1)
+    made = _rules(tmp_path / "a", text)
+    assert made["osquery_certificates_remote_tool"]["detection"] == {
+        "selection": {"common_name": "Example Desk Ltd"},
+        "condition": "selection",
+    }
+    started = made["osquery_autoexec_remote_tool"]["detection"]
+    assert {"name": "ExampleDesk"} in started["selection"]  # type: ignore[index]
+    passed = made["osquery_windows_firewall_rules_remote_tool"]["detection"]
+    assert passed["filter_main_block"] == {"action": "Block"}  # type: ignore[index]
+    asked = made["dns_query_windows_remote_tool"]
+    assert asked["logsource"] == {"category": "dns_query", "product": "windows"}
+    assert asked["detection"]["selection"] == {  # type: ignore[index]
+        "QueryName|endswith": ".desk.example"
+    }
+    case = text.replace("benign: low", "benign: medium\ncases: [https://case.example/1]", 1)
+    assert "dns_query_windows_remote_tool" not in _rules(tmp_path / "b", case)
 
 
 def test_what_firms_use_is_in_no_list_of_traces(tmp_path: Path) -> None:

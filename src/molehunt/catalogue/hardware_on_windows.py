@@ -47,7 +47,8 @@ def _in_key(values: Any) -> list[Any]:
 
 
 def registry_usb(devices: Sequence[Device]) -> Detection:
-    """USB devices under the key of the bus."""
+    """USB devices under the keys of the bus and of what is typed and clicked, and by the names of
+    their interfaces, in which the backslashes are turned to "#"."""
     ids, serials = _instances(devices)
     found: Detection = {}
     if serials:
@@ -61,8 +62,14 @@ def registry_usb(devices: Sequence[Device]) -> Detection:
         found["selection_device_id"] = _in_key(_prefixed(["\\"], ids))
     if not found:
         return {}
-    branch = {"selection_branch": _in_key("\\Enum\\USB\\")}
-    return {**branch, **found, "condition": "selection_branch and 1 of selection_device_*"}
+    named = [Noted(one.value.replace("\\", "#") + "#", one.note) for one in serials]
+    named += _prefixed(["#"], ids)
+    return {
+        "selection_branch": _in_key(["\\Enum\\USB\\", "\\Enum\\HID\\"]),
+        **found,
+        "interface": {"path|contains": named},
+        "condition": "(selection_branch and 1 of selection_device_*) or interface",
+    }
 
 
 def _ven(entry: Mapping[str, Any]) -> str:
@@ -75,7 +82,7 @@ def _usbstor(devices: Sequence[Device]) -> list[Any]:
 
 
 def registry_usbstor(devices: Sequence[Device]) -> Detection:
-    """Drives under the keys of storage."""
+    """Drives under the keys of storage, and by the names behind their letters (MountedDevices)."""
     names = _usbstor(devices)
     if not names:
         return {}
@@ -83,8 +90,16 @@ def registry_usbstor(devices: Sequence[Device]) -> Detection:
         # Other keys name the device with its backslashes turned to "#".
         "selection_branch": _in_key(["\\Enum\\USBSTOR\\", "USBSTOR#"]),
         "selection_name": _in_key(names),
-        "condition": "all of selection_*",
+        "mounted": {"data|contains": [_wide(name) for name in names]},
+        "condition": "all of selection_* or mounted",
     }
+
+
+def _wide(name: Any) -> Noted:
+    """A text as it stands in binary data of the registry."""
+    text = name.value if isinstance(name, Noted) else name
+    note = f"{name.note}: {text}" if isinstance(name, Noted) and name.note else text
+    return Noted(text.encode("utf-16-le").hex().upper(), note)
 
 
 def disk_info(devices: Sequence[Device]) -> Detection:

@@ -1,10 +1,10 @@
-"""What Windows remembers of programs that ran: a rule for each table over many tools, and rules of
-its own for a tool that says `traces: true`."""
+"""What Windows remembers of tools, running or not: a rule for each table over many tools, and rules
+of its own for a tool that says `traces: true`."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,11 +20,21 @@ _OSQUERY = "https://github.com/osquery/osquery/blob/"
 _WIDTH = 100
 # Prefetch files keep the first 29 characters of a program's name.
 _KEPT = 29
+_STILL = (
+    "Look whether the program is still there, and since when: by the dates of its files and of "
+    "what else came with it"
+)
+_DRIVES = (
+    "It lets a second person see and drive the desktop. In published cases of fraudulent remote "
+    "workers such software carries the work from the laptop in the house it was shipped to, to "
+    "somebody abroad."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table, and what it says. `said` completes "Detects {tools} …"."""
+    """A table, and what it says. `said` completes "Detects {tools} …"; `field` and `kind` say which
+    of its columns shows what the catalogue knows. What `unless` describes does not count."""
 
     name: str
     title: str
@@ -33,8 +43,17 @@ class _Table:
     source: str
     blind_spots: tuple[str, ...]
     validate: str
-    named: bool = False  # names of files only, no paths
+    field: str = "path"
+    kind: str = "files"  # a key of _KINDS
     anybody: bool = False  # also what the system itself ran
+    rare: bool = False  # only of tools that are rare on honest laptops
+    unless: tuple[tuple[str, Any], ...] = ()  # names of filters, and what they say
+    logsource: tuple[tuple[str, str], ...] = ()  # where it is not that of the table
+    tables: tuple[str, ...] = ()  # where they are not the table alone
+    slug: str = ""  # where it is not osquery_<name>
+    why: str = ""  # where it is not that of the group
+    look: str = ""  # where on the host to look, if the table tells neither when nor how often
+    falsepositives: tuple[str, ...] = ()
 
 
 _USERASSIST = _Table(
@@ -80,7 +99,8 @@ _PREFETCH = _Table(
     ),
     validate="On a test host start {name}, wait ten seconds, close it, and look for this rule "
     "after the next run of the query",
-    named=True,
+    field="filename",
+    kind="names",
 )
 _SHIMCACHE = _Table(
     name="shimcache",
@@ -95,6 +115,138 @@ _SHIMCACHE = _Table(
     ),
     validate="On a test host start {name}, restart Windows, and look for this rule after the next "
     "hourly run",
+)
+
+_FIREWALL = _Table(
+    name="windows_firewall_rules",
+    title="Let Through The Windows Firewall",
+    said="among the programs that have a rule in the firewall of Windows, as one gets that asked "
+    "at its first start to be let through; the rule outlasts the program",
+    min_version="5.2.2",
+    source="2b2e9dc202e063388f11a4b33961f61f78406733/osquery/tables/networking/windows/"
+    "windows_firewall_rules.cpp",
+    blind_spots=(
+        "Tools that only call out and never asked to be let through; renamed files",
+        "When the rule was made: the table does not say",
+    ),
+    validate="On a test host start a portable {name}, let it through when Windows asks, and look "
+    "for this rule after the next hourly run",
+    field="app_name",
+    unless=(("block", Noted({"action": "Block"}, "the firewall keeps it out")),),
+    look=_STILL,
+)
+_CRASHES = _Table(
+    name="windows_crashes",
+    title="Crashed On Windows",
+    said="among the programs that crashed, of which Windows kept a dump",
+    min_version="4.0.2",
+    source="795badeebe120ac561a2940d15c5db17e08b753c/osquery/tables/system/windows/"
+    "windows_crashes.cpp",
+    blind_spots=("Programs that never crashed, or of which Windows keeps no dumps; renamed files",),
+    validate="On a test host switch local dumps on, end {name} by a fault, and look for this rule "
+    "after the next run of the query",
+    look="Read the dump's time, its user and how long the program had been up (process_uptime)",
+)
+_AUTOEXEC = _Table(
+    name="autoexec",
+    title="Started By Windows Itself",
+    said="among what Windows starts without anybody asking for it: services, tasks and what begins "
+    "with the login, which osquery puts together in one table",
+    min_version="4.0.2",
+    source="527516859e1e1cfcab9b63bb1062b902cd6698a7/osquery/tables/system/windows/autoexec.cpp",
+    blind_spots=(
+        "Portable copies, which nothing starts; renamed files",
+        "Whether the service or task is switched off: the table does not say",
+    ),
+    validate="On a test host install {name}, and look for this rule after the next run of the "
+    "query",
+    kind="started",
+    why=_DRIVES,
+    look=_STILL,
+)
+_SHORTCUTS = _Table(
+    name="file",
+    title="Behind A Shortcut On Windows",
+    said="behind a shortcut on the desktop or in the Start menu; the shortcut may be called "
+    "anything, and outlasts a portable copy",
+    min_version="5.11.0",
+    source="169315798115a7f290531a560f705755eb590526/osquery/tables/utility/file.cpp",
+    blind_spots=(
+        "Copies without a shortcut; renamed files",
+        "Folders of the desktop that were moved, such as to OneDrive",
+    ),
+    validate="On a test host install {name} with a shortcut on the desktop, and look for this rule "
+    "after the next hourly run",
+    field="shortcut_target_path",
+    look=_STILL,
+)
+_CERTIFICATES = _Table(
+    name="certificates",
+    title="Its Maker's Certificate Trusted By Windows",
+    said="by the certificate of its maker, which its drivers put among those that Windows trusts "
+    "without asking; it stays when the tool is removed",
+    min_version="4.0.2",
+    source="44add9481afa8543e58775aa1da7e084f87a4483/osquery/tables/system/windows/"
+    "certificates.cpp",
+    blind_spots=(
+        "Tools whose drivers Microsoft signed, and those without drivers",
+        "Stores of users who are not logged on",
+    ),
+    validate="On a test host install {name} with its virtual display or printer, and look for this "
+    "rule after the next run of the query",
+    field="common_name",
+    kind="signers",
+    why=_DRIVES,
+    look="See in which store the certificate lies, and by the dates of the tool's files and "
+    "drivers since when",
+)
+_DNS = _Table(
+    name="dns_cache",
+    title="Server Among The Names That Windows Looked Up",
+    said="by a name of its servers among those that Windows looked up in the last minutes "
+    "(dns_cache), which do not tell which program asked",
+    min_version="4.0.2",
+    source="25c5b653c808d5c998d769baed01cfd10ba66cdc/osquery/tables/system/windows/dns_cache.cpp",
+    blind_spots=(
+        (
+            "Names that were looked up longer ago than they are kept, and names that a program "
+            "resolves by itself over HTTPS"
+        ),
+        "Servers of one's own, and direct connections",
+        "With dns_lookup_events the program is known, and the rules for each tool see it",
+    ),
+    validate="On a test host start {name}, let it connect, and look for this rule with a query on "
+    "dns_cache",
+    field="QueryName",
+    kind="domains",
+    rare=True,
+    unless=(
+        ("program", Noted({"Image|contains": "\\"}, "it is known which: rules for each tool")),
+        (
+            "site",
+            Noted(
+                {
+                    "QueryName|startswith": [
+                        "blog.",
+                        "docs.",
+                        "download.",
+                        "forum.",
+                        "help.",
+                        "support.",
+                        "www.",
+                    ]
+                },
+                "what somebody reads in a browser",
+            ),
+        ),
+    ),
+    logsource=(("category", "dns_query"), ("product", "windows")),
+    tables=("dns_lookup_events", "dns_cache"),
+    slug="dns_query_windows",
+    falsepositives=("Whoever reads about the tool on other pages of its maker",),
+    why=_DRIVES,
+    look="See which program on the host talks to that server: by its sockets, or by lookups that "
+    "name the program",
 )
 
 
@@ -117,7 +269,7 @@ class _Group:
     common: bool = False  # also what is not rare on honest laptops
 
     def has(self, tool: Tool) -> bool:
-        """What no company rolls out, and what workers of the scheme are known to use."""
+        """What hardly any company rolls out, and what workers of the scheme are known to use."""
         known = tool.benign == "medium" and (self.common or bool(tool.cases))
         return tool.category in self.categories and (tool.benign == "low" or known)
 
@@ -136,7 +288,18 @@ _GROUPS = (
         subject="remote-tool-trace",
         slug="remote_tool",
         categories=("remote_desktop", "rmm"),
-        tables=(_USERASSIST, _BAM, _PREFETCH, _SHIMCACHE),
+        tables=(
+            _USERASSIST,
+            _BAM,
+            _PREFETCH,
+            _SHIMCACHE,
+            _FIREWALL,
+            _CRASHES,
+            _AUTOEXEC,
+            _SHORTCUTS,
+            _CERTIFICATES,
+            _DNS,
+        ),
         noun="remote-desktop software that firms seldom roll out, or that workers of the scheme "
         "are known to use,",
         why="A portable copy needs no installer and leaves neither a service nor an entry among "
@@ -233,27 +396,35 @@ def trace_rules(tools: Iterable[Tool]) -> Iterator[tuple[str, dict[str, Any]]]:
     known = sorted(tools, key=lambda tool: tool.id)
     for group in _GROUPS:
         for table in group.tables:
-            detection = _detection([tool for tool in known if group.has(tool)], table)
+            members = [tool for tool in known if group.has(tool)]
+            if table.rare:
+                members = [tool for tool in members if tool.benign == "low"]
+            detection = _detection(members, table)
             if detection:
                 folder = CATEGORIES[group.categories[0]].folder
-                slug = f"osquery_{table.name}_{group.slug}"
+                slug = f"{table.slug or f'osquery_{table.name}'}_{group.slug}"
                 yield f"{folder}/{slug}.yml", _rule(group, table, slug, detection)
 
 
 def _rule(group: _Group, table: _Table, slug: str, detection: dict[str, Any]) -> dict[str, Any]:
     category = CATEGORIES[group.categories[0]]
     said = textwrap.wrap(f"Detects {group.noun} {table.said}.", _WIDTH)
+    why = textwrap.wrap(table.why or group.why, _WIDTH)
+    steps = [table.look if table.look and step == _WHEN else step for step in group.next_steps]
     block: dict[str, Any] = {
         "subject": group.subject,
         "behaviours": list(
             dict.fromkeys(b for one in group.categories for b in CATEGORIES[one].behaviours)
         ),
-        "identity": ["filename" if table.named else "path"],
+        "identity": [] if table.logsource else [table.field],
         "platforms": ["windows"],
-        "needs": {"tables": [table.name], "min_version": table.min_version},
+        "needs": {
+            "tables": list(table.tables or (table.name,)),
+            "min_version": table.min_version,
+        },
         "blind_spots": list(table.blind_spots),
         "validate": [table.validate.format(name=group.first)],
-        "next_steps": list(group.next_steps),
+        "next_steps": steps,
     }
     if category.context_only:
         block["context_only"] = True
@@ -261,14 +432,14 @@ def _rule(group: _Group, table: _Table, slug: str, detection: dict[str, Any]) ->
         "title": f"{category.title} - {table.title}",
         "id": generated_id(group.subject, slug, "windows"),
         "status": "experimental",
-        "description": "\n".join([*said, *textwrap.wrap(group.why, _WIDTH)]) + "\n",
+        "description": "\n".join([*said, *why]) + "\n",
         "references": [_OSQUERY + table.source, *group.references],
         "author": "molehunt contributors",
         "date": group.added,
         "tags": list(category.tags),
-        "logsource": osquery(table.name),
+        "logsource": dict(table.logsource) or osquery(table.name),
         "detection": detection,
-        "falsepositives": list(group.falsepositives),
+        "falsepositives": [*group.falsepositives, *table.falsepositives],
         "level": group.level,
         "molehunt": block,
     }
@@ -276,42 +447,86 @@ def _rule(group: _Group, table: _Table, slug: str, detection: dict[str, Any]) ->
 
 def _detection(tools: Sequence[Tool], table: _Table) -> dict[str, Any]:
     """What decides, for the tools together; empty if they have nothing that the table knows."""
-    certain = [
-        usable(*(tool.of("windows", kind) for kind in ("processes", "downloads", "folders")))[0]
-        for tool in tools
-    ]
-    names = [key for one in certain for key in _uncovered(unshared([*one[0], *one[1]]))]
-    if table.named:
-        found = _names(names)
-        return {"selection": selection(found), "condition": "selection"} if found else {}
-    found = either("path", names, "\\")
-    folders = [key for one in certain for key in unshared(one[2])]
-    if folders:
-        found.append({"path|contains": [escaped(key.value) for key in folders]})
-    for processes, downloads, places in certain:
-        common = shared([*processes, *downloads])
-        if common and shared(places):
-            found.append(
-                {
-                    "path|contains": [escaped(key.value) for key in shared(places)],
-                    "path|endswith": [escaped("\\" + key.value) for key in common],
-                }
-            )
+    found, folders = _KINDS[table.kind](tools, table.field)
     if not found:
         return {}
     detection: dict[str, Any] = {"selection": selection(_plain(found))}
     if folders:
-        detection["filter_main_uninstaller"] = {"path|contains": "\\unins"}
+        detection["filter_main_uninstaller"] = {f"{table.field}|contains": "\\unins"}
     if table.anybody:
         detection["filter_main_system"] = Noted(
             {"sid": ["S-1-5-18", "S-1-5-19", "S-1-5-20"]},
             "services, of which other rules know more",
         )
+    detection.update({f"filter_main_{name}": what for name, what in table.unless})
     filters = [name for name in detection if name.startswith("filter_main_")]
     ends = " and not 1 of filter_main_*" if len(filters) > 1 else "".join(
         f" and not {name}" for name in filters
     )  # fmt: skip
     return {**detection, "condition": f"selection{ends}"}
+
+
+_Found = tuple[list[dict[str, Any]], bool]
+
+
+def _files(tools: Sequence[Tool], field: str) -> _Found:
+    """By names and folders of its files, and whether folders are among them."""
+    certain = _certain(tools)
+    names = [key for one in certain for key in _uncovered(unshared([*one[0], *one[1]]))]
+    found = either(field, names, "\\")
+    folders = [key for one in certain for key in unshared(one[2])]
+    if folders:
+        found.append({f"{field}|contains": [escaped(key.value) for key in folders]})
+    for processes, downloads, places in certain:
+        common = shared([*processes, *downloads])
+        if common and shared(places):
+            found.append(
+                {
+                    f"{field}|contains": [escaped(key.value) for key in shared(places)],
+                    f"{field}|endswith": [escaped("\\" + key.value) for key in common],
+                }
+            )
+    return found, bool(folders)
+
+
+def _started(tools: Sequence[Tool], field: str) -> _Found:
+    """By its files, or by the names of its services."""
+    found, folders = _files(tools, field)
+    keys = [usable(unshared(tool.of("windows", "services")))[0][0] for tool in tools]
+    return [*found, *either("name", [key for one in keys for key in one])], folders
+
+
+def _of_prefetch(tools: Sequence[Tool], field: str) -> _Found:
+    """By names of its files alone, which may be cut."""
+    keys = (k for one in _certain(tools) for k in _uncovered(unshared([*one[0], *one[1]])))
+    return _names(keys, field), False
+
+
+def _signers(tools: Sequence[Tool], field: str) -> _Found:
+    """By the names in the certificates of its makers."""
+    keys = [usable(tool.of("windows", "signers"))[0][0] for tool in tools]
+    return either(field, [key for one in keys for key in unshared(one)]), False
+
+
+def _domains(tools: Sequence[Tool], field: str) -> _Found:
+    """By names of its servers."""
+    keys = [usable(unshared(tool.of("windows", "domains")))[0][0] for tool in tools]
+    return either(field, [key for one in keys for key in one]), False
+
+
+_KINDS: Mapping[str, Callable[[Sequence[Tool], str], _Found]] = {
+    "files": _files,
+    "started": _started,
+    "names": _of_prefetch,
+    "signers": _signers,
+    "domains": _domains,
+}
+
+
+def _certain(tools: Sequence[Tool]) -> list[list[list[Key]]]:
+    """Names of programs, of downloads and of folders, for each tool."""
+    kinds = ("processes", "downloads", "folders")
+    return [usable(*(tool.of("windows", kind) for kind in kinds))[0] for tool in tools]
 
 
 def _uncovered(keys: Sequence[Key]) -> list[Key]:
@@ -320,7 +535,7 @@ def _uncovered(keys: Sequence[Key]) -> list[Key]:
     return [k for k in keys if k.comparison != "is" or not k.value.lower().startswith(begun)]
 
 
-def _names(keys: Iterable[Key]) -> list[dict[str, Any]]:
+def _names(keys: Iterable[Key], field: str) -> list[dict[str, Any]]:
     """By the name of the file alone, which may be cut."""
     whole: list[str] = []
     begun: list[str] = []
@@ -329,8 +544,8 @@ def _names(keys: Iterable[Key]) -> list[dict[str, Any]]:
             whole.append(escaped(key.value))
         elif key.comparison in ("is", "starts"):
             begun.append(escaped(key.value[:_KEPT]))
-    found = [{"filename": whole}] if whole else []
-    return [*found, {"filename|startswith": begun}] if begun else found
+    found = [{field: whole}] if whole else []
+    return [*found, {f"{field}|startswith": begun}] if begun else found
 
 
 def _plain(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -399,7 +399,7 @@ def test_traces_of_a_run_are_found_by_lists_over_many_tools(tmp_path: Path) -> N
 
 
 def test_other_tables_show_what_they_know_of_a_tool(tmp_path: Path) -> None:
-    """Names of services, makers and servers beside files; what is blocked or read does not count."""
+    """Names of services, makers and servers beside files; what is blocked does not count."""
     domain = "    domains:\n        - {ends: .desk.example, status: verified, source: [list]}\n"
     text = _traced().replace("    folders:\n", f"{domain}    folders:\n", 1)
     made = _rules(tmp_path / "a", text)

@@ -67,7 +67,7 @@ def test_a_few_columns_of_unknown_origin_are_left_out(query: str, columns: str) 
     ("query", "columns"),
     [
         ("processes", "pid sha256"),  # one column of its own
-        ("processes", "pid path sha256 size"),  # as many of others
+        ("processes", "pid path sha256 entropy"),  # as many of others
         ("user_groups", "uid gid shell groupname is_hidden"),  # of either join
     ],
 )
@@ -108,6 +108,27 @@ def test_between_tables_that_all_have_the_columns_the_name_decides(
 
 
 @pytest.mark.parametrize(
+    ("query", "columns", "table"),
+    [
+        ("traces", "path sid last_execution_time", "background_activities_moderator"),
+        ("traces", "path sid last_execution_time count", "userassist"),
+        ("traces", "path sid", ""),
+        ("choco", "name version summary author license path", "chocolatey_packages"),
+        ("py", "name version author license path", ""),
+        ("edids", "path data", "registry"),
+        ("names", "name type flags", "dns_cache"),
+        ("sections", "name type offset", "elf_sections"),
+    ],
+)
+def test_rare_columns_and_tables_that_are_asked_all_day_tell(
+    query: str, columns: str, table: str
+) -> None:
+    """Where a row has all that a table has, or the other table only takes a file apart."""
+    found = bound(query, columns)
+    assert (found.shape.tables[0].table if found.shape else "") == table, found
+
+
+@pytest.mark.parametrize(
     ("query", "columns", "table", "process"),
     [
         ("net_sockets", "pid name path cmdline remote_address remote_port state",
@@ -118,6 +139,8 @@ def test_between_tables_that_all_have_the_columns_the_name_decides(
          "process_events", "parent_path"),
         ("programs_hash", "pid name path cmdline sha256", "processes", ""),
         ("open_files_dev", "pid fd path name cmdline", "process_open_files", "name cmdline"),
+        ("signers", "pid name path result subject_name issuer_name", "authenticode", "pid name"),
+        ("signed_apps", "name path identifier authority team_identifier", "signature", "name"),
         # For too few of its own, as many of another's, no time of events, what nothing has.
         ("net", "pid name cmdline remote_port", "", ""),
         ("handles", "pid fd path name cmdline", "", ""),
@@ -137,6 +160,14 @@ def test_a_table_and_its_joins_are_told_by_their_columns(
         assert origin is not None
         assert origin.table == "processes"
     assert "sha256" not in found.provenance
+
+
+def test_a_program_s_own_names_stand_beside_it() -> None:
+    """`file` knows what version information says."""
+    found = bound("pe_names", "pid name path cmdline original_filename product_version")
+    assert found.how == "column shape"
+    assert found.provenance["path"].table == "processes"
+    assert found.provenance["original_filename"].table == "file"
 
 
 def test_few_columns_are_not_bound_by_a_word() -> None:

@@ -26,6 +26,13 @@ MIN_OWN, OWN_FOR_ONE_FOREIGN = 2, 2
 MIN_COLUMNS, MAX_TABLES = 3, 5
 # All columns of a table and no other, as `SELECT *` gives them: of so many it is no chance.
 MIN_WHOLE = 6
+# Tables that take one file apart (https://osquery.io/schema/): nobody has them logged all day, so
+# that columns which another table has, too, are the other's.
+OF_ONE_FILE = frozenset(
+    ("elf_dynamic", "elf_info", "elf_sections", "elf_segments", "elf_symbols", "magic", "yara_file")
+)
+# A column that so few tables have speaks for them.
+FEW_TABLES = 2
 # Columns of `hash`, joined beside whatever has a path; no rule reads them.
 HASHES = frozenset(("md5", "sha1", "sha256", "ssdeep"))
 _DELIMITER = re.compile(r"[_/:.\-]")
@@ -51,6 +58,8 @@ def by_columns(query: str, columns: frozenset[str], schema: Schema) -> Binding:
     name speaks of, else to the one that has no others (`SELECT *`). Unbound if that does not
     tell."""
     fits = [table for table in schema.values() if _has_all(table, columns)]
+    usual = [table for table in fits if table.name not in OF_ONE_FILE]
+    fits = usual if len(usual) == 1 else fits
     if len(fits) == 1 and len(columns) > 1:
         return whole(query, "column shape", fits[0], columns)
     no_sql = "no SQL is known for it, its name names no table that fits, and "
@@ -60,7 +69,7 @@ def by_columns(query: str, columns: frozenset[str], schema: Schema) -> Binding:
         spoken = _spoken_of(query, fits)
         if spoken is not None:
             return whole(query, "column shape", spoken, columns)
-    if len(columns) >= MIN_WHOLE:
+    if len(columns) >= MIN_WHOLE or (len(columns) >= MIN_COLUMNS and _has_rare(columns, schema)):
         just = [table for table in fits if len(table.columns) == len(columns)]
         if len(just) == 1:
             return whole(query, "column shape", just[0], columns)
@@ -100,6 +109,14 @@ def by_joined(query: str, columns: frozenset[str], schema: Schema, joins: Joins)
     told = _told(declared, schema)
     bound = _joined(query, table, columns, told, declared, beside, schema)
     return replace(bound, how="column shape")
+
+
+def _has_rare(columns: frozenset[str], schema: Schema) -> bool:
+    """Whether one of the columns is one that few tables have."""
+    return any(
+        sum(table.column(name) is not None for table in schema.values()) <= FEW_TABLES
+        for name in columns
+    )
 
 
 def _covering(

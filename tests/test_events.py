@@ -374,5 +374,5 @@ def test_rows_that_tell_are_read_once() -> None:
     """What an event tells tells nothing more."""
     (row, more) = rows(event(1, started()))
     assert not more.values.keys() >= COLUMNS
-    assert list(told([more])) == []
-    assert list(told([row])) == [more]
+    assert list(told([more], 1)) == []
+    assert list(told([row], 0)) == [more]

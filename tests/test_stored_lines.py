@@ -172,3 +172,38 @@ def test_small_blocks_number_alike(tmp_path: Path) -> None:
         ((_, locator, _),), _ = found
         assert (locator.line, locator.row) == (1, 40)
         assert plan.counts.rows == 1
+
+
+def test_what_events_tell_is_numbered_behind_rows_passed_over() -> None:
+    """A process start inside an event, and rows that no rule wants behind it in one document."""
+    data = {
+        "EventData": {
+            "ParentProcessGuid": "{a}",
+            "Image": "C:\\\\x11vnc.exe",
+            "CommandLine": "x -nopw",
+        }
+    }
+    event = {
+        "source": "Microsoft-Windows-Sysmon/Operational",
+        "provider_name": "Microsoft-Windows-Sysmon",
+        "eventid": "1",
+        "data": json.dumps(data),
+        "datetime": "2026-11-25T08:59:50Z",
+    }
+    rule = kit.rule(
+        "selection:\n    CommandLine|contains: ' -nopw'\ncondition: selection",
+        "{category: process_creation, product: windows}",
+    )
+    dull = [plain(row(cmdline=f"sh {n}")).decode() for n in range(5)]
+    lines = [plain(event, "pack_x_windows_events").decode(), *dull]
+    whole = json.dumps({"preview": False, "results": [{"_raw": one} for one in lines]}).encode()
+    plan = compile_plan([*RULES, rule], taxonomy(), kit.binder(), "hyperscan", judges=True)
+    assert plan.judge is not None
+    plan.judge.fit(plain(row()) + b"\n", {})
+    reference = reference_plan([*RULES, rule], taxonomy(), kit.binder())
+    # Two documents in lines, so that the elements are not read one by one.
+    log = whole + b"\n" + whole + b"\n"
+    found = seen(plan, blocks_of(log))
+    assert found == seen(reference, blocks_of(log))
+    assert [where.row for _, where, _ in found[0]] == [6, 6]
+    assert plan.counts.rows < reference.counts.rows

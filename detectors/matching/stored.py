@@ -49,11 +49,14 @@ def without_unwanted(pieces: Sequence[Piece], judge: Judge) -> list[Piece]:
         number, _ = stored[told.before]
         if told.rules is not None and _is_alone(pieces[number]):
             left[number] = pieces[number]._replace(rules=told.rules)
+    gone: dict[int, set[int]] = {}
     for (number, part), passed in zip(stored, unwanted, strict=True):
         if passed and _is_alone(pieces[number]):
             left[number] = pieces[number]._replace(opened=NOTHING)
         elif passed:
-            left[number] = _without(left[number], part)
+            gone.setdefault(number, set()).add(id(part))
+    for number, parts in gone.items():
+        left[number] = _without(left[number], parts)
     return left
 
 
@@ -77,11 +80,12 @@ def _is_alone(one: Piece) -> bool:
     )
 
 
-def _without(one: Piece, unwanted: StoredLine) -> Piece:
+def _without(one: Piece, gone: set[int]) -> Piece:
+    """A piece in which the parts of these identities are passed over."""
     return one._replace(
         opened=tuple(
             each._replace(
-                parts=tuple(Passed() if part is unwanted else part for part in each.parts)
+                parts=tuple(Passed() if id(part) in gone else part for part in each.parts)
             )
             for each in one.opened
         )

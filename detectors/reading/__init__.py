@@ -115,7 +115,8 @@ def opened(document: Any, where: Locator, depth: int = 0) -> Opened:
 def read_opened(one: Opened, where: Locator) -> Read:
     """What `read_document` gives of a document that was opened."""
     read = _read(one, where)
-    more = tuple(events.told(read.rows))
+    last = where.row + len(read.rows) + read.passed - 1
+    more = tuple(events.told(read.rows, last))
     return read._replace(rows=read.rows + more) if more else read
 
 

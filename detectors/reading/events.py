@@ -43,9 +43,9 @@ def source_of(event: EventMap) -> str:
     return f"event:{event.name}"
 
 
-def told(rows: Sequence[Row]) -> Iterator[Row]:
-    """What rows of one document tell besides, numbered on behind them."""
-    number = rows[-1].locator.row if rows else 0
+def told(rows: Sequence[Row], last: int) -> Iterator[Row]:
+    """What rows of one document tell besides, numbered on behind its last row."""
+    number = last
     for row in rows:
         if not row.values.keys() >= COLUMNS:
             continue

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from molehunt.codec import Codec
 from molehunt.detectors.matching.kept import guess_kept, tune_kept
 from molehunt.detectors.matching.plan import FastPlan, compile_plan
 from molehunt.lock import meaning_of
+from molehunt.rule import Rule
 from molehunt.rulecache import _CONDITIONS, cached_rules, cached_sources, ruleset_key
 from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
@@ -100,6 +103,35 @@ def test_kept_rules_are_the_loaded_ones() -> None:
             elif name not in ("raw", "lines"):
                 assert getattr(one, name) == getattr(other, name), name
     assert not kept.rules[0].lines
+
+
+def test_what_a_rule_tells_is_read_when_asked_for() -> None:
+    """Until then it is there for copies, other processes and comparisons all the same."""
+    paths = [builtin_rules_path()]
+    cached_rules(paths)
+    whole, _ = cached_rules(paths)
+    again, _ = cached_rules(paths)
+    for one, other in zip(whole.rules, again.rules, strict=True):
+        with pytest.raises(AttributeError):
+            object.__getattribute__(one, "description")
+        silent = one.but(silent=True)
+        with pytest.raises(AttributeError):
+            object.__getattribute__(silent, "description")
+        assert silent.silent and silent.id == one.id
+        assert pickle.loads(pickle.dumps(other.meta)) == one.meta
+        assert dataclasses.replace(one, silent=True).meta == silent.meta
+        assert silent.description == other.description
+        assert silent.meta.next_steps == other.meta.next_steps
+        assert object.__getattribute__(one, "description") == other.description
+        with pytest.raises(AttributeError, match="nothing"):
+            one.nothing  # type: ignore[attr-defined]  # noqa: B018
+    made = conditions_less(whole.rules[0])
+    assert made.but(silent=True) == dataclasses.replace(made, silent=True)
+
+
+def conditions_less(rule: Rule) -> Rule:
+    """A rule all of which is there."""
+    return dataclasses.replace(rule, conditions=())
 
 
 def hunt(capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]:
@@ -272,7 +304,7 @@ def test_what_was_chosen_serves_again_unless_damaged_or_unfit(
 
     def found(sample: bytes) -> list[int]:
         plan = compile_plan([rule], taxonomy(), kit.binder(), scan="hyperscan")
-        tune_kept(plan, "key", sample)
+        tune_kept(plan, "key", lambda _size: sample)
         if sample == block.data and len(tuned) == 1:
             assert plan.choice.patterns
         return [match.record.locator.line for match in plan.matches([block], print)]
@@ -309,7 +341,7 @@ def test_little_data_is_searched_for_what_was_fitted_if_that_serves() -> None:
 
     guessed = search(fits).choice
     tuned = compile_plan([rule], taxonomy(), kit.binder(), scan="hyperscan")
-    tune_kept(tuned, "key", block.data)
+    tune_kept(tuned, "key", lambda _size: block.data)
     assert tuned.choice != guessed
     assert search(fits).choice == tuned.choice
     assert search(other).choice == guessed

@@ -16,10 +16,9 @@ import kit
 import pytest
 
 from molehunt import cache
-from molehunt.detectors.matching import atoms, judge, kept, programs
+from molehunt.detectors.matching import judge, kept, programs
 from molehunt.detectors.matching.concerns import Concerns
 from molehunt.detectors.matching.judge import Judge, has_judge
-from molehunt.detectors.matching.machines import Machine
 from molehunt.detectors.matching.plan import FastPlan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import Block
 from molehunt.rule import Rule
@@ -69,6 +68,11 @@ def judging(rules: list[Rule] = RULES, *sample: bytes) -> FastPlan:
     plan.judge.fit(b"".join(line + b"\n" for line in (plain(row()), *sample)), {})
     assert len(plan.judge.programs) == 1
     return plan
+
+
+def tuned_to(plan: FastPlan, key: str, sample: bytes) -> None:
+    """Fit a plan to a sample, or to what was kept if that serves."""
+    kept.tune_kept(plan, key, lambda _size: sample)
 
 
 def lines_of(plan: Any, block: Block) -> list[tuple[str, int | None]]:
@@ -254,7 +258,7 @@ def test_it_knows_queries_from_one_run_to_the_next(
     found = row(path="/x11vnc")
     block = kit.block(plain(found), kit.line(found, QUERY), plain(row()))
 
-    def tuned(fit: Callable[..., None] = kept.tune_kept, knows: bool = True) -> None:
+    def tuned(fit: Callable[..., None] = tuned_to, knows: bool = True) -> None:
         plan = compile_plan(RULES, taxonomy(), kit.binder(), judges=True)
         fit(plan, "key", sample)
         assert plan.judge is not None
@@ -278,8 +282,33 @@ def test_it_knows_queries_from_one_run_to_the_next(
         tuned()
 
 
+def test_what_was_kept_serves_where_it_knows_the_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small part of the data is enough to see that; else more is looked at, and what was known
+    before stays known."""
+    monkeypatch.setenv("MOLEHUNT_CACHE", str(tmp_path / "kept"))
+    one, other = plain(row()) + b"\n", plain(row(), "pack_molehunt_processes") + b"\n"
+    asked: list[int] = []
+
+    def known(sample: bytes) -> list[str]:
+        plan = compile_plan(RULES, taxonomy(), kit.binder(), judges=True)
+        asked.clear()
+        kept.tune_kept(plan, "key", lambda size: (asked.append(size), sample)[1])
+        assert plan.judge is not None
+        return [query for query, _ in plan.judge.programs]
+
+    whole, few = kept.SAMPLE_BYTES, kept.LOOKED_AT
+    assert known(one) == [QUERY] and asked == [few, whole]
+    assert known(one) == [QUERY] and asked == [few]
+    assert known(one + other) == [QUERY, "pack_molehunt_processes"] and asked == [few, whole]
+    assert known(other) == [QUERY, "pack_molehunt_processes"] and asked == [few]
+    # Lines that are not judged: something else may be searched for in them.
+    assert len(known(one + kit.line(row(path="/x11vnc")) * 2000)) == 2 and asked == [few, whole]
+
+
 @pytest.mark.parametrize("scan", ["hyperscan", "re2"])
-@pytest.mark.parametrize("fit", [kept.tune_kept, kept.guess_kept])
+@pytest.mark.parametrize("fit", [tuned_to, kept.guess_kept])
 def test_it_goes_with_either_search(
     scan: str, fit: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,117 +338,51 @@ def test_without_it_the_same_is_found(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-Plant = Callable[[pytest.MonkeyPatch], None]
+EXPRESSIONS = (
+    r"x[0-9]+vnc$", r"^(a|b)+c", r"\bvnc\b", r"(?i)v[nm]c", r"[^ ]{3} -d", r"a.c", r"vnc?\s-d",
+)  # fmt: skip
 
 
-def unfolded(patch: pytest.MonkeyPatch) -> None:
-    """Literals in the letter case of the rule."""
-    patch.setattr(atoms, "fold", lambda text: text)
-
-
-def first_of_several(patch: pytest.MonkeyPatch) -> None:
-    """Of alternatives one taken for all of them."""
-    right = programs._gate
-    patch.setattr(
-        programs,
-        "_gate",
-        lambda tree, prices, wanted=True: (
-            (gate := right(tree, prices, wanted)) and frozenset([min(gate)])
-        ),
-    )
-
-
-def gate_under_not(patch: pytest.MonkeyPatch) -> None:
-    """A rule looked at only where what it excludes is there."""
-    right = programs._gate
-    patch.setattr(programs, "_gate", lambda tree, prices, _=True: right(tree, prices))
-
-
-def letters_of_no_case(patch: pytest.MonkeyPatch) -> None:
-    """Letters outside ASCII taken for themselves only."""
-    patch.setattr(atoms, "_is_bytes", atoms._is_bytes.__wrapped__)
-    patch.setattr(atoms, "_has_no_case", lambda _character: True)
-
-
-def words_are_no_numbers(patch: pytest.MonkeyPatch) -> None:
-    """Numbers passed over for keywords that they hold."""
-    patch.setattr(atoms, "_no_number", lambda _value: True)
-
-
-def one_number_less(patch: pytest.MonkeyPatch) -> None:
-    """A range without its last number."""
-    right = atoms._limits
-
-    def limits(*told: Any) -> Any:
-        found = right(*told)
-        return found and (found[0], found[1] - 1, found[2])
-
-    patch.setattr(atoms, "_limits", limits)
-
-
-def only_in_ascii(patch: pytest.MonkeyPatch) -> None:
-    """What a regular expression needs in ASCII asked of every text."""
-    patch.setattr(atoms, "is_caseless", lambda *_: True)
-    right = atoms.Column.literal
-
-    def literal(self: atoms.Column, atom: int, text: str, kind: int) -> None:
-        del self.wide[:]
-        right(self, atom, text, kind)
-
-    patch.setattr(atoms.Column, "literal", literal)
-
-
-def one_character_more(patch: pytest.MonkeyPatch) -> None:
-    """Longer texts needed than an expression needs."""
-    right = atoms._least
-    patch.setattr(atoms, "_least", lambda *told: right(*told) + 1)
-
-
-def no_end(patch: pytest.MonkeyPatch) -> None:
-    """Tables that do not tell what is at the end of a text."""
-    right = programs.machine
-
-    def machine(pattern: str, flags: str) -> Machine | None:
-        found = right(pattern, flags)
-        assert found is not None
-        cells = array("H", found.table)
-        for place in range(found.width - 1, len(cells), found.width):
-            cells[place] = 0
-        return found._replace(table=cells.tobytes())
-
-    patch.setattr(programs, "machine", machine)
-
-
-@pytest.mark.parametrize(
-    ("fault", "item", "columns"),
-    [
-        (unfolded, "cmdline|contains: VNC", row(cmdline="xvncx")),
-        (
-            first_of_several,
-            "cmdline|contains:\n        - zzzzzz\n        - vnc",
-            row(cmdline="vnc"),
-        ),
-        (gate_under_not, "cmdline|contains: vnc", row(cmdline="sh")),
-        (letters_of_no_case, "cmdline|contains: é", row(cmdline="É")),
-        (words_are_no_numbers, "'9'", row(pid="97")),
-        (one_number_less, "uid|lte: 1000", row()),
-        (one_character_more, "cmdline|re: '[^/]{4,}$'", row(cmdline="abcd")),
-        (one_character_more, "'|re': '^.*o{7}'", row(cwd="ooooooo")),
-        (only_in_ascii, "cmdline|re|i: disk-x", row(cmdline="di\u017f\u212a-x")),
-        (no_end, "cmdline|re: 'x[0-9]+vnc$'", row(cmdline="x11vnc")),
-        (no_end, "cmdline|re: 'x[0-9]+\\b'", row(cmdline="x11")),
-    ],
-    ids=lambda one: getattr(one, "__name__", ""),
-)
-def test_faults_in_what_it_is_told_lose_findings(
-    fault: Plant, item: str, columns: dict[str, str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("nearly", [0, 1_000_000])
+def test_tables_tell_at_once_or_where_a_verdict_depends_on_it(
+    nearly: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each care that is taken is needed: without it, a finding is lost."""
-    name = "keywords" if item.startswith("'") else "selection"
-    listed = f"{name}:\n    {'- ' * (name == 'keywords')}{item}"
-    negated = "not " * (fault is gate_under_not)
-    rule = kit.rule(f"{listed}\ncondition: {negated}{name}", SOURCE)
-    block = kit.block(plain(columns))
-    assert lines_of(judging([rule], plain(columns)), block) == [(rule.id, 1)]
-    fault(monkeypatch)
-    assert not lines_of(judging([rule], plain(columns)), block)
+    """What the evaluator says, of texts with escapes and of others than ASCII too; for texts of
+    ASCII nobody is asked."""
+    monkeypatch.setattr(programs, "NEARLY", nearly)
+    rng = Random(7)
+    pieces = ("vnc", "x11", " -d", "a", "b", "c", "é", '"', "\\", "\t", "K", "\u212a", "7", " ")
+
+    def text() -> str:
+        return "".join(rng.choices(pieces, k=rng.randint(0, 7)))
+
+    asked: list[bytes] = []
+    right = judge._Column.answers
+    monkeypatch.setattr(
+        judge._Column,
+        "answers",
+        lambda self, text, atoms: (asked.append(text), right(self, text, atoms))[1],
+    )
+    wide = 0
+    for _ in range(40):
+        rules = [
+            kit.rule(
+                "selection:\n    path|endswith: /vnc\n    cmdline|re:\n"
+                + "".join(f"        - '{one}'\n" for one in rng.sample(EXPRESSIONS, 2))
+                + f"condition: {rng.choice(['selection', 'not selection'])}",
+                SOURCE,
+            )
+            for _ in range(4)
+        ]
+        rows = [row(path=rng.choice(["/vnc", "/sh"]), cmdline=text()) for _ in range(40)]
+        block = kit.block(*map(plain, rows))
+        plan = judging(rules, *(plain(row(path="/vnc", cmdline=f"ab {n}vnc -d")) for n in range(9)))
+        (made,) = plan.judge.programs.values()  # type: ignore[union-attr]
+        assert made.machines
+        assert set(array("I", made.machines)[5::6]) == {int(nearly > 0)}
+        asked.clear()
+        found = lines_of(plan, block)
+        wide += len(asked)
+        assert not any(map(bytes.isascii, asked))
+        assert found == lines_of(reference_plan(rules, taxonomy(), kit.binder()), block)
+    assert wide

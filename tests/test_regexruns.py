@@ -20,6 +20,9 @@ REGEXES = (
     r"(a(b|c)d)e|afe",
     r"a\.b[^]x]c",
     r"(?P<name>kk)*ll(?:m|)n",
+    r"\.(woff2?|jpe?g|png)[\"']?",
+    r"(ab)?c?(de|f)?gh(i?j){2}",
+    r"(?i)k?abs?c(x?|yk?z)w",
 )
 
 
@@ -41,6 +44,10 @@ def test_runs_stand_in_whatever_matches(pattern: str, data: st.DataObject) -> No
         (r"(a|)b", [{"b"}]),
         (r"\x41bc", []),
         (r"a{0,2}bc", [{"bc"}]),
+        (r"\.(woff2?|jpe?g)[\"']?$", [{".woff", ".jpg", ".jpeg"}]),
+        (r"x(ab)?y", [{"xy", "xaby"}]),
+        (r"ab?c*d", [{"a"}, {"d"}]),
+        (r"(?i)ax?k?c", [{"a"}, {"c"}]),
         (r"ab(?=c)", []),
         (r"ab[", []),
     ],

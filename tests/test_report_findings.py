@@ -23,7 +23,13 @@ from rich.cells import cell_len
 
 import molehunt.detectors.report as report_package
 from molehunt.detectors.findings.model import Finding, Reason
-from molehunt.detectors.report.machine import plain, to_json_dict, write_json, write_ndjson
+from molehunt.detectors.report.machine import (
+    RUN_FORMAT,
+    plain,
+    to_json_dict,
+    write_json,
+    write_ndjson,
+)
 from molehunt.detectors.report.order import in_order
 from molehunt.detectors.report.table import NOTHING, render_svg, render_table
 from molehunt.detectors.report.times import iso_time
@@ -240,6 +246,28 @@ def _json(findings: list[Finding], run: dict[str, Any]) -> str:
     stream = StringIO()
     write_json(findings, run, stream)
     return stream.getvalue()
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True), st.text(max_size=6),
+        st.sampled_from(["\ud83d\ude00", "\ud800", "\x7f", "\u202e", 1e16, 1e-7, 2**64, -0.0]),
+    ),
+    lambda some: st.one_of(
+        st.lists(some, max_size=3), st.dictionaries(st.text(max_size=3), some, max_size=3)
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(VALUES)
+def test_documents_are_written_as_json_writes_them(value: Any) -> None:
+    """Byte for byte what Python's own writer, which is slower, makes of the same values."""
+    stream = StringIO()
+    write_json((), {"inputs": value}, stream)
+    told = {"format": RUN_FORMAT, "run": plain({"inputs": value}), "findings": []}
+    assert stream.getvalue() == json.dumps(told, indent=2, ensure_ascii=True) + "\n"
+    assert stream.getvalue().isascii()
 
 
 @settings(deadline=None)

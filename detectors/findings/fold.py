@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import NamedTuple
@@ -142,7 +142,10 @@ class Folder:
         `others` are findings from elsewhere, each with whether its rule is context only.
         """
         found = [*self._found(), *others]
-        context = [finding for finding, only in found if only]
+        context: dict[str, list[Finding]] = {}
+        for finding in (finding for finding, only in found if only):
+            for host, _ in finding.all_hosts:
+                context.setdefault(host, []).append(finding)
         return tuple(
             sorted((_lifted(finding, context) for finding, only in found if not only), key=_order)
         )
@@ -341,12 +344,13 @@ def techniques_of(ids: Iterable[str]) -> Iterable[Technique]:
         yield Technique(technique, entry.get("name", technique), tuple(entry.get("tactics", ())))
 
 
-def _lifted(finding: Finding, context: list[Finding]) -> Finding:
-    """One level up, never past high, if context on the same entity lies within seven days. What is
+def _lifted(finding: Finding, context: Mapping[str, Sequence[Finding]]) -> Finding:
+    """One level up, never past high, if context, by host, lies within seven days. What is
     informational is a fact of an inventory: context beside it makes no observation of it."""
     if finding.level is Level.INFORMATIONAL:
         return finding
-    near = [other for other in context if _shares_host(finding, other) and _near(finding, other)]
+    beside = {other.id: other for host, _ in finding.all_hosts for other in context.get(host, ())}
+    near = [other for other in beside.values() if _near(finding, other)]
     if not near:
         return finding
     level = Level(finding.level + 1) if finding.level < Level.HIGH else finding.level
@@ -355,10 +359,6 @@ def _lifted(finding: Finding, context: list[Finding]) -> Finding:
         for other in sorted(near, key=_order)
     )
     return replace(finding, level=level, raised_by=raises)
-
-
-def _shares_host(one: Finding, other: Finding) -> bool:
-    return not {host for host, _ in one.all_hosts}.isdisjoint(host for host, _ in other.all_hosts)
 
 
 def _near(one: Finding, other: Finding) -> bool:

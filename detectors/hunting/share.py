@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
-import signal
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context
-from multiprocessing.context import BaseContext
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from ..reading.parts import Part
+from .forked import Forked, packed
 from .work import Hunter, Outcome
 
 Make = Callable[[], Hunter]
 # Outcomes that may wait for an earlier one, for each process.
 AHEAD = 2
 
-_hunter: Hunter | None = None
+
+class Given(Protocol):
+    """A part that a process was given."""
+
+    @property
+    def part(self) -> Part:
+        """Which one."""
+
+    def done(self) -> bool:
+        """Whether its outcomes are all there, or nothing will come."""
+
+    def result(self) -> list[bytes] | None:
+        """Its outcomes, packed, when they are there. None: it was not hunted and will not be."""
+
+
+class Pool(Protocol):
+    """Processes that hunt through the parts that they are given."""
+
+    def give(self, part: Part) -> Given:
+        """Have a part hunted."""
+
+    def stop(self) -> None:
+        """Let nothing more begin; what is under way is finished."""
+
+
+class _Here:
+    """A part that this process has hunted itself."""
+
+    def __init__(self, part: Part, pieces: list[bytes]) -> None:
+        self.part, self._pieces = part, pieces
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> list[bytes]:
+        return self._pieces
 
 
 @contextmanager
@@ -32,41 +64,20 @@ def sharing(
     of them: another would hold memory and wait.
 
     Where processes can be forked they inherit `hunter`; elsewhere each `make`s its own, and `make`
-    must be picklable. After Ctrl-C no further part is begun; those under way are finished.
+    must be picklable. After Ctrl-C no further part is begun; those under way are finished. The part
+    of a process that came to its end early is hunted here.
     """
-    if "fork" in get_all_start_methods() and os.uname().sysname == "Linux":
-        context: BaseContext = get_context("fork")
-        begin: Make = lambda: hunter  # noqa: E731 - a function would need a name for nothing
-    else:
-        context, begin = get_context("spawn"), make
-    # The collector writes into all that it looks at: pages that processes share would be copied.
-    gc.freeze()
-    try:
-        with ProcessPoolExecutor(max(1, jobs - 1), context, _begin, (begin,)) as pool:
-            # Processes are forked with the first task: now, before a progress bar starts its
-            # thread.
-            pool.submit(int).result()
-            yield lambda parts: _outcomes(pool, hunter, parts, max(1, jobs - 1) * AHEAD)
-    finally:
-        gc.unfreeze()
+    number = max(1, jobs - 1)
+    with _processes(number, hunter, make) as pool:
+        yield lambda parts: _outcomes(pool, hunter, parts, number * AHEAD)
 
 
-def _begin(make: Make) -> None:
-    # Ctrl-C goes to the whole group; the parent decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    global _hunter  # noqa: PLW0603 - what a process has for all its parts
-    _hunter = make()
+def _processes(number: int, hunter: Hunter, make: Make) -> AbstractContextManager[Pool]:
+    if hasattr(os, "fork") and os.uname().sysname == "Linux":
+        return Forked(number, hunter)
+    from .spawned import Spawned
 
-
-def _hunt(part: Part) -> list[bytes]:
-    assert _hunter is not None
-    return [_packed(outcome) for outcome in _hunter.hunt(part)]
-
-
-def _packed(outcome: Outcome) -> bytes:
-    """Outcomes that wait for an earlier one take a tenth of the memory so, since their events hold
-    rows."""
-    return zlib.compress(pickle.dumps(outcome), 1)
+    return Spawned(number, make)
 
 
 def _unpacked(pieces: list[bytes]) -> Iterator[Outcome]:
@@ -75,42 +86,40 @@ def _unpacked(pieces: list[bytes]) -> Iterator[Outcome]:
         yield pickle.loads(zlib.decompress(piece))  # noqa: S301
 
 
-def _outcomes(
-    pool: ProcessPoolExecutor, hunter: Hunter, parts: Sequence[Part], ahead: int
-) -> Iterator[Outcome]:
+def _outcomes(pool: Pool, hunter: Hunter, parts: Sequence[Part], ahead: int) -> Iterator[Outcome]:
     """`ahead` parts are given to other processes; the next one is hunted here while the first of
     them takes its time."""
-    waiting: deque[Future[list[bytes]]] = deque()
+    waiting: deque[Given] = deque()
     left, complete = deque(parts), True
     try:
         while left or waiting:
             while left and sum(not one.done() for one in waiting) < ahead:
-                waiting.append(pool.submit(_hunt, left.popleft()))
+                waiting.append(pool.give(left.popleft()))
             if left and not waiting[0].done() and len(waiting) < 2 * ahead:
                 done, complete = _here(hunter, left.popleft())
                 waiting.append(done)
                 if not complete:
                     left.clear()
             else:
-                yield from _unpacked(waiting.popleft().result())
+                first = waiting[0]
+                pieces = first.result()
+                if pieces is None:
+                    done, complete = _here(hunter, first.part)
+                    pieces = done.result()
+                    if not complete:
+                        left.clear()
+                waiting.popleft()
+                yield from _unpacked(pieces)
     except KeyboardInterrupt:
-        for future in waiting:
-            future.cancel()
-        for future in waiting:
-            if not future.cancelled():
-                yield from _unpacked(future.result())
+        pool.stop()
+        for one in waiting:
+            yield from _unpacked(one.result() or [])
         raise
     if not complete:
         raise KeyboardInterrupt
 
 
-def _here(hunter: Hunter, part: Part) -> tuple[Future[list[bytes]], bool]:
+def _here(hunter: Hunter, part: Part) -> tuple[_Here, bool]:
     """The outcomes of a part, as another process would give them, and whether they are complete."""
-    pieces: list[bytes] = []
-    complete = True
-    for outcome in hunter.hunt(part):
-        pieces.append(_packed(outcome))
-        complete = outcome.complete
-    done: Future[list[bytes]] = Future()
-    done.set_result(pieces)
-    return done, complete
+    outcomes = list(hunter.hunt(part))
+    return _Here(part, packed(outcomes)), outcomes[-1].complete

@@ -34,6 +34,7 @@ from .regexruns import is_caseless, least_length, runs_of
 AT_START, AT_END, CASED, TO_MATCH, UNSURE, SET_BITS = 1, 2, 4, 8, 16, 8
 WITHIN, OUTSIDE, IPV4, IPV6 = range(4)
 # Sets of literals of which each must have one in a text.
+COMMON, FEW = 0.005, 4
 MAX_SETS = 4
 # Shorter ones are found too often to be asked for besides others.
 LONG = 4
@@ -324,7 +325,14 @@ def _needed(value: Wanted, normalisers: Sequence[str]) -> list[list[str]]:
     least = [min(map(len, runs)) for runs in sets]
     if least and least[0] < LONG:
         return sets[:2]
-    return [runs for runs, size in zip(sets, least, strict=True) if size >= LONG][:MAX_SETS]
+    long = [runs for runs, size in zip(sets, least, strict=True) if size >= LONG]
+    if long and min(sum(map(price, runs)) for runs in long) > COMMON:
+        long += [
+            runs
+            for runs, size in zip(sets, least, strict=True)
+            if 1 < size < LONG and len(runs) <= FEW and not any(map(str.isdigit, runs))
+        ]
+    return long[:MAX_SETS]
 
 
 def _says_something(run: str) -> bool:

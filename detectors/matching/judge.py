@@ -33,7 +33,7 @@ from .texts import row_of
 SHAPE_OFTEN = 1000
 MAX_MET = 10_000
 # Bytes of a sample of which it is counted what is common.
-OBSERVED = 1 << 19
+OBSERVED = 1 << 17
 # Sets of tests that are asked together, for each column.
 MAX_GROUPS = 256
 

@@ -27,13 +27,15 @@ from .scan import compiled, packed, unpacked
 from .stored import stored_in
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 9
+FORM = 10
 
 
 # What was chosen for other data serves as long as it leaves not many more lines than it did there.
 MORE_LINES, FEW_LINES = 1.5, 0.01
 # The share of lines above which it is not taken for data that are too few to fit to.
 LITTLE = 0.3
+# Bytes of a sample, and of one that is looked at to see whether what was kept serves.
+SAMPLE_BYTES, LOOKED_AT = 4 << 20, 1 << 19
 # Bytes of a sample that are not judged, from which on the search for them is fitted to it.
 FEW_BYTES = 64 << 10
 
@@ -61,9 +63,16 @@ def kept_clauses(
     return clauses
 
 
-def tune_kept(plan: FastPlan, key: str, sample: bytes) -> None:
-    """Fit a plan, whose set of rules has this key, to a sample of the data (whole lines), or take
-    what it was fitted to before if that serves."""
+def tune_kept(plan: FastPlan, key: str, sampled: Callable[[int], bytes]) -> None:
+    """Fit a plan, whose set of rules has this key, to a sample of the data, or take what it was
+    fitted to before if that serves. `sampled` gives a sample (whole lines) of about so many
+    bytes."""
+    if plan.judge is not None and _serves(plan.judge, _judge_name(plan, key), sampled(LOOKED_AT)):
+        _know_rows(plan, key)
+        if plan.scan == "hyperscan":
+            plan.prepare = lambda: _guess(plan, key)
+        return
+    sample = sampled(SAMPLE_BYTES)
     if plan.judge is not None:
         _fit_kept(plan.judge, _judge_name(plan, key), stored_in(sample) + sample)
         _know_rows(plan, key)
@@ -113,6 +122,20 @@ def _know_rows(plan: FastPlan, key: str) -> None:
     """Have rows of exports judged by what was kept for them."""
     name = f"rows-{_judge_name(plan, key)}"
     plan.fit_rows = lambda judge, lines: _fit_kept(judge, name, lines)
+
+
+def _serves(judge: Judge, name: str, sample: bytes) -> bool:
+    """Have the judge know what it knew before: whether that tells of all queries of a sample, and
+    nearly all of its lines."""
+    try:
+        if not (programs := _programs(recall(name))):
+            return False
+        judge.recall(sample, programs)
+    except (TypeError, ValueError, AttributeError):
+        return False
+    _, kept = judge.sift(sample, often=1)
+    left = sum(one.end - one.start for one in kept if one.rules is None)
+    return len(judge.programs) == len(programs) and left * SAMPLE_BYTES < FEW_BYTES * LOOKED_AT
 
 
 def _fit_kept(judge: Judge, name: str, sample: bytes) -> None:

@@ -44,6 +44,8 @@ _ALONE = (Text, Number, Flag, Regex, Cidr)
 # An expression that is asked in one of so many rows, or less, has no table; and the cells that the
 # tables of one query may have.
 SELDOM, MAX_TABLE = 500, 1 << 16
+# Of so many texts that an expression may match, it is asked for one at least.
+NEARLY = 4
 NEVER: Mapping[int, int] = MappingProxyType({})
 
 
@@ -95,8 +97,8 @@ def program(
     made: Draft, rows: int = 0, met: Sequence[int] = (), asked: Mapping[int, int] = NEVER
 ) -> Program:
     """A draft as the judge takes it. Rules are looked at for atoms that are rare: in so many `rows`
-    each was `met` so often, if that is known. Expressions that were `asked` for often have a table:
-    it is gone through wherever they may match, not only where a rule comes to depend on it."""
+    each was `met` so often, if that is known. Expressions that were `asked` for often have a
+    table."""
     columns, atoms, trees = made
     prices: Sequence[float] = atoms.prices
     if rows:
@@ -124,7 +126,7 @@ def program(
         [one.packed() for one in looked_at if one is not None],
         bytes(atoms.patterns),
         atoms.globs.tobytes(),
-        *_machines(atoms, rows, asked),
+        *_machines(atoms, rows, met, asked),
         code.tobytes(),
         rules.tobytes(),
         free.tobytes(),
@@ -134,8 +136,11 @@ def program(
     )
 
 
-def _machines(atoms: Atoms, rows: int, asked: Mapping[int, int]) -> tuple[bytes, bytes, bytes]:
-    """Tables for the expressions that were asked for often in so many rows."""
+def _machines(
+    atoms: Atoms, rows: int, met: Sequence[int], asked: Mapping[int, int]
+) -> tuple[bytes, bytes, bytes]:
+    """Tables for the expressions that were asked for often in so many rows; those that were asked
+    for nearly wherever they might match are gone through at once."""
     classes, table, machines = bytearray(), array("H"), array("I")
     placed: dict[Machine, tuple[int, int]] = {}
     for atom, regex in atoms.regexes.items():
@@ -149,7 +154,8 @@ def _machines(atoms: Atoms, rows: int, asked: Mapping[int, int]) -> tuple[bytes,
             placed[made] = len(classes), len(table)
             classes += made.classes
             table += cells
-        machines.extend((atom, *placed[made], len(cells) // made.width, made.width))
+        at_once = asked[atom] * NEARLY > met[atom]
+        machines.extend((atom, *placed[made], len(cells) // made.width, made.width, at_once))
     return bytes(classes), table.tobytes(), machines.tobytes()
 
 

@@ -25,8 +25,9 @@ MAX_ALTERNATIVES = 64
 # A few characters in brackets that mean nothing there; and how many texts may come of such.
 _FEW = re.compile(r"\[(-?(?:[\w %&'+,./:;<=>@#!\"$*?(){}|~]|\\[^\w\s]){0,4})\]", re.ASCII)
 _ONE = re.compile(r"\\?(.)")
-MAX_TOGETHER = 16
+MAX_TOGETHER = 32
 _EMPTY = frozenset([""])
+_AT_MOST_ONCE = ((0, 1), (1, 1))
 # Where something stands or does not, which takes no character.
 _WIDTHLESS = frozenset(("^", "$", r"\b", r"\B", r"\A", r"\z"))
 
@@ -82,6 +83,15 @@ class _Sequence:
         if len(self.runs) * len(texts) > MAX_TOGETHER:
             self.end()
         self.runs = frozenset(run + text for run in self.runs for text in texts)
+
+    def times(self, texts: frozenset[str], least: int, most: int) -> None:
+        """One of the texts stands there so often."""
+        if (least, most) in _AT_MOST_ONCE:
+            self.add(texts if least else texts | _EMPTY)
+            return
+        if least:
+            self.add(texts)
+        self.end()
 
     def end(self) -> None:
         """Something else stands there, or may."""
@@ -150,12 +160,10 @@ class _Reader:
         width = self.pattern[start : self.place] not in _WIDTHLESS
         least, most = self._quantifier()
         sequence.least += least * width
-        if not texts or least == 0 or (self.caseless and not FOLDS_OUT.isdisjoint(texts)):
+        if not texts or (self.caseless and not FOLDS_OUT.isdisjoint(texts)):
             sequence.end()
-            return
-        sequence.add(texts)
-        if (least, most) != (1, 1):
-            sequence.end()
+        else:
+            sequence.times(texts, least, most)
 
     def _group(self, sequence: _Sequence) -> None:
         begin = GROUP.match(self.pattern, self.place)
@@ -167,8 +175,8 @@ class _Reader:
         self.place += 1
         counts = self._quantifier()
         sequence.least += counts[0] * length
-        if exact and counts == (1, 1):
-            sequence.add(exact)
+        if exact and counts in _AT_MOST_ONCE:
+            sequence.times(exact, *counts)
             return
         sequence.end()
         if counts[0] > 0:

@@ -91,12 +91,13 @@ static int add(Judge *self, Shape *shape, uint32_t atom, int unsure) {
     return unsure;
 }
 
-/* Adds an atom of which all that is certain to be there is there: asked of the caller, if no machine
-   tells. */
+/* Adds an atom of which all that is certain to be there is there. */
 static int add_needed(Judge *self, Shape *shape, uint32_t atom, int wide) {
-    if (wide || !shape->machine_of[atom]) return add(self, shape, atom, 1);
+    const uint32_t number = shape->machine_of[atom];
+    const Machine *machine = number ? &shape->machines[number - 1] : NULL;
+    if (wide || !machine || !machine->at_once) return add(self, shape, atom, 1);
     if (shape->true_in[atom] == shape->look || self->length < shape->least[atom]) return 0;
-    if (machine_finds(shape, &shape->machines[shape->machine_of[atom] - 1], self->plain, self->length))
+    if (machine_finds(shape, machine, self->plain, self->length))
         return add(self, shape, atom, 0);
     /* Asked once; what is true of the text is what was added. */
     shape->true_in[atom] = shape->look;
@@ -133,11 +134,12 @@ static int found(Judge *self, Shape *shape, const Literal *one, size_t length, i
     return add(self, shape, atom, 0);
 }
 
-/* The literals of which a gram stands at `at`. */
-static int stand_at(Judge *self, Shape *shape, const Column *column, int32_t first, size_t at,
-                    size_t length, int wide) {
+/* The literals of which this gram stands at `at`. */
+static int stand_at(Judge *self, Shape *shape, const Column *column, int32_t first, uint32_t gram,
+                    size_t at, size_t length, int wide) {
     int unsure = 0;
     for (int32_t i = first; i != NONE; i = column->next[i]) {
+        if (column->gram_of[i] != gram) continue;
         if (!is_there(column, (size_t)i, self->plain, self->low, at, length)) continue;
         const int one = found(self, shape, &column->literals[i], length, wide);
         if (one < 0) return -1;
@@ -153,10 +155,10 @@ static inline int searched_kind(Judge *self, Shape *shape, const Column *column,
     const uint8_t *low = self->low;
     int unsure = 0;
     for (size_t at = 0; at < length; at++) {
-        const uint32_t slot = gram_slot(gram_at(low + at, kind), grams.shift);
+        const uint32_t gram = gram_at(low + at, kind), slot = gram_slot(gram, grams.shift);
         if (!has_slot(&grams, slot)) continue;
         const int32_t first = grams.heads[slot / BITS_A_HEAD];
-        const int one = stand_at(self, shape, column, first, at, length, wide);
+        const int one = stand_at(self, shape, column, first, gram, at, length, wide);
         if (one < 0) return -1;
         unsure |= one;
     }

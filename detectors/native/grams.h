@@ -99,6 +99,7 @@ static int grams_from(Column *column, const uint16_t *common) {
             Grams *grams = &column->grams[kind];
             const uint32_t slot = gram_slot(best_gram, grams->shift);
             column->offsets[i] = best;
+            column->gram_of[i] = best_gram;
             column->next[i] = grams->heads[slot / BITS_A_HEAD];
             grams->heads[slot / BITS_A_HEAD] = (int32_t)i;
             grams->bits[slot >> 6] |= 1ull << (slot & 63);

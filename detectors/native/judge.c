@@ -82,6 +82,32 @@ static Item *next_item(Judge *self) {
     return &self->items[self->item_count];
 }
 
+/* Has tables tell what the verdict on a line depends on, as far as they can: whether any did. */
+static int settled(Judge *self, const Item *item) {
+    Shape *shape = item->shape;
+    int any = 0;
+    for (uint32_t i = 0; shape->machine_count && i < item->count; i++) {
+        const Known *one = &self->known[self->places[item->first + i]];
+        size_t length = SIZE_MAX;
+        int wide = 0;
+        for (uint32_t a = one->first; one->unsure && a < one->first + one->count; a++) {
+            uint32_t *told = &self->pool[a];
+            const uint32_t atom = *told >> TOLD_BITS, number = shape->machine_of[atom];
+            if ((*told & ((1u << TOLD_BITS) - 1)) != PERHAPS || !number ||
+                shape->needed_in[atom] != shape->look)
+                continue;
+            if (length == SIZE_MAX)
+                length = read_text(self, self->arena + one->start, one->length, &wide);
+            if (wide) break;
+            const Machine *machine = &shape->machines[number - 1];
+            const int there = machine_finds(shape, machine, self->plain, length);
+            *told = atom << TOLD_BITS | (there ? SURE : WRONG);
+            any = 1;
+        }
+    }
+    return any;
+}
+
 /* Have the caller asked about what the verdict on a line depends on. */
 static int question(Judge *self, const Item *item) {
     for (uint32_t i = 0; i < item->count; i++) {
@@ -140,8 +166,11 @@ static int read_block(Judge *self) {
             const int told = looked_up(self, &line, item);
             if (told != OPAQUE) {
                 const uint32_t *places = self->places + item->first;
-                if (!matched(self, line.shape, places, item->count, NULL)) continue;
+                if (!matched(self, line.shape, places, item->count, NULL, 1)) continue;
                 item->shape = line.shape;
+                if (told == UNTOLD && settled(self, item) &&
+                    !matched(self, line.shape, places, item->count, NULL, 0))
+                    continue;
                 self->place_count += item->count;
                 if (told == UNTOLD && question(self, item) < 0) {
                     PyErr_NoMemory();
@@ -166,7 +195,7 @@ static int give(Judge *self, PyObject *kept) {
             rules = PyList_New(0);
             if (!rules) return -1;
             const int any =
-                matched(self, item->shape, self->places + item->first, item->count, rules);
+                matched(self, item->shape, self->places + item->first, item->count, rules, 0);
             if (any < 1) {
                 Py_DECREF(rules);
                 if (any < 0) return -1;

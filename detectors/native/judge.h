@@ -5,7 +5,7 @@
 #include <Python.h>
 #include <stdint.h>
 
-#define FORM 3         /* of what is told and asked: see __init__.py */
+#define FORM 4         /* of what is told and asked: see __init__.py */
 #define MAX_COLUMNS 128 /* of a shape */
 #define MAX_SHAPES 4096
 #define MAX_ATOMS (1u << 18) /* of all shapes */
@@ -59,7 +59,7 @@ typedef struct {
     uint8_t *bytes;
     Literal *literals;
     int32_t *next;
-    uint32_t *offsets;
+    uint32_t *offsets, *gram_of;
     size_t literal_count;
     Grams grams[GRAM_KINDS];
     int32_t single; /* the first of few literals of one byte, or NONE: these are in no gram's list */
@@ -76,10 +76,11 @@ typedef struct {
 
 /* A table of states that tells whether a text of ASCII holds a match: from `classes` on the column
    of each byte, from `table` on so many rows of `width` states that follow, the last column for the
-   end. MATCHED stands for all that follows a match. */
+   end. MATCHED stands for all that follows a match. It is gone through `at_once` where it may match,
+   or else where a verdict depends on it. */
 enum { ASCII = 128, MATCHED = 0xffff };
 typedef struct {
-    uint32_t atom, classes, table, states, width;
+    uint32_t atom, classes, table, states, width, at_once;
 } Machine;
 
 typedef struct {

@@ -76,11 +76,12 @@ static int asked(Shape *shape, uint32_t rule, PyObject *numbers) {
     return failed ? -1 : 1;
 }
 
-/* Whether a rule may match a line of which these are the texts, and which, if `numbers` is given. */
+/* Whether a rule may match a line of which these are the texts, and which, if `numbers` is given;
+   the line is `counted` once. */
 static int matched(Judge *self, Shape *shape, const uint32_t *places, size_t count,
-                   PyObject *numbers) {
+                   PyObject *numbers, int counted) {
     int any = 0;
-    shape->rows += !numbers;
+    shape->rows += counted;
     if (!count && !shape->free.count) return 0;
     next_look(shape);
     for (size_t i = 0; i < count; i++) {
@@ -90,7 +91,7 @@ static int matched(Judge *self, Shape *shape, const uint32_t *places, size_t cou
             const uint32_t state = told & ((1u << TOLD_BITS) - 1);
             if (state == WRONG) continue;
             (state == SURE ? shape->true_in : shape->unsure_in)[told >> TOLD_BITS] = shape->look;
-            shape->met[told >> TOLD_BITS] += !numbers;
+            shape->met[told >> TOLD_BITS] += counted;
         }
     }
     for (size_t i = 0; i < shape->free.count; i++) {

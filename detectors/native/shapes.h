@@ -57,7 +57,8 @@ static int column_from(Judge *self, Column *column, PyObject *told, const Shape 
     }
     column->next = PyMem_Malloc((column->literal_count + 1) * sizeof *column->next);
     column->offsets = PyMem_Malloc((column->literal_count + 1) * sizeof *column->offsets);
-    if (!column->next || !column->offsets || grams_from(column, self->common) < 0) {
+    column->gram_of = PyMem_Malloc((column->literal_count + 1) * sizeof *column->gram_of);
+    if (!column->next || !column->offsets || !column->gram_of || grams_from(column, self->common) < 0) {
         PyErr_NoMemory();
         return -1;
     }
@@ -70,7 +71,7 @@ static void column_free(Column *column) {
         PyMem_Free(column->grams[kind].heads);
     }
     void *held[] = {column->bytes,      column->literals,   column->next,
-                    column->offsets,    column->hard.items, column->wide.items,
+                    column->offsets,    column->gram_of,    column->hard.items, column->wide.items,
                     column->empty.items, column->filled.items, column->numbers};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) PyMem_Free(held[i]);
 }

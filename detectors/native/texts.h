@@ -59,11 +59,11 @@ static const uint8_t *text_end(const uint8_t *at, const uint8_t *end) {
 #ifdef HAS_SSE2
         while (end - at >= 16) {
             const __m128i part = _mm_loadu_si128((const __m128i *)at);
-            const __m128i low = _mm_set1_epi8(0x1F);
+            /* Bytes are signed here: those of wide characters are below zero. */
             const __m128i found = _mm_or_si128(
                 _mm_or_si128(_mm_cmpeq_epi8(part, _mm_set1_epi8('"')),
                              _mm_cmpeq_epi8(part, _mm_set1_epi8('\\'))),
-                _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(part, low), part), part));
+                _mm_cmplt_epi8(part, _mm_set1_epi8(0x20)));
             const int mask = _mm_movemask_epi8(found);
             if (mask) {
                 at += lowest(mask);

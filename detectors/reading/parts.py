@@ -79,7 +79,7 @@ def part_blocks(part: Part, report: Report, size: int = BLOCK_BYTES) -> Iterator
         report(Problem(f"cannot be read: {error.strerror or error}", part.file))
 
 
-def sample(files: Sequence[str], size: int = 4 << 20, most: int = 8) -> bytes:
+def sample(files: Sequence[str], size: int, most: int = 8) -> bytes:
     """Whole lines from the beginnings of the largest files, together about `size` bytes."""
     there = [file for file in files if file != STDIN and Path(file).is_file()]
     largest = sorted(there, key=lambda file: (-os.path.getsize(file), file))[:most]

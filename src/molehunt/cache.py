@@ -60,8 +60,7 @@ def recall(key: str) -> Any:
         with open(place / f"{key}.json", "rb") as stream:
             if not _is_ours(os.fstat(stream.fileno()), stat.S_ISREG):
                 return None
-            content = stream.read()
-        digest, body = content[:_DIGEST], content[_DIGEST:]
+            digest, body = stream.read(_DIGEST), stream.read()
         return orjson.loads(body) if sha256(body).hexdigest().encode() == digest else None
     except (OSError, ValueError):
         return None

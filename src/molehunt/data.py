@@ -94,9 +94,9 @@ def _restored(plain: Any) -> Any:
 @cache
 def techniques() -> Mapping[str, Mapping[str, Any]]:
     """ATT&CK Enterprise v18.1 by technique id: name, tactics, platforms."""
-    import json
+    import orjson
 
-    found: Mapping[str, Mapping[str, Any]] = json.loads(read_bytes("data/attack_v18.1.json"))[
+    found: Mapping[str, Mapping[str, Any]] = orjson.loads(read_bytes("data/attack_v18.1.json"))[
         "techniques"
     ]
     return found

@@ -88,7 +88,7 @@ def silenced(ruleset: RuleSet, joins: Sequence[Join]) -> RuleSet:
     used = {rule for one in joins for rule in one.uses}
     return replace(
         ruleset,
-        rules=tuple(replace(r, silent=True) if r.id in used else r for r in ruleset.rules),
+        rules=tuple(r.but(silent=True) if r.id in used else r for r in ruleset.rules),
     )
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .data import read_bytes
+from .late import Late
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ BLOCK = "molehunt"
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Late):
     """What a rule says beyond Sigma; docs/rule_style.md explains each key."""
 
     subject: str = ""

@@ -8,13 +8,14 @@ from typing import Any
 
 from .conditions import Condition
 from .correlation import Correlation
+from .late import Late
 from .levels import Level
 from .metadata import Metadata
 from .problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Late):
     """One rule, ready to match. `conditions` are linked with OR, `fields` the names in them.
 
     `path` is the file as found, `name` its path below the folder that was named. A rule without a

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import orjson
 
@@ -26,7 +27,8 @@ from .processes import at_once
 from .rule import Rule, RuleSet
 
 # Changed when what is kept changes its form.
-FORM = 3
+FORM = 4
+_PIECE = 1 << 18
 _CONDITIONS = Codec(
     (
         conditions.Wild,
@@ -49,8 +51,6 @@ _CONDITIONS = Codec(
     )
 )
 _REST = Codec((Level, Severity, Metadata, Problem, Comparison, Term, Correlation, Rule))
-
-_Either = TypeVar("_Either", Rule, Correlation)
 
 
 class Kept(Sequence[Condition]):
@@ -91,14 +91,25 @@ def ruleset_key(paths: Sequence[str]) -> str:
     for name in ("taxonomy.yml", "rule.schema.json"):
         digest.update(read_bytes(name))
     for path, name, explicit in rule_files(paths, []):
-        digest.update(repr((path, name, explicit)).encode())
         try:
-            with open(path, "rb") as stream:
-                digest.update(sha256(stream.read()).digest())
+            content = _content(path)
         except OSError as error:
-            digest.update(str(error).encode())
+            content = str(error).encode()
+        digest.update(repr((path, name, explicit, len(content))).encode() + content)
     digest.update(repr([(path, os.path.isdir(path)) for path in paths]).encode())
     return f"rules-{digest.hexdigest()}"
+
+
+def _content(path: str) -> bytes:
+    """What a file holds. Opening thousands of streams takes as long as all the rest."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        pieces = []
+        while piece := os.read(handle, _PIECE):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(handle)
 
 
 def cached_rules(paths: Sequence[str]) -> tuple[RuleSet, str]:
@@ -156,40 +167,48 @@ def sources_of(
     number = len(ruleset.rules)
     return replace(
         ruleset,
-        rules=tuple(map(_with_raw, ruleset.rules, raws[:number])),
-        correlations=tuple(map(_with_raw, ruleset.correlations, raws[number:])),
+        rules=tuple(
+            rule.but(raw=raw) for rule, raw in zip(ruleset.rules, raws[:number], strict=True)
+        ),
+        correlations=tuple(
+            replace(one, raw=raw)
+            for one, raw in zip(ruleset.correlations, raws[number:], strict=True)
+        ),
     )
 
 
-def _with_raw(rule: _Either, raw: dict[str, Any]) -> _Either:
-    return replace(rule, raw=raw)
-
-
 def _plain(ruleset: RuleSet) -> list[object]:
-    rules = []
+    rules, texts = [], []
     for rule in ruleset.rules:
         kept = [_CONDITIONS.plain(condition) for condition in rule.conditions]
-        rest = [getattr(rule, name) for name in _FIELDS]
-        text = orjson.dumps(kept).decode()
-        rules.append([len(kept), text, [_REST.plain(value) for value in rest]])
+        early = [_values(rule, _RULE), _values(rule.meta, _META)]
+        rules.append([len(kept), orjson.dumps(kept).decode(), *early])
+        texts.append([_values(rule, _RULE_TEXTS), _values(rule.meta, _META_TEXTS)])
     correlations = [_REST.plain(_bare(one)) for one in ruleset.correlations]
     problems = [_REST.plain(problem) for problem in ruleset.problems]
-    return [rules, correlations, problems, list(ruleset.ignored)]
+    whole = orjson.dumps(texts).decode()
+    return [rules, whole, correlations, problems, list(ruleset.ignored)]
+
+
+def _values(one: Rule | Metadata, names: Sequence[str]) -> list[Any]:
+    return [_REST.plain(getattr(one, name)) for name in names]
 
 
 def _bare(one: Correlation) -> Correlation:
     return replace(one, lines={}, raw={})
 
 
-def _restored(found: list[list[Any]]) -> RuleSet:
-    kept_rules, correlations, problems, ignored = found
+def _restored(found: list[Any]) -> RuleSet:
+    kept_rules, whole, correlations, problems, ignored = found
+    texts = _Texts(whole)
     rules = []
-    for number, text, rest in kept_rules:
-        if len(rest) != len(_FIELDS) or type(number) is not int or type(text) is not str:
+    for place, (number, text, early, of_meta) in enumerate(kept_rules):
+        if type(number) is not int or type(text) is not str:
             raise ValueError("not the parts of a rule")
-        parts = [_REST.restored(one) if type(one) is list else one for one in rest]
-        values: dict[str, Any] = dict(zip(_FIELDS, parts, strict=True))
-        rules.append(Rule(**values, conditions=Kept(number, text), lines={}, raw={}))
+        meta = Metadata.early(_named(_META, of_meta), partial(texts.of_meta, place))
+        there = _named(_RULE, early)
+        there |= {"conditions": Kept(number, text), "meta": meta, "lines": {}, "raw": {}}
+        rules.append(Rule.early(there, partial(texts.of_rule, place)))
     return RuleSet(
         tuple(rules),
         tuple(map(_REST.restored, correlations)),
@@ -198,6 +217,44 @@ def _restored(found: list[list[Any]]) -> RuleSet:
     )
 
 
-_FIELDS = tuple(
-    name for name in Rule.__dataclass_fields__ if name not in ("conditions", "lines", "raw")
+def _named(names: Sequence[str], kept: Sequence[Any]) -> dict[str, Any]:
+    restored = _REST.restored
+    values = [restored(one) if type(one) is list else one for one in kept]
+    return dict(zip(names, values, strict=True))
+
+
+class _Texts:
+    """What rules tell people, as it was kept, in JSON; read when first asked for, which is where
+    something is found."""
+
+    __slots__ = ("_made", "_whole")
+
+    def __init__(self, whole: str) -> None:
+        if type(whole) is not str:
+            raise TypeError("not the texts of rules")
+        self._whole = whole
+        self._made: list[list[list[Any]]] | None = None
+
+    def of_rule(self, place: int) -> dict[str, Any]:
+        """The fields of the rule at a place that it was made without."""
+        return _named(_RULE_TEXTS, self._at(place)[0])
+
+    def of_meta(self, place: int) -> dict[str, Any]:
+        """The same for what it says beyond Sigma."""
+        return _named(_META_TEXTS, self._at(place)[1])
+
+    def _at(self, place: int) -> list[list[Any]]:
+        if self._made is None:
+            self._made = orjson.loads(self._whole)
+        return self._made[place]
+
+
+# What is asked of rules before anything is found.
+_RULE = ("id", "called", "category", "product", "service", "fields", "asked", "silent")
+_META = ("subject", "identity", "platforms", "inputs", "removed", "context_only", "place")
+_RULE_TEXTS = tuple(
+    name
+    for name in Rule.__dataclass_fields__
+    if name not in (*_RULE, "conditions", "lines", "meta", "raw")
 )
+_META_TEXTS = tuple(name for name in Metadata.__dataclass_fields__ if name not in _META)

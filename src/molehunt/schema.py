@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 
 from .data import read_bytes
@@ -73,18 +73,24 @@ Schema = Mapping[str, Table]
 
 @cache
 def tables() -> Schema:
-    """Every table by name. Read once, when first asked for."""
-    import orjson
-
-    return _Tables(orjson.loads(read_bytes("data/osquery_schema.json"))["tables"])
+    """Every table by name."""
+    return _Tables()
 
 
 class _Tables(Mapping[str, Table]):
-    """Tables made when first asked for, which few of many are."""
+    """Tables made when first asked for, which few of many are; the file is read for the first."""
 
-    def __init__(self, entries: Mapping[str, Mapping[str, object]]) -> None:
-        self._entries = entries
+    def __init__(self) -> None:
         self._made: dict[str, Table] = {}
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Mapping[str, object]]:
+        import orjson
+
+        found: Mapping[str, Mapping[str, object]] = orjson.loads(
+            read_bytes("data/osquery_schema.json")
+        )["tables"]
+        return found
 
     def __getitem__(self, name: str) -> Table:
         found = self._made.get(name)

@@ -202,7 +202,7 @@ def alone(hunter: Hunter, files: list[str], advance: Advance) -> Iterator[Outcom
 
 def _tune(setup: Setup, files: list[str]) -> None:
     if isinstance(setup.plan, FastPlan):
-        tune_kept(setup.plan, setup.key, sample(files))
+        tune_kept(setup.plan, setup.key, partial(sample, files))
 
 
 def _moment(text: str | None, option: str) -> float | None:

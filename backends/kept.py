@@ -1,10 +1,13 @@
 """What was compiled the last time, by everything that it depends on: the rules, the data beside
-them, and all code of molehunt. What a part of it changed is compiled anew."""
+them, and all code of molehunt. Where only rules changed, these are compiled anew, and the
+correlations over them."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +18,7 @@ import orjson
 import molehunt
 from molehunt import backends, detectors
 from molehunt.cache import keep, recall
+from molehunt.correlation import Correlation
 from molehunt.installed import release
 from molehunt.lock import LOCK
 from molehunt.processes import at_once
@@ -23,6 +27,7 @@ from molehunt.rulefiles import builtin_rules_path
 from .compiling import compile_all
 from .model import Artefact, Compiled, Profile, Refusal, Subject, Target
 
+_NULL = re.compile(rb"[\[:,]null")
 # Read patterns and SQL for us, so another release may compile to something else.
 _READERS = ("google-re2", "sqlglot")
 
@@ -33,9 +38,11 @@ def compile_kept(
     rules: str,
     subjects: Callable[[], Iterable[Subject]],
     aside: Callable[[Callable[[], None]], None] = at_once,
+    apart: Callable[[], bool] = lambda: True,
 ) -> list[Compiled]:
     """What `compile_all` gives for the `subjects`, which are made only if they are needed. `rules`
-    is the key of the rule set (`molehunt.rulecache`); `aside` does what nobody waits for."""
+    is the key of the rule set (`molehunt.rulecache`); `aside` does what nobody waits for; `apart`
+    says whether each rule is what its own file says, which no filter changes."""
     made_of = dependencies()
     if not made_of or not target.own:
         return compile_all(target, profile, subjects())
@@ -47,15 +54,62 @@ def compile_kept(
             return list(map(_restored, found))
         except (TypeError, ValueError):
             pass  # not what was kept: made anew
-    compiled = compile_all(target, profile, subjects())
-    aside(lambda: _keep(key, compiled))
+    made = list(subjects())
+    marks = _marks(made) if apart() else [""] * len(made)
+    last = f"compiled-last-{sha256(f'{made_of} {target.name} {profile.name}'.encode()).hexdigest()}"
+    before = _before(last)
+    new = iter(
+        compile_all(
+            target,
+            profile,
+            [one for one, mark in zip(made, marks, strict=True) if mark not in before],
+        )
+    )
+    compiled = [before[mark] if mark in before else next(new) for mark in marks]
+    aside(lambda: _keep(key, last, marks, compiled))
     return compiled
 
 
-def _keep(key: str, compiled: Iterable[Compiled]) -> None:
+def _keep(key: str, last: str, marks: list[str], compiled: Iterable[Compiled]) -> None:
     body = _as_json(list(map(_plain, compiled)))
     if body is not None:
         keep(key, orjson.Fragment(body))
+        keep(last, [key, marks])
+
+
+def _before(last: str) -> Mapping[str, Compiled]:
+    """What was compiled the last time, by the marks of the subjects."""
+    with suppress(TypeError, ValueError):  # else it is not what was kept
+        key, marks = recall(last) or ("", [])
+        found = map(_restored, recall(key) or ())
+        return {mark: one for mark, one in zip(marks, found, strict=True) if mark}
+    return {}
+
+
+def _marks(made: Iterable[Subject]) -> list[str]:
+    """For each subject a hash of all that its file and those of its members say; "" if that is not
+    known. Whatever else decides what it compiles to is among the `dependencies`."""
+    found: dict[str, str] = {}
+    for one in made:
+        members = [found.get(each.rule.id, "") for each in one.members]
+        said = _said(one) if all(members) else None
+        found[one.rule.id] = (
+            sha256(b" ".join((said, *map(str.encode, members)))).hexdigest() if said else ""
+        )
+    return list(found.values())
+
+
+def _said(one: Subject) -> bytes | None:
+    rule = one.rule
+    if not rule.raw:
+        return None
+    more = rule.carried if isinstance(rule, Correlation) else rule.asked
+    try:
+        body = orjson.dumps([rule.raw, rule.name, more, rule.silent, one.removed])
+        # JSON has one word for nothing and for what is no number.
+        return body if not _NULL.search(body) or orjson.loads(body)[0] == rule.raw else None
+    except (TypeError, ValueError):
+        return None
 
 
 def _plain(one: Compiled) -> list[Any]:

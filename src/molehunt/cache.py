@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-KEPT_FILES = 48
+KEPT_FILES = 64
 _DIGEST = 64
 
 

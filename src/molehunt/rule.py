@@ -55,7 +55,8 @@ def asks_removed(rule: Rule) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """All that was loaded. `ignored` are YAML files found in folders that hold no rule.
+    """All that was loaded. `ignored` are YAML files found in folders that hold no rule; `filtered`
+    says that some files change rules of others.
 
     Correlations stand after those they refer to.
     """
@@ -64,6 +65,7 @@ class RuleSet:
     correlations: tuple[Correlation, ...] = ()
     problems: tuple[Problem, ...] = ()
     ignored: tuple[str, ...] = ()
+    filtered: bool = False
 
     @property
     def both(self) -> tuple[Rule | Correlation, ...]:

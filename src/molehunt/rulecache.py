@@ -27,7 +27,7 @@ from .processes import at_once
 from .rule import Rule, RuleSet
 
 # Changed when what is kept changes its form.
-FORM = 4
+FORM = 5
 _PIECE = 1 << 18
 _CONDITIONS = Codec(
     (
@@ -57,15 +57,15 @@ class Kept(Sequence[Condition]):
     """So many conditions as they were kept, in JSON; made when first asked for, which few rules of
     many are."""
 
-    __slots__ = ("_made", "_number", "_text")
+    __slots__ = ("_made", "_number", "text")
 
     def __init__(self, number: int, text: str) -> None:
-        self._number, self._text = number, text
+        self._number, self.text = number, text
         self._made: tuple[Condition, ...] | None = None
 
     def _all(self) -> tuple[Condition, ...]:
         if self._made is None:
-            self._made = tuple(map(_CONDITIONS.restored, orjson.loads(self._text)))
+            self._made = tuple(map(_CONDITIONS.restored, orjson.loads(self.text)))
         return self._made
 
     @overload
@@ -86,10 +86,7 @@ def ruleset_key(paths: Sequence[str]) -> str:
     """A hash of all that decides what these files and folders load to."""
     from .rulefiles import rule_files
 
-    digest = sha256(repr((FORM, __version__, release("pysigma"), sys.version_info[:2])).encode())
-    digest.update(code_of(__file__))
-    for name in ("taxonomy.yml", "rule.schema.json"):
-        digest.update(read_bytes(name))
+    digest = _made_of(b"")
     for path, name, explicit in rule_files(paths, []):
         try:
             content = _content(path)
@@ -98,6 +95,16 @@ def ruleset_key(paths: Sequence[str]) -> str:
         digest.update(repr((path, name, explicit, len(content))).encode() + content)
     digest.update(repr([(path, os.path.isdir(path)) for path in paths]).encode())
     return f"rules-{digest.hexdigest()}"
+
+
+def _made_of(more: bytes) -> Any:
+    """A hash under way of what decides how files are read, and of `more`."""
+    digest = sha256(repr((FORM, __version__, release("pysigma"), sys.version_info[:2])).encode())
+    digest.update(code_of(__file__))
+    for name in ("taxonomy.yml", "rule.schema.json"):
+        digest.update(read_bytes(name))
+    digest.update(more)
+    return digest
 
 
 def _content(path: str) -> bytes:
@@ -128,18 +135,72 @@ def _recalled(key: str) -> RuleSet | None:
 
 
 def _made(paths: Sequence[str], key: str) -> RuleSet:
-    from .ruleset import load_rules
-
-    ruleset = load_rules(paths)
-    _keep(key, ruleset)
+    ruleset = _loaded(paths)
+    _keep(paths, key, ruleset)
     return ruleset
 
 
-def _keep(key: str, ruleset: RuleSet, raw: bool = False) -> None:
+def _loaded(paths: Sequence[str], raw: bool = False) -> RuleSet:
+    """Loaded from the files, but for those that say what they said the last time. Rules that were
+    kept know no lines, so if there is anything to tell, all are read."""
+    from .ruleset import load_rules
+
+    same = _unchanged(paths, raw)
+    if same:
+        found = load_rules(paths, same)
+        if not found.problems and not found.filtered:
+            return found
+    return load_rules(paths)
+
+
+def _unchanged(paths: Sequence[str], raw: bool) -> dict[str, list[Rule]]:
+    """The rules of the files that have not changed since the set was last kept, by path."""
+    with suppress(TypeError, ValueError, KeyError, IndexError):  # else it is not what was kept
+        key, files = recall(_last(paths)) or ("", {})
+        before = _with_sources(key) if raw else _recalled(key)
+        if before is not None:
+            return {
+                path: [before.rules[place].but(asked=(), silent=False) for place in places]
+                for path, (digest, places) in files.items()
+                if digest == _digest(path)
+            }
+    return {}
+
+
+def _keep(paths: Sequence[str], key: str, ruleset: RuleSet, raw: bool = False) -> None:
+    files = _files_of(ruleset)
+    if ruleset_key(paths) != key:
+        return  # something was written in the meantime
     with suppress(TypeError, ValueError):  # a number of thousands of digits, say
         keep(key, _plain(ruleset))
         if raw:
             keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
+        keep(_last(paths), [key, files])
+
+
+def _last(paths: Sequence[str]) -> str:
+    """Where it is kept which set these files and folders were the last time."""
+    return f"rules-last-{_made_of(repr(list(paths)).encode()).hexdigest()}"
+
+
+def _files_of(ruleset: RuleSet) -> dict[str, tuple[str, list[int]]]:
+    """For each file that holds nothing but rules a hash of what it says, and which rules these
+    are. None if rules are not what their own file says, or something is wrong with them."""
+    if ruleset.problems or ruleset.filtered:
+        return {}
+    places: dict[str, list[int]] = {}
+    for place, rule in enumerate(ruleset.rules):
+        places.setdefault(rule.path, []).append(place)
+    for one in ruleset.correlations:
+        places.pop(one.path, None)
+    return {path: (_digest(path), found) for path, found in places.items()}
+
+
+def _digest(path: str) -> str:
+    try:
+        return sha256(_content(path)).hexdigest()
+    except OSError:
+        return ""
 
 
 def cached_sources(paths: Sequence[str]) -> RuleSet:
@@ -157,13 +218,17 @@ def sources_of(
     paths: Sequence[str], key: str, aside: Callable[[Callable[[], None]], None] = at_once
 ) -> RuleSet:
     """`cached_sources` for whoever has the key already. `aside` does what nobody waits for."""
-    ruleset, raws = _recalled(key), recall(f"{key}-raw")
-    if ruleset is None or raws is None or len(raws) != len(ruleset.both):
-        from .ruleset import load_rules
+    found = _with_sources(key)
+    if found is None:
+        found = made = _loaded(paths, raw=True)
+        aside(lambda: _keep(paths, key, made, raw=True))
+    return found
 
-        made = load_rules(paths)
-        aside(lambda: _keep(key, made, raw=True))
-        return made
+
+def _with_sources(key: str) -> RuleSet | None:
+    ruleset, raws = _recalled(key), recall(f"{key}-raw")
+    if ruleset is None or not isinstance(raws, list) or len(raws) != len(ruleset.both):
+        return None
     number = len(ruleset.rules)
     return replace(
         ruleset,
@@ -180,14 +245,20 @@ def sources_of(
 def _plain(ruleset: RuleSet) -> list[object]:
     rules, texts = [], []
     for rule in ruleset.rules:
-        kept = [_CONDITIONS.plain(condition) for condition in rule.conditions]
         early = [_values(rule, _RULE), _values(rule.meta, _META)]
-        rules.append([len(kept), orjson.dumps(kept).decode(), *early])
+        rules.append([*_kept(rule.conditions), *early])
         texts.append([_values(rule, _RULE_TEXTS), _values(rule.meta, _META_TEXTS)])
     correlations = [_REST.plain(_bare(one)) for one in ruleset.correlations]
     problems = [_REST.plain(problem) for problem in ruleset.problems]
     whole = orjson.dumps(texts).decode()
-    return [rules, whole, correlations, problems, list(ruleset.ignored)]
+    return [rules, whole, correlations, problems, list(ruleset.ignored), ruleset.filtered]
+
+
+def _kept(conditions: Sequence[Condition]) -> tuple[int, str]:
+    if isinstance(conditions, Kept):
+        return len(conditions), conditions.text
+    kept = [_CONDITIONS.plain(condition) for condition in conditions]
+    return len(kept), orjson.dumps(kept).decode()
 
 
 def _values(one: Rule | Metadata, names: Sequence[str]) -> list[Any]:
@@ -199,7 +270,7 @@ def _bare(one: Correlation) -> Correlation:
 
 
 def _restored(found: list[Any]) -> RuleSet:
-    kept_rules, whole, correlations, problems, ignored = found
+    kept_rules, whole, correlations, problems, ignored, filtered = found
     texts = _Texts(whole)
     rules = []
     for place, (number, text, early, of_meta) in enumerate(kept_rules):
@@ -214,6 +285,7 @@ def _restored(found: list[Any]) -> RuleSet:
         tuple(map(_REST.restored, correlations)),
         tuple(map(_REST.restored, problems)),
         tuple(map(str, ignored)),
+        bool(filtered),
     )
 
 

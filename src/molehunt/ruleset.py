@@ -3,9 +3,10 @@ the same (`usual`); one bad file never hides the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from .collecting import without_garbage_collection
@@ -28,22 +29,31 @@ if TYPE_CHECKING:
 _Item: TypeAlias = "Rule | Told | Loaded"
 
 
-def load_rules(paths: Sequence[str]) -> RuleSet:
-    """The rules of files and folders (`*.yml`, `*.yaml`, recursively, sorted)."""
+_NOTHING: Mapping[str, Sequence[Rule]] = MappingProxyType({})
+
+
+def load_rules(paths: Sequence[str], known: Mapping[str, Sequence[Rule]] = _NOTHING) -> RuleSet:
+    """The rules of files and folders (`*.yml`, `*.yaml`, recursively, sorted). Files of which it
+    is `known` what rules they hold, and nothing else, are not read."""
     with without_garbage_collection():
-        return _load_rules(paths)
+        return _load_rules(paths, known)
 
 
-def _load_rules(paths: Sequence[str]) -> RuleSet:
+def _load_rules(paths: Sequence[str], known: Mapping[str, Sequence[Rule]]) -> RuleSet:
     problems: list[Problem] = []
     files = [*rule_files(paths, problems)]
-    alone = mapped(_loaded_alone, files)
+    read = iter(mapped(_loaded_alone, [file for file in files if file[0] not in known]))
+    alone = [
+        _Alone([*known[path]], [], [], [], [], "", False) if path in known else next(read)
+        for path, _, _ in files
+    ]
     ignored = tuple(one.ignored for one in alone if one.ignored)
     for one in alone:
         problems += one.problems
     rules: list[Rule] = []
     correlations: list[Correlation] = []
-    if any(one.filters for one in alone):
+    filtered = any(one.filters for one in alone)
+    if filtered:
         # Which change rules of any file before these are finished: not in a process of their own.
         rules, correlations = _filtered(
             [one for file in files for one in _read(*file, usual=False)[0]], problems
@@ -57,7 +67,7 @@ def _load_rules(paths: Sequence[str]) -> RuleSet:
         for one in alone:
             problems += one.about_correlations
     tied = tie(list(_unique(rules, problems)), correlations, problems)
-    return RuleSet(tied.rules, tied.correlations, tuple(problems), ignored)
+    return RuleSet(tied.rules, tied.correlations, tuple(problems), ignored, filtered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,14 @@ class _Work:
         known = locked(product.name)
         reviewed, problems = load_reviewed()
         problems = [*ruleset.problems, *problems]
-        compiled = compile_kept(product, profile, self.key, lambda: self.subjects, self.aside)
+        compiled = compile_kept(
+            product,
+            profile,
+            self.key,
+            lambda: self.subjects,
+            self.aside,
+            lambda: not self.ruleset.filtered,
+        )
         problems += _as_asked(unreviewed(compiled, reviewed), options)
         kept = at_least(compiled, Evidence[options.min_evidence.upper()], known)
         both = {one.id: one for one in ruleset.both}

@@ -154,7 +154,7 @@ def test_a_table_and_its_joins_are_told_by_their_columns(
     """Whatever the query is called, if one table with its joins has all."""
     found = bound(query, columns)
     assert (found.shape.tables[0].table if found.shape else "") == table, found
-    assert found.how == ("column shape" if table else "unbound")
+    assert (found.how == "unbound") == (not table)
     for name in process.split():
         origin = found.provenance[name]
         assert origin is not None
@@ -168,6 +168,39 @@ def test_a_program_s_own_names_stand_beside_it() -> None:
     assert found.how == "column shape"
     assert found.provenance["path"].table == "processes"
     assert found.provenance["original_filename"].table == "file"
+
+
+@pytest.mark.parametrize(
+    ("query", "columns", "table"),
+    [
+        ("pack/Global/linux-interface-addresses", "interface address mask type mac",
+         "interface_addresses"),
+        ("Interface addresses", "interface address mask mac", "interface_addresses"),
+        ("interface_addresses_snapshot", "interface address mac", "interface_addresses"),
+        ("Host - Interface Address (hourly)", "interface address mac", "interface_addresses"),
+        ("Python packages", "name version path license author", "python_packages"),
+        ("pack/it/laptop-user-groups", "uid gid username groupname", "user_groups"),
+        # As much of others as of its own, too little of its own, another's name, one word, two.
+        ("linux-interface-addresses", "interface address ssid channel", ""),
+        ("Interface addresses", "address owner", ""),
+        ("interface_desk_addresses", "interface address mask desk", ""),
+        ("Users at night", "username uid desk", ""),
+        ("python-packages-and-npm-packages", "name version desk path", ""),
+    ],
+)  # fmt: skip
+def test_a_table_s_name_is_known_as_people_spell_it(query: str, columns: str, table: str) -> None:
+    """With other delimiters, in the singular and before other words."""
+    found = bound(query, columns)
+    assert (found.shape.tables[0].table if found.shape else "") == table, found
+    assert "mac" not in found.provenance
+
+
+def test_columns_of_another_table_speak_against_a_name() -> None:
+    """Few of them are of the one that it says."""
+    found = bound("process events of users", "pid port address protocol family fd socket")
+    assert found.how == "column shape"
+    assert found.shape is not None
+    assert found.shape.tables[0].table == "listening_ports"
 
 
 def test_few_columns_are_not_bound_by_a_word() -> None:

@@ -172,6 +172,7 @@ class Binder:
         if with_sql:
             return next((b for b in with_sql if b.shape is not None), with_sql[-1])
         found = named.by_name(query, columns, self._schema, _joins)
+        found = found or named.by_words(query, columns, self._schema, _joins)
         found = found or named.by_columns(query, columns, self._schema)
         if found.shape is None:
             found = named.by_joined(query, columns, self._schema, _joins) or found

@@ -35,7 +35,10 @@ OF_ONE_FILE = frozenset(
 FEW_TABLES = 2
 # Columns of `hash`, joined beside whatever has a path; no rule reads them.
 HASHES = frozenset(("md5", "sha1", "sha256", "ssdeep"))
-_DELIMITER = re.compile(r"[_/:.\-]")
+_DELIMITER = re.compile(r"[_/:.\-\s]")
+_PLURAL = re.compile(r"((?<=ss)es|(?<!s)s)$")
+# So many words of a query's name that are a table's name are hardly said of another.
+MIN_WORDS = 2
 # Their own `path` is that of Unix sockets and empty for all others: beside another column of
 # `processes` it is the program's (https://osquery.io/schema/).
 SOCKETS = frozenset(("listening_ports", "process_open_sockets"))
@@ -51,6 +54,23 @@ def by_name(query: str, columns: frozenset[str], schema: Schema, joins: Joins) -
         if table is not None:
             return _called(query, table, columns, schema, joins)
     return None
+
+
+def by_words(query: str, columns: frozenset[str], schema: Schema, joins: Joins) -> Binding | None:
+    """The binding to the table whose name stands in the query's as it is commonly spelled, with
+    other delimiters, in the singular or before other words (`linux-interface-addresses`, `Interface
+    addresses`, `interface_addresses_snapshot`); of several the one of most words. None if two are,
+    or if its columns speak against it."""
+    said = _spelled(query)
+    found: dict[str, int] = {}
+    for name in schema:
+        words = _spelled(name)
+        if len(words) >= MIN_WORDS and _within(words, said):
+            found[name] = len(words)
+    longest = [name for name, words in found.items() if words == max(found.values())]
+    if len(longest) != 1:
+        return None
+    return _called(query, schema[longest[0]], columns, schema, joins)
 
 
 def by_columns(query: str, columns: frozenset[str], schema: Schema) -> Binding:
@@ -272,6 +292,16 @@ def _spoken_of(query: str, tables: Sequence[Table]) -> Table | None:
 
 def _words(name: str) -> frozenset[str]:
     return frozenset(word.lower().removesuffix("s") for word in _DELIMITER.split(name) if word)
+
+
+def _spelled(name: str) -> tuple[str, ...]:
+    """The words of a name in their order, in small letters and the singular ("address", too)."""
+    return tuple(_PLURAL.sub("", word.lower()) for word in _DELIMITER.split(name) if word)
+
+
+def _within(words: tuple[str, ...], said: tuple[str, ...]) -> bool:
+    """Whether the words stand in those, one behind the other."""
+    return any(said[at : at + len(words)] == words for at in range(len(said) - len(words) + 1))
 
 
 def _tails(query: str) -> Iterator[str]:

@@ -203,6 +203,21 @@ def test_columns_of_another_table_speak_against_a_name() -> None:
     assert found.shape.tables[0].table == "listening_ports"
 
 
+@pytest.mark.parametrize(
+    ("columns", "systems"),
+    [
+        ("pid path cmdline time", "linux darwin"),
+        ("pid path cmdline time syscall", "linux"),
+        ("pid path cmdline time parent_path username syscall", "linux"),
+        ("pid path cmdline time status", "darwin"),
+        ("pid path cmdline time syscall status", "linux darwin"),  # no system has both
+    ],
+)
+def test_a_column_that_one_system_has_tells_the_system(columns: str, systems: str) -> None:
+    """Elsewhere the query fails."""
+    assert bound("pack_it_process_events", columns).platforms == set(systems.split())
+
+
 def test_few_columns_are_not_bound_by_a_word() -> None:
     """Dozens of tables have a name and a path."""
     assert bound("startup", "name path").how == "unbound"
@@ -218,6 +233,8 @@ def rule_on(source: str) -> Rule:
     [
         ({"path": "/usr/bin/x", "cmdline": "evil"}, {LINUX, MACOS}),
         ({"path": "/home/ada/x", "cmdline": "evil"}, {LINUX}),
+        ({"path": "/tmp/.mount_NotesAb12Cd/x", "cmdline": "evil"}, {LINUX}),
+        ({"path": "/tmp/mount_x/x", "cmdline": "/tmp/.mounts/x evil"}, {LINUX, MACOS}),
         ({"path": "/Applications/X.app/Contents/MacOS/x", "cmdline": "evil"}, {MACOS}),
         ({"path": "C:\\Temp\\x.exe", "cmdline": "evil"}, {WINDOWS}),
         ({"path": "", "cmdline": '"C:\\Temp\\x.exe" evil'}, {WINDOWS}),

@@ -24,8 +24,13 @@ _SPELLED = (
     (re.compile(r'"?(?:[A-Za-z]:\\|%[A-Za-z]+%\\|\\\\\?\\|\\Device\\HarddiskVolume)'), {"windows"}),
     # What macOS alone has at the root of the file system (Apple's File System Programming Guide).
     (re.compile(r'"?/(?:Applications|Library|System|Users|Volumes|private)/'), {"darwin"}),
-    # And what Linux has (hier(7)).
-    (re.compile(r'"?/(?:home|proc|root|snap|sys)/|"?/(?:usr/)?lib/systemd/'), {"linux"}),
+    # And what Linux has (hier(7)), and where it mounts an AppImage that runs.
+    (
+        re.compile(
+            r'"?/(?:home|proc|root|run|snap|sys)/|"?/(?:usr/)?lib/systemd/|"?/tmp/\.mount_\w+/'
+        ),
+        {"linux"},
+    ),
     (re.compile("/"), _POSIX),
 )
 

@@ -141,10 +141,19 @@ def _iokit_registry(devices: Sequence[Device]) -> Detection:
 
 
 def _syslog_events(devices: Sequence[Device]) -> Detection:
-    """As the kernel tells of a new device: "usb 3-3: Manufacturer: …"."""
+    """As the kernel tells of a new device: "usb 3-3: New USB device found, idVendor=…,
+    idProduct=…", "usb 3-3: Manufacturer: …". What other devices share is told by no one line."""
     found: Detection = {}
+    ids = [
+        (f"idVendor={e['vendor']}, idProduct={e.get('product', '')}", note_of(d, e))
+        for d in devices
+        for e in used(d, "usb", "vendor")
+        if "serial" not in e
+    ]
+    put(found, "selection_device_ids", "message|contains", texts(ids))
     for field, word in (("vendor", "Manufacturer"), ("model", "Product")):
-        lines = ((f": {word}: {text}", name) for text, name in strings_of(devices, field))
+        own = [d for d in devices if not _not_meant([d])]
+        lines = ((f": {word}: {text}", name) for text, name in strings_of(own, field))
         put(found, f"selection_device_{field}", "message|contains", prefixes(lines))
     if not found:
         return {}

@@ -192,7 +192,30 @@ def test_a_table_s_name_is_known_as_people_spell_it(query: str, columns: str, ta
     """With other delimiters, in the singular and before other words."""
     found = bound(query, columns)
     assert (found.shape.tables[0].table if found.shape else "") == table, found
-    assert "mac" not in found.provenance
+
+
+def test_addresses_and_cards_of_a_host_stand_in_one_row() -> None:
+    """Schedules join the two tables, and rules for each read the rows."""
+    found = bound("Interface addresses", "interface address mask type mac")
+    assert found.shape is not None
+    assert [use.table for use in found.shape.tables] == ["interface_addresses", "interface_details"]
+    assert not any(use.optional for use in found.shape.tables)
+    assert found.provenance["address"].table == "interface_addresses"
+    assert found.provenance["interface"].table == "interface_addresses"
+    assert found.provenance["mac"].table == "interface_details"
+    assert found.provenance["type"] is None
+    plain = bound("interface_addresses", "interface address mask type")
+    assert plain.shape is not None
+    assert [use.table for use in plain.shape.tables] == ["interface_addresses"]
+
+
+def test_the_card_in_a_row_of_addresses_is_one_of_the_hosts() -> None:
+    """As it is in a row of cards."""
+    text = "selection:\n    mac|startswith: '3c:'\ncondition: selection"
+    rules = [kit.rule(text, "{product: osquery, service: interface_details}")]
+    row = {"interface": "en0", "address": "192.0.2.7", "mask": "255.255.255.0", "mac": "3c:6a:1"}
+    assert kit.fires(rules, kit.line(row, "Interface addresses"))
+    assert not kit.fires(rules, kit.line(row | {"mac": "4c:6a:1"}, "Interface addresses"))
 
 
 def test_columns_of_another_table_speak_against_a_name() -> None:

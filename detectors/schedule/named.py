@@ -42,6 +42,9 @@ MIN_WORDS = 2
 # Their own `path` is that of Unix sockets and empty for all others: beside another column of
 # `processes` it is the program's (https://osquery.io/schema/).
 SOCKETS = frozenset(("listening_ports", "process_open_sockets"))
+# Tables that schedules join with another of the same things, on a column that both have: their rows
+# are about both.
+PARTNERS = MappingProxyType({"interface_addresses": ("interface_details", "interface")})
 # The column of `users` that is commonly selected under its own name.
 USER, USERNAME = "user", "username"
 
@@ -203,6 +206,9 @@ def _called(
         if foreign & schema[join.table].columns.keys()
     ]
     unknown = foreign - {name for role in roles for name in schema[declared[role].table].columns}
+    together = _with_partner(query, table, columns, unknown, schema)
+    if together is not None and len(own) >= MIN_OWN:
+        return together
     few = len(own) < MIN_OWN or len(unknown) * OWN_FOR_ONE_FOREIGN > len(own)
     if few or len(roles) > 1:
         return None
@@ -212,6 +218,23 @@ def _called(
     names = sorted(unknown)
     listed = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
     return replace(found, note=f"{table.name} has no column {listed}: not looked at")
+
+
+def _with_partner(
+    query: str, table: Table, columns: frozenset[str], unknown: frozenset[str], schema: Schema
+) -> Binding | None:
+    """The binding to the table and its partner, if that has the columns of which nothing else is
+    known; what could be either's has no origin, but for the column that joins them."""
+    name, key = PARTNERS.get(table.name, ("", ""))
+    if not name or key not in columns or not unknown or not unknown <= schema[name].columns.keys():
+        return None
+    ours, theirs = _use(table), _use(schema[name])
+    origins = dict(_own(table, columns))
+    origins |= {each: None for each in origins if each in schema[name].columns and each != key}
+    origins |= {each: Origin(theirs.alias, name, each) for each in unknown}
+    same = Equality((theirs.alias, key), (ours.alias, key))
+    shape = Shape((ours, theirs), origins, (same,))
+    return Binding(query, "name", shape, table.platforms & schema[name].platforms)
 
 
 def _joined(

@@ -277,6 +277,25 @@ def test_a_path_of_one_system_rules_the_others_out(
     assert fired == systems
 
 
+@pytest.mark.parametrize(
+    ("query", "path", "systems"),
+    [
+        ("pack/Global/linux-processes", "/usr/bin/x", {LINUX}),
+        ("pack_macos_processes", "/usr/bin/x", {MACOS}),
+        ("Processes (Windows)", "", {WINDOWS}),
+        ("mac_processes", "/usr/bin/x", {LINUX, MACOS}),
+        ("linux-and-windows-processes", "", {LINUX, MACOS, WINDOWS}),
+        # Name and path cannot both be true, and tell nothing.
+        ("linux-processes", "/Applications/X.app/x", {LINUX, MACOS, WINDOWS}),
+    ],
+)
+def test_the_name_of_a_query_may_say_its_system(query: str, path: str, systems: set[str]) -> None:
+    """Fleets name their queries so."""
+    line = kit.line({"pid": "1", "name": "x", "path": path, "cmdline": "evil"}, query)
+    fired = {source for source in (LINUX, MACOS, WINDOWS) if kit.fires([rule_on(source)], line)}
+    assert fired == systems
+
+
 def test_a_path_rules_out_no_rule_for_any_system() -> None:
     """Nor one that is for several, of which it is one."""
     line = kit.line({"pid": "1", "path": "/Applications/X", "cmdline": "evil"}, "processes")

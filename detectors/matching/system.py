@@ -1,7 +1,7 @@
-"""Which system a row is of, as far as its own paths tell.
+"""Which system a row is of, as far as its own paths and its query's name tell.
 
 Where a query may run on several systems, the rules of all of them look at its rows; a path that
-only one system spells so rules the others out.
+only one system spells so rules the others out, and so does a name such as `linux-processes`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ _SPELLED = (
 )
 
 
+# Words of a query's name that say its system. "mac" is an address, more often.
+_NAMED = {"linux": "linux", "darwin": "darwin", "macos": "darwin", "windows": "windows"}
+_WORD = re.compile(r"[a-z]+")
+
+
 def other_system(rule: Rule, binding: Binding) -> Callable[[Row], bool] | None:
     """Tells rows that are of another system than the rule; None if the query's rows tell nothing,
     or nothing that matters.
@@ -46,12 +51,12 @@ def other_system(rule: Rule, binding: Binding) -> Callable[[Row], bool] | None:
         return None
     if binding.platforms and binding.platforms <= wanted:
         return None
-    columns = _path_columns(binding.provenance)
-    if not columns:
+    columns, named = _path_columns(binding.provenance), _named(binding.query)
+    if not columns and not named:
         return None
 
     def other(row: Row) -> bool:
-        told = {"windows", *_POSIX}
+        told = set(named) or {"windows", *_POSIX}
         for column in columns:
             value = row.values.get(column)
             if isinstance(value, str):
@@ -59,6 +64,12 @@ def other_system(rule: Rule, binding: Binding) -> Callable[[Row], bool] | None:
         return bool(told) and told.isdisjoint(wanted)
 
     return other
+
+
+def _named(query: str) -> frozenset[str]:
+    """The one system that a query's name says; none if it says none or several."""
+    found = {_NAMED[word] for word in _WORD.findall(query.lower()) if word in _NAMED}
+    return frozenset(found if len(found) == 1 else ())
 
 
 def _path_columns(provenance: Mapping[str, Origin | None]) -> tuple[str, ...]:

@@ -180,6 +180,9 @@ def test_a_program_s_own_names_stand_beside_it() -> None:
         ("Host - Interface Address (hourly)", "interface address mac", "interface_addresses"),
         ("Python packages", "name version path license author", "python_packages"),
         ("pack/it/laptop-user-groups", "uid gid username groupname", "user_groups"),
+        ("pack_edr_process_etw", "type pid ppid path cmdline username parent_path",
+         "process_etw_events"),
+        ("dns-lookups (hourly)", "pid desk", ""),
         # As much of others as of its own, too little of its own, another's name, one word, two.
         ("linux-interface-addresses", "interface address ssid channel", ""),
         ("Interface addresses", "address owner", ""),

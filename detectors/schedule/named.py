@@ -37,6 +37,7 @@ FEW_TABLES = 2
 HASHES = frozenset(("md5", "sha1", "sha256", "ssdeep"))
 _DELIMITER = re.compile(r"[_/:.\-\s]")
 _PLURAL = re.compile(r"((?<=ss)es|(?<!s)s)$")
+EVENT = "event"
 # So many words of a query's name that are a table's name are hardly said of another.
 MIN_WORDS = 2
 # Their own `path` is that of Unix sockets and empty for all others: beside another column of
@@ -66,10 +67,13 @@ def by_words(query: str, columns: frozenset[str], schema: Schema, joins: Joins) 
     or if its columns speak against it."""
     said = _spelled(query)
     found: dict[str, int] = {}
-    for name in schema:
+    for name, table in schema.items():
         words = _spelled(name)
-        if len(words) >= MIN_WORDS and _within(words, said):
-            found[name] = len(words)
+        # `process_etw`: what a table of events is of.
+        short = words[:-1] if table.evented and words[-1] == EVENT else words
+        for spelling in (short, words):
+            if len(spelling) >= MIN_WORDS and _within(spelling, said):
+                found[name] = len(spelling)
     longest = [name for name, words in found.items() if words == max(found.values())]
     if len(longest) != 1:
         return None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from ..records import Locator, Row
 from . import (
+    collected,
     delivered,
     elastic,
     entra,
@@ -75,6 +76,7 @@ WRAPPERS = cast(
         entra_csv,
         pages,
         delivered,
+        collected,
         shipped,
     ),
 )

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from molehunt.correlation import Correlation
 from molehunt.processes import mapped
+from molehunt.taxonomy import taxonomy
 
 from .model import Compiled, Evidence, Profile, Refusal, Subject, Target
 from .support import Support, evidence_of
 
 NO_QUERY = "no_query"
 NO_INPUT = "no_input"
+HUNT_ONLY = "hunt_only"
 
 
 def compile_all(target: Target, profile: Profile, made: Iterable[Subject]) -> list[Compiled]:
@@ -37,6 +39,9 @@ def _general(one: Subject, target: Target, profile: Profile) -> Refusal | None:
     if one.rule.meta.inputs:
         return refusal(NO_INPUT, f"needs {', '.join(one.rule.meta.inputs)}, which no store holds")
     if not one.bounds:
+        maps = taxonomy().maps(one.rule.category, one.rule.product, one.rule.service)
+        if maps and not any(each.compiled for each in maps):
+            return refusal(HUNT_ONLY, "no target reads this log yet; `molehunt hunt` does")
         return refusal(NO_QUERY, "no query of the pack feeds it")
     return None
 

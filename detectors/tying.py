@@ -22,7 +22,12 @@ class Tie(NamedTuple):
 
 
 # Logs with one fixed shape: reader name to table.
-SOURCES = {"okta": "system_log", "azure": "signinlogs", "google_workspace": "login"}
+SOURCES = {
+    "okta": "system_log",
+    "azure": "signinlogs",
+    "azure_audit": "auditlogs",
+    "google_workspace": "login",
+}
 
 
 def source_binding(source: str, query: str) -> Binding | None:

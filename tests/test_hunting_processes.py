@@ -78,6 +78,20 @@ def told(one: Outcome) -> Any:
     return one.lines, one.counts.lines, sorted(one.piles), len(one.collected.events)
 
 
+def test_where_no_process_may_be_had_all_is_hunted_here(
+    log: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where there are too many already."""
+
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)
+    parts = parts_of(log, 2000)
+    with sharing(3, hunter_of(Hunter), partial(hunter_of, Hunter)) as hunt:
+        assert [one.part for one in hunt(parts)] == parts
+
+
 class Interrupted(Hunter):
     """Is stopped by Ctrl-C in its second part here."""
 

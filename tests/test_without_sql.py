@@ -118,6 +118,7 @@ def test_between_tables_that_all_have_the_columns_the_name_decides(
         ("edids", "path data", "registry"),
         ("names", "name type flags", "dns_cache"),
         ("sections", "name type offset", "elf_sections"),
+        ("plugins", "path filename type mtime size", "file"),
     ],
 )
 def test_rare_columns_and_tables_that_are_asked_all_day_tell(

@@ -227,7 +227,50 @@ def pretty(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=2).encode()
 
 
-LOSSLESS: dict[str, Build] = {
+def loki(documents: list[Document]) -> list[Any]:
+    """Streams with values, each the nanoseconds as text and the line."""
+    values = [["1794820920000000000", dump(plain)] for plain in documents]
+    return [{"stream": {"job": "osquery"}, "values": values[at : at + 9]}
+            for at in range(0, len(values), 9)]  # fmt: skip
+
+
+def _cloudwatch(documents: list[Document]) -> list[Any]:
+    return [{"id": "3", "timestamp": 1, "message": dump(plain)} for plain in documents]
+
+
+COLLECTED: dict[str, Build] = {
+    "cloudwatch": lambda d: lines([{"messageType": "DATA_MESSAGE", "logEvents": _cloudwatch(d)}]),
+    "cloudwatch-filter": lambda d: pretty({"events": _cloudwatch(d), "searchedLogStreams": []}),
+    "gcp-json": lambda d: lines({"insertId": "a", "jsonPayload": plain} for plain in d),
+    "gcp-text": lambda d: dump([{"insertId": "a", "textPayload": dump(x)} for x in d]).encode(),
+    "datadog": lambda d: lines(
+        {"id": "A", "type": "log", "attributes": {"service": "osquery", "message": dump(plain)}}
+        for plain in d
+    ),
+    "datadog-search": lambda d: pretty(
+        {"data": [{"type": "log", "attributes": {"message": dump(x)}} for x in d], "meta": {}}
+    ),
+    "datadog-parsed": lambda d: lines(
+        {"id": "A", "type": "log", "attributes": {"message": "x", "attributes": plain}}
+        for plain in d
+    ),
+    "datadog-archive": lambda d: lines({"_id": "A", "attributes": plain} for plain in d),
+    "datadog-older": lambda d: lines({"id": "A", "content": {"message": dump(x)}} for x in d),
+    "loki": lambda d: lines([{"streams": loki(d)}]),
+    "loki-query": lambda d: pretty(
+        {"status": "success", "data": {"resultType": "streams", "result": loki(d)}}
+    ),
+    "logcli": lambda d: lines({"labels": {"job": "o"}, "line": dump(x)} for x in d),
+    "kafka": lambda d: lines({"topic": "osquery", "offset": 1, "value": plain} for plain in d),
+    "kcat": lambda d: lines({"topic": "osquery", "payload": dump(plain)} for plain in d),
+    "gelf": lambda d: lines({"version": "1.1", "short_message": dump(plain)} for plain in d),
+    "gelf-full": lambda d: lines({"short_message": "x", "full_message": dump(x)} for x in d),
+    "nxlog": lambda d: lines({"SourceName": "o", "Message": dump(plain)} for plain in d),
+    "log-analytics": lambda d: lines({"Type": "o_CL", "RawData": dump(plain)} for plain in d),
+    "logscale": lambda d: lines({"@rawstring": dump(plain), "#type": "x"} for plain in d),
+}
+
+LOSSLESS: dict[str, Build] = COLLECTED | {
     "filebeat": lambda d: lines(map(filebeat, d)),
     "filebeat-hits": lambda d: lines(hit(filebeat(plain)) for plain in d),
     "filebeat-bulk": lambda d: bulk(map(filebeat, d)),

@@ -33,20 +33,22 @@ def packed(outcomes: Iterable[Outcome]) -> list[bytes]:
 class Given:
     """A part that a process was given."""
 
-    def __init__(self, part: Part, child: _Child) -> None:
+    def __init__(self, part: Part, child: _Child | None) -> None:
         self.part = part
         self._child = child
         self.pieces: list[bytes] | None = None
-        self.over = False
+        self.over = child is None
 
     def done(self) -> bool:
         """Whether `pieces` are all there, or nothing will come."""
-        self._child.look(0)
+        if self._child is not None:
+            self._child.look(0)
         return self.over
 
     def result(self) -> list[bytes] | None:
-        """Its outcomes, packed. None: the process was told to begin nothing more, or is gone."""
-        while not self.over:
+        """Its outcomes, packed. None: there was no process for it, or it was told to begin nothing
+        more, or is gone."""
+        while self._child is not None and not self.over:
             self._child.look(None)
         return self.pieces
 
@@ -119,8 +121,10 @@ class Forked:
         gc.freeze()
         self._stop = mmap.mmap(-1, 1)
         self._children: list[_Child] = []
-        for _ in range(number):
-            self._children.append(_Child(hunter, self._stop, self._children))
+        # Where no more processes may be had, those that there are do.
+        with suppress(OSError):
+            for _ in range(number):
+                self._children.append(_Child(hunter, self._stop, self._children))
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +133,8 @@ class Forked:
         """Have a part hunted by the process that has the least to do."""
         for child in self._children:
             child.look(0)
-        return min(self._children, key=lambda child: len(child.waiting)).give(part)
+        least = min(self._children, key=lambda child: len(child.waiting), default=None)
+        return Given(part, None) if least is None else least.give(part)
 
     def stop(self) -> None:
         """Let nothing more begin; what is under way is finished."""

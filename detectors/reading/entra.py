@@ -80,7 +80,7 @@ def _columns(document: Mapping[str, Any]) -> dict[str, Any]:
             if document.get(key) is not None:
                 found.setdefault(key[:1].upper() + key[1:], document[key])
     for name in _OBJECTS & found.keys():
-        found[name] = _opened(found[name])
+        found[name] = opened(found[name])
     status, location = found.get("Status"), found.get("LocationDetails")
     if isinstance(status, dict) and status.get("errorCode") is not None:
         found.setdefault("ResultType", status["errorCode"])
@@ -91,7 +91,8 @@ def _columns(document: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _opened(value: Any) -> Any:
+def opened(value: Any) -> Any:
+    """A value, or what it says if it is text that holds JSON."""
     if not (isinstance(value, str) and value[:1] in ("{", "[")):
         return value
     try:

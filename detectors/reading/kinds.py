@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from ..records import Locator, Row
 from . import (
+    collected,
     delivered,
     elastic,
     entra,
+    entra_audit,
     entra_csv,
     events,
     filebeat,
@@ -60,7 +62,7 @@ class Wrapper(Kind, Protocol):
 
 
 # Their keys are tuples of a certain length, which mypy does not take for tuples of any.
-READERS = cast("tuple[Reader, ...]", (osquery, okta, entra, workspace))
+READERS = cast("tuple[Reader, ...]", (osquery, okta, entra, entra_audit, workspace))
 WRAPPERS = cast(
     "tuple[Wrapper, ...]",
     (
@@ -74,10 +76,16 @@ WRAPPERS = cast(
         entra_csv,
         pages,
         delivered,
+        collected,
         shipped,
     ),
 )
-_MARKED: tuple[tuple[bytes, ...], ...] = (entra.MARKS, workspace.MARKS, events.MARKS)
+_MARKED: tuple[tuple[bytes, ...], ...] = (
+    entra.MARKS,
+    entra_audit.MARKS,
+    workspace.MARKS,
+    events.MARKS,
+)
 MARKS = frozenset(mark for marks in (*(one.MARKS for one in WRAPPERS), *_MARKED) for mark in marks)
 
 

@@ -1,7 +1,9 @@
 """A log line inside a field of what a log shipper made of it.
 
 `message` (Filebeat, Logstash, Vector), `log` (Fluent Bit, Docker), `MESSAGE` (journald),
-`event` (Splunk's HTTP Event Collector, Fleet's `fleet:json`), `json` (Filebeat's json option).
+`event` (Splunk's HTTP Event Collector, Fleet's `fleet:json`), `json` (Filebeat's json option),
+`short_message` and `full_message` (GELF, https://go2docs.graylog.org/current/getting_in_log_data/
+gelf.html), `Message` (NXLog), `RawData` (Azure Log Analytics), `@rawstring` (Falcon LogScale).
 """
 
 from __future__ import annotations
@@ -12,15 +14,20 @@ from typing import Any
 from ..records import Locator
 from .wrapping import Unwrapped, branch, stored
 
-KEYS = ("message", "log", "MESSAGE", "event", "json", "event.*")
+_MORE = ("full_message", "short_message", "Message", "RawData", "@rawstring")
+KEYS = ("message", "log", "MESSAGE", "event", "json", "event.*", *_MORE)
 MARKS = (
     b'"message"',
     b'"log"',
     b'"event"',
     b'"event.original"',
     b'"json"',
+    b'"full_message"',
+    b'"short_message"',
+    b'"rawdata"',
+    b'"@rawstring"',
 )
-_TEXTS = ("message", "log", "MESSAGE", "event")
+_TEXTS = ("message", "log", "MESSAGE", "event", *_MORE)
 _OBJECTS = ("json", "event", "message")
 _COLLECTED = ("sourcetype", "source", "time")
 

@@ -1,4 +1,4 @@
-"""Login events of Google Workspace: the Reports API, and Cloud Logging, to which it can be shared.
+"""Events of accounts at Google Workspace: the Reports API, and Cloud Logging that gets them too.
 
 https://developers.google.com/admin-sdk/reports/reference/rest/v1/activities/list
 https://cloud.google.com/logging/docs/audit/gsuite-audit-logging
@@ -21,6 +21,9 @@ KEYS = ("id", "protoPayload")
 MARKS = (b'"applicationname"', b"login.googleapis.com")
 
 _SERVICE = "login.googleapis.com"
+# Both have what is done to the second factor and recovery of an account; others are passed over.
+_ABOUT_ACCOUNTS = frozenset(("login", "user_accounts"))
+_KIND = "admin#reports#activity"
 _VALUES = (
     "value",
     "boolValue",
@@ -33,16 +36,22 @@ _VALUES = (
 
 
 def claims(document: Mapping[str, Any]) -> bool:
-    """Whether this is an activity of the login application, or its audit log entry."""
+    """Whether this is an activity of any application, or an entry of the login audit log."""
     identity = document.get("id")
     if isinstance(identity, dict) and isinstance(document.get("events"), list):
-        return identity.get("applicationName") == "login"
+        application = identity.get("applicationName")
+        return application == "login" or (
+            isinstance(application, str) and document.get("kind") == _KIND
+        )
     payload = document.get("protoPayload")
     return isinstance(payload, dict) and payload.get("serviceName") == _SERVICE
 
 
 def rows(document: Mapping[str, Any], where: Locator) -> Iterator[Row]:
-    """One row for each event. Its entity is the account."""
+    """One row for each event that is about accounts. Its entity is the account."""
+    identity = document.get("id")
+    if isinstance(identity, dict) and identity.get("applicationName") not in _ABOUT_ACCOUNTS:
+        return
     common, events = _opened(document)
     shared = flatten(common)
     account = str(shared.get("actor.email") or shared.get("actor.profileId") or "")

@@ -80,6 +80,8 @@ def write_json(findings: Iterable[Finding], run: Mapping[str, Any], stream: Text
 
 def plain(value: Any) -> Any:
     """`value` as `json` writes it without complaint: mappings sorted by key, sequences as lists."""
+    if type(value) is str:  # as nearly all are
+        return _text(value)
     if isinstance(value, Enum):
         return str(value)
     if isinstance(value, str):
@@ -109,7 +111,10 @@ class _Exact(float):
 def dumped(value: Any) -> str:
     """Plain values as JSON on one line; ASCII only, so that no control or bidirectional character
     reaches a terminal."""
-    return json.dumps(value, ensure_ascii=True, allow_nan=False)
+    return _WRITER.encode(value)
+
+
+_WRITER = json.JSONEncoder(ensure_ascii=True, allow_nan=False)
 
 
 def _indented(value: Any) -> str:
@@ -140,6 +145,8 @@ def _text(text: str) -> str:
 
     What a reader of JSON makes of a lone surrogate cannot be foretold (RFC 8259, section 8.2).
     """
+    if type(text) is str and text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

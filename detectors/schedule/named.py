@@ -29,7 +29,16 @@ MIN_WHOLE = 6
 # Tables that take one file apart (https://osquery.io/schema/): nobody has them logged all day, so
 # that columns which another table has, too, are the other's.
 OF_ONE_FILE = frozenset(
-    ("elf_dynamic", "elf_info", "elf_sections", "elf_segments", "elf_symbols", "magic", "yara_file")
+    (
+        "device_file",  # those in one image of a disk
+        "elf_dynamic",
+        "elf_info",
+        "elf_sections",
+        "elf_segments",
+        "elf_symbols",
+        "magic",
+        "yara_file",
+    )
 )
 # A column that so few tables have speaks for them.
 FEW_TABLES = 2

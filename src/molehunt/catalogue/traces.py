@@ -120,7 +120,7 @@ _GROUPS = (
         subject="bandwidth-sharing-trace",
         slug="bandwidth_sharing",
         categories=("bandwidth_sharing",),
-        tables=(BAM,),
+        tables=(USERASSIST, BAM, PREFETCH, SHIMCACHE),
         noun="the client of a residential-proxy network",
         why="Such a client rents the line of this machine out, or rents lines of strangers, so "
         "that traffic appears to come from somebody's home. On a company laptop neither is "

@@ -34,10 +34,11 @@ from .regexruns import is_caseless, least_length, runs_of
 AT_START, AT_END, CASED, TO_MATCH, UNSURE, SET_BITS = 1, 2, 4, 8, 16, 8
 WITHIN, OUTSIDE, IPV4, IPV6 = range(4)
 # Sets of literals of which each must have one in a text.
-COMMON, FEW = 0.005, 4
 MAX_SETS = 4
-# Shorter ones are found too often to be asked for besides others.
+# Shorter ones are found too often to be asked for besides others, unless these may be common: then
+# sets of so few.
 LONG = 4
+COMMON, FEW = 1e-4, 4
 # The only characters that say something alone.
 _RARE = frozenset("\"#$%&'()*+,;<>?@[]^`{|}~")
 # Characters that most command lines and paths have.

@@ -1,7 +1,9 @@
-"""Which system a row is of, as far as its own paths and its query's name tell.
+"""Which system a row is of, as far as its own values and its query's name tell.
 
 Where a query may run on several systems, the rules of all of them look at its rows; a path that
-only one system spells so rules the others out, and so does a name such as `linux-processes`.
+only one system spells so rules the others out, and so does a name such as `linux-processes`, and a
+value in a column that one system has: on others it is hidden, and says nothing if a query asks for
+it (`extended_schema` in osquery's tools/codegen/gentable.py).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from molehunt.rule import Rule
+from molehunt.schema import table
 
 from ..records import Binding, Origin, Row
 from .fields import systems_of
@@ -35,6 +38,8 @@ _SPELLED = (
 )
 
 
+# What a column may say that nothing has filled; tables of typed rows have numbers there.
+_NOTHING = (None, "", "0", "-1", 0, -1)
 # Words of a query's name that say its system. "mac" is an address, more often.
 _NAMED = {"linux": "linux", "darwin": "darwin", "macos": "darwin", "windows": "windows"}
 _WORD = re.compile(r"[a-z]+")
@@ -52,7 +57,8 @@ def other_system(rule: Rule, binding: Binding) -> Callable[[Row], bool] | None:
     if binding.platforms and binding.platforms <= wanted:
         return None
     columns, named = _path_columns(binding.provenance), _named(binding.query)
-    if not columns and not named:
+    of_some = _of_some(binding.provenance)
+    if not columns and not named and not of_some:
         return None
 
     def other(row: Row) -> bool:
@@ -61,6 +67,9 @@ def other_system(rule: Rule, binding: Binding) -> Callable[[Row], bool] | None:
             value = row.values.get(column)
             if isinstance(value, str):
                 told &= next((of for spelled, of in _SPELLED if spelled.match(value)), told)
+        for column, systems in of_some:
+            if row.values.get(column) not in _NOTHING:
+                told &= systems
         return bool(told) and told.isdisjoint(wanted)
 
     return other
@@ -70,6 +79,17 @@ def _named(query: str) -> frozenset[str]:
     """The one system that a query's name says; none if it says none or several."""
     found = {_NAMED[word] for word in _WORD.findall(query.lower()) if word in _NAMED}
     return frozenset(found if len(found) == 1 else ())
+
+
+def _of_some(provenance: Mapping[str, Origin | None]) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The columns that only some systems have, each with these."""
+    found = []
+    for name, origin in sorted(provenance.items()):
+        known = table(origin.table) if origin else None
+        column = known.column(origin.column) if known and origin else None
+        if column is not None and column.platforms:
+            found.append((name, column.platforms))
+    return tuple(found)
 
 
 def _path_columns(provenance: Mapping[str, Origin | None]) -> tuple[str, ...]:

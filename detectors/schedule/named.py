@@ -175,9 +175,7 @@ def unbound(query: str, note: str, sql: str = "") -> Binding:
 
 def whole(query: str, how: str, table: Table, columns: frozenset[str]) -> Binding:
     """The binding of rows all of whose columns are the table's, under their own names."""
-    return Binding(
-        query, how, Shape((_use(table),), _own(table, columns)), _systems(table, columns)
-    )
+    return Binding(query, how, Shape((_use(table),), _own(table, columns)), table.platforms)
 
 
 def widest(table: Table, schema: Schema, joins: Joins) -> list[Binding]:
@@ -190,7 +188,7 @@ def widest(table: Table, schema: Schema, joins: Joins) -> list[Binding]:
     for role, join in _beside(table, declared).items():
         columns = own | schema[join.table].columns.keys()
         found.append(_joined("", table, columns, told, declared, role, schema))
-    return [replace(binding, platforms=table.platforms) for binding in found]
+    return found
 
 
 def spelled(schema: Schema, joins: Joins) -> Iterator[tuple[str, str, str]]:
@@ -285,11 +283,7 @@ def _joined(
     equalities = tuple(
         Equality((role, key), (ours.alias, own)) for role in roles for key, own in joins[role].on
     )
-    own = frozenset(
-        name for name, origin in origins.items() if origin and origin.alias == ours.alias
-    )
-    systems = _systems(table, own)
-    return Binding(query, "name", Shape((ours, *uses), origins, equalities), systems)
+    return Binding(query, "name", Shape((ours, *uses), origins, equalities), table.platforms)
 
 
 def _told(joins: Mapping[str, Join], schema: Schema) -> dict[str, tuple[str, str]]:
@@ -355,17 +349,6 @@ def _tails(query: str) -> Iterator[str]:
 
 def _has_all(table: Table, columns: frozenset[str]) -> bool:
     return all(table.column(name) is not None for name in columns)
-
-
-def _systems(table: Table, columns: frozenset[str]) -> frozenset[str]:
-    """The systems that have the table with all these columns: a query for one that is missing there
-    fails. Those of the table if no system has all, as a query over several logs it."""
-    found = table.platforms
-    for name in columns:
-        column = table.column(name)
-        if column is not None and column.platforms:
-            found &= column.platforms
-    return found or table.platforms
 
 
 def _use(table: Table) -> TableUse:

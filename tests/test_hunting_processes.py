@@ -59,8 +59,13 @@ def log() -> str:
 
 @pytest.mark.parametrize("kind", [Hunter, Dying])
 @pytest.mark.parametrize("jobs", [2, 4])
-def test_what_a_lost_process_had_is_hunted_here(log: str, kind: type[Hunter], jobs: int) -> None:
+def test_what_a_lost_process_had_is_hunted_here(
+    log: str, kind: type[Hunter], jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every part once and in order, whether processes live or not; none of them is left behind."""
+    children: list[int] = []
+    fork = os.fork
+    monkeypatch.setattr(os, "fork", lambda: (children.append(child := fork()), child)[1])
     parts = parts_of(log, 700)
     assert len(parts) > 20
     hunter = hunter_of(kind)
@@ -69,8 +74,10 @@ def test_what_a_lost_process_had_is_hunted_here(log: str, kind: type[Hunter], jo
     assert [one.part for one in found] == parts
     alone = [one for part in parts for one in hunter_of(Hunter).hunt(part)]
     assert [told(one) for one in found] == [told(one) for one in alone]
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert len(children) == jobs - 1
+    for child in children:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(child, os.WNOHANG)
 
 
 def told(one: Outcome) -> Any:

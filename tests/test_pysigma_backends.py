@@ -195,7 +195,7 @@ def test_shipped(name: str) -> None:
     some = subjects(backend_random.RULES, MANIFEST, taxonomy())[::7]
     made = compile_all(chosen, chosen.profile(), some)
     codes = {one.code for one in made if isinstance(one, Refusal)}
-    assert codes <= {"connector", "correlation", "no_input", "normaliser"}
+    assert codes <= {"connector", "correlation", "hunt_only", "no_input", "normaliser"}
     assert sum(isinstance(one, Artefact) for one in made) > len(made) * 0.8
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import kit
 import pytest
 
+from molehunt.detectors.hunting.forked import Forked
 from molehunt.detectors.hunting.share import sharing
 from molehunt.detectors.hunting.spawned import Spawned
 from molehunt.detectors.hunting.work import Hunter, Outcome, Span
@@ -78,6 +79,18 @@ def test_what_a_lost_process_had_is_hunted_here(
     for child in children:
         with pytest.raises(ChildProcessError):
             os.waitpid(child, os.WNOHANG)
+
+
+def test_a_lost_process_is_given_nothing_more(log: str) -> None:
+    """The others go on with their share."""
+    parts = parts_of(log, 2000)
+    with Forked(2, hunter_of(Hunter)) as pool:
+        first = pool.give(parts[0])
+        assert first._child is not None
+        os.kill(first._child._pid, signal.SIGKILL)
+        os.waitid(os.P_PID, first._child._pid, os.WEXITED | os.WNOWAIT)
+        given_parts = [pool.give(part) for part in parts[1:]]
+        assert all(one.result() is not None for one in given_parts)
 
 
 def told(one: Outcome) -> Any:

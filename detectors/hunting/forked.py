@@ -75,13 +75,17 @@ class _Child:
         os.set_blocking(self._results, False)
         self._buffer = bytearray()
         self.waiting: deque[Given] = deque()
+        self.gone = False
 
     def give(self, part: Part) -> Given:
-        """Have it hunted when what was given before is done."""
+        """Have it hunted when what was given before is done, unless the process is `gone`."""
         given = Given(part, self)
-        self.waiting.append(given)
-        with suppress(BrokenPipeError):  # then there is nothing to read either
+        try:
             os.write(self._tasks, _framed(pickle.dumps(part)))
+        except BrokenPipeError:
+            self.gone = given.over = True
+        else:
+            self.waiting.append(given)
         return given
 
     def look(self, wait: float | None) -> None:
@@ -90,6 +94,7 @@ class _Child:
         while self.waiting and select.select([self._results], [], [], wait)[0]:
             piece = os.read(self._results, _READ_BYTES)
             if not piece:
+                self.gone = True
                 while self.waiting:
                     self.waiting.popleft().over = True
                 return
@@ -130,11 +135,14 @@ class Forked:
         return self
 
     def give(self, part: Part) -> Given:
-        """Have a part hunted by the process that has the least to do."""
-        for child in self._children:
-            child.look(0)
-        least = min(self._children, key=lambda child: len(child.waiting), default=None)
-        return Given(part, None) if least is None else least.give(part)
+        """Have a part hunted by the process that has the least to do, of those that live."""
+        while living := [child for child in self._children if not child.gone]:
+            for child in living:
+                child.look(0)
+            given = min(living, key=lambda child: len(child.waiting)).give(part)
+            if not given.over:
+                return given
+        return Given(part, None)
 
     def stop(self) -> None:
         """Let nothing more begin; what is under way is finished."""

@@ -86,9 +86,9 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, float) and not isfinite(value):
-        return _NOT_FINITE[str(value)]
     if isinstance(value, float):
+        if not isfinite(value):
+            return _NOT_FINITE[str(value)]
         return _Exact(value) if "e" in repr(value) else value
     if value is None or isinstance(value, (bool, int)):
         return value
@@ -123,7 +123,7 @@ def _indented(value: Any) -> str:
         text = orjson.dumps(value, _spelled, orjson.OPT_INDENT_2).decode()
     except TypeError:  # an integer of more than 64 bits
         return json.dumps(value, ensure_ascii=True, allow_nan=False, indent=2)
-    return text if _PLAIN.fullmatch(text) else _OTHER.sub(_escaped, text)
+    return _OTHER.sub(_escaped, text)
 
 
 def _spelled(value: Any) -> orjson.Fragment:
@@ -132,7 +132,7 @@ def _spelled(value: Any) -> orjson.Fragment:
     raise TypeError(type(value).__name__)
 
 
-_PLAIN, _OTHER = re.compile(r"[\n -~]*"), re.compile(r"[^\n -~]")
+_OTHER = re.compile(r"[^\n -~]")
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from molehunt.schema import Schema, Table, find_table
@@ -330,6 +331,7 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(word.lower().removesuffix("s") for word in _DELIMITER.split(name) if word)
 
 
+@lru_cache(maxsize=1024)
 def _spelled(name: str) -> tuple[str, ...]:
     """The words of a name in their order, in small letters and the singular ("address", too)."""
     return tuple(_PLURAL.sub("", word.lower()) for word in _DELIMITER.split(name) if word)

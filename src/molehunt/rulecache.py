@@ -185,7 +185,7 @@ def _last(paths: Sequence[str]) -> str:
 
 def _files_of(ruleset: RuleSet) -> dict[str, tuple[str, list[int]]]:
     """For each file that holds nothing but rules a hash of what it says, and which rules these
-    are. None if rules are not what their own file says, or something is wrong with them."""
+    are. Empty if rules are not what their own file says, or something is wrong with them."""
     if ruleset.problems or ruleset.filtered:
         return {}
     places: dict[str, list[int]] = {}

@@ -55,9 +55,11 @@ def compile_kept(
         except (TypeError, ValueError):
             pass  # not what was kept: made anew
     made = list(subjects())
-    marks = _marks(made) if apart() else [""] * len(made)
     last = f"compiled-last-{sha256(f'{made_of} {target.name} {profile.name}'.encode()).hexdigest()}"
-    before = _before(last)
+    marked = apart()
+    before = _before(last) if marked else {}
+    # With nothing to compare with they are made beside.
+    marks = _marks(made) if before else [""] * len(made)
     new = iter(
         compile_all(
             target,
@@ -66,15 +68,18 @@ def compile_kept(
         )
     )
     compiled = [before[mark] if mark in before else next(new) for mark in marks]
-    aside(lambda: _keep(key, last, marks, compiled))
+    aside(lambda: _keep(key, last, made if marked else [], compiled))
     return compiled
 
 
-def _keep(key: str, last: str, marks: list[str], compiled: Iterable[Compiled]) -> None:
-    body = _as_json(list(map(_plain, compiled)))
-    if body is not None:
-        keep(key, orjson.Fragment(body))
-        keep(last, [key, marks])
+def _keep(key: str, last: str, made: Iterable[Subject], compiled: Iterable[Compiled]) -> None:
+    """Keep what was compiled, and for whom if that is known."""
+    # One by one, since the whole would take fresh memory for each step.
+    bodies = [_as_json(_plain(one)) for one in compiled]
+    whole = [orjson.Fragment(body) for body in bodies if body is not None]
+    if len(whole) == len(bodies):
+        keep(key, whole)
+        keep(last, [key, _marks(made) or [""] * len(bodies)])
 
 
 def _before(last: str) -> Mapping[str, Compiled]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from molehunt.processes import mapped
-
 from .model import Artefact, Compiled
 from .rendering import pretty
 from .support import Support, digest, evidence_of
@@ -23,9 +21,7 @@ def make_manifest(
     """The manifest as a JSON-able mapping: rules with version, hash and evidence; refusals with
     their reasons; files with SHA-256. `versions` are those of the rule lock (0: not in it)."""
     rules, refused = [], []
-    listed = list(compiled)
-    hashes = iter(mapped(digest, [one for one in listed if isinstance(one, Artefact)]))
-    for one in listed:
+    for one in compiled:
         entry = {
             "rule": one.rule,
             "title": one.title,
@@ -34,7 +30,7 @@ def make_manifest(
             "profile": one.profile,
         }
         if isinstance(one, Artefact):
-            hashed = next(hashes)
+            hashed = digest(one)
             evidence = evidence_of(one, known, hashed)
             assert evidence is not None
             entry |= {

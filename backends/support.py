@@ -8,13 +8,13 @@ whose hash is another than the locked one has no evidence.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
 from .model import Artefact, Compiled, Evidence, Refusal
+from .rendering import line
 
 LOCK = "support.lock"
 _HEAD = "# Made by `molehunt prove --update`: target, profile, rule, evidence, hash, engine.\n"
@@ -39,9 +39,8 @@ class Support(NamedTuple):
 
 def digest(artefact: Artefact) -> str:
     """16 hexadecimal digits of SHA-256 over the canonical JSON of what is run and imported."""
-    parts = [artefact.language, artefact.query, artefact.body]
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    said = line([artefact.language, artefact.query, artefact.body])
+    return hashlib.sha256(said).hexdigest()[:16]
 
 
 def parse(text: str, target: str = "") -> dict[tuple[str, str, str], Support]:
@@ -49,17 +48,17 @@ def parse(text: str, target: str = "") -> dict[tuple[str, str, str], Support]:
     for a line of no form."""
     found = {}
     begin = f"{target} " if target else ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line or line.startswith("#") or not line.startswith(begin):
+    for number, entry in enumerate(text.splitlines(), 1):
+        if not entry or entry.startswith("#") or not entry.startswith(begin):
             continue
-        parts = line.split(" ")
+        parts = entry.split(" ")
         if len(parts) == 5 and parts[3] == "refused":
             one = Support(parts[0], parts[1], parts[2], None, "", parts[4])
         elif len(parts) == 6 and parts[3].upper() in Evidence.__members__:
             level = Evidence[parts[3].upper()]
             one = Support(parts[0], parts[1], parts[2], level, parts[4], parts[5])
         else:
-            raise ValueError(f"{LOCK}:{number}: not a line of the lock: {line}")
+            raise ValueError(f"{LOCK}:{number}: not a line of the lock: {entry}")
         found[one.target, one.profile, one.rule] = one
     return found
 
@@ -72,7 +71,7 @@ def locked(target: str = "") -> dict[tuple[str, str, str], Support]:
 
 def render(found: Iterable[Support]) -> str:
     """The text of a lock; the same for the same lines in any order."""
-    return _HEAD + "".join(f"{line}\n" for line in sorted(map(str, found)))
+    return _HEAD + "".join(f"{one}\n" for one in sorted(map(str, found)))
 
 
 def evidence_of(

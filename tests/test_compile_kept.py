@@ -236,7 +236,7 @@ def test_targets_that_are_not_there_are_told_with_those_that_are(name: str) -> N
 @given(JSON)
 def test_pretty_writes_what_json_writes(value: Any) -> None:
     """With its indent, order and escapes."""
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     assert pretty(value) == text.encode()
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from ..remembered import remembered
 from ..searching.lucene import MAX_LENGTH
 from .querystring import plain_pattern
@@ -54,13 +56,7 @@ def _text(query: Query) -> str:
 @lru_cache(maxsize=1 << 12)
 def _part(text: str) -> dict[str, Any]:
     """Of what must hold, the simpler query."""
-    return _simpler(json.loads(text))
-
-
-def _cost(part: str) -> int:
-    """Of what is asked, by its letters: words cost next to nothing."""
-    patterns = ('"wildcard"', '"regexp"', '"case_insensitive"')
-    return len(part) if any(word in part for word in patterns) else 1
+    return _simpler(orjson.loads(text))
 
 
 def _without_narrower(ways: set[_Parts]) -> list[_Parts]:

@@ -18,7 +18,6 @@ from molehunt.data import techniques
 from molehunt.detectors.findings.organisation import EVERY_HOST, Approval, Organisation
 from molehunt.detectors.report.attack import FRAMEWORK, tactic
 from molehunt.levels import Level
-from molehunt.processes import mapped
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
@@ -174,7 +173,7 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
                 body["exceptions_list"] = [_reference(items[0])]
                 exceptions += items
         lines.append(body)
-    return {"rules.ndjson": b"".join(mapped(line, [*lines, *exceptions]))}
+    return {"rules.ndjson": b"".join(map(line, [*lines, *exceptions]))}
 
 
 # What a sign-in is of is an account; its logs are found by the product that rules name.

@@ -10,11 +10,10 @@ from typing import Any
 
 from molehunt.correlation import Correlation
 from molehunt.levels import Level
-from molehunt.processes import mapped
 from molehunt.rule import Rule
 
 from ..model import Artefact, Packing
-from ..rendering import pretty, pretty_and_line
+from ..rendering import line, pretty
 from ..searching.layout import Layout
 from ..searching.prose import guide, needs, version
 from .layouts import TEMPLATE, templates
@@ -103,10 +102,9 @@ def package(artefacts: Sequence[Artefact], packing: Packing) -> dict[str, bytes]
     files = {_file(name): pretty(body) for name, body in templates().items()}
     ordered = sorted(artefacts, key=lambda one: one.rule)
     bodies = [versioned(artefact, packing.rules[artefact.rule]) for artefact in ordered]
-    made = mapped(pretty_and_line, bodies)
-    for artefact, (text, _) in zip(ordered, made, strict=True):
-        files[f"monitors/{artefact.rule}.json"] = text
-    files["monitors.ndjson"] = b"".join(line for _, line in made)
+    for artefact, body in zip(ordered, bodies, strict=True):
+        files[f"monitors/{artefact.rule}.json"] = pretty(body)
+    files["monitors.ndjson"] = b"".join(map(line, bodies))
     return files
 
 

@@ -223,7 +223,18 @@ class Maker:
         return any_of([indexed, {"term": {"_ignored": {"value": column}}}])
 
     def text(self, column: str, normalisers: Sequence[str], value: Text) -> Made:
-        """A text or a pattern of wildcards."""
+        """A text or a pattern of wildcards. Rules ask the same of several queries and of each
+        other's."""
+        made, differences = remembered(
+            lambda: _spelt(self.layout, column, normalisers, value),
+            (column, tuple(normalisers), value),
+            self.layout,
+        )
+        self.differences |= differences
+        return made
+
+    def written(self, column: str, normalisers: Sequence[str], value: Text) -> Made:
+        """The same, from what it is."""
         if all(part is Wild.ANY for part in value.parts):
             return self.present(column)
         plain = "".join(part for part in value.parts if isinstance(part, str))
@@ -252,6 +263,14 @@ class Maker:
         nullable = regex(value).search("") is not None
         found = whole(value.pattern, value.flags)
         return any_of([regexp(column, f"({one})&(.+)" if nullable else one) for one in found])
+
+
+def _spelt(
+    layout: Layout, column: str, normalisers: Sequence[str], value: Text
+) -> tuple[Made, frozenset[str]]:
+    """A text or a pattern as a query, and the differences of it."""
+    maker = Maker(layout)
+    return maker.written(column, normalisers, value), frozenset(maker.differences)
 
 
 def _merged(parts: Iterable[str | Wild]) -> tuple[str | Wild, ...]:

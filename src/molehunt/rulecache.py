@@ -140,12 +140,12 @@ def _made(paths: Sequence[str], key: str) -> RuleSet:
     return ruleset
 
 
-def _loaded(paths: Sequence[str], raw: bool = False) -> RuleSet:
+def _loaded(paths: Sequence[str]) -> RuleSet:
     """Loaded from the files, but for those that say what they said the last time. Rules that were
     kept know no lines, so if there is anything to tell, all are read."""
     from .ruleset import load_rules
 
-    same = _unchanged(paths, raw)
+    same = _unchanged(paths)
     if same:
         found = load_rules(paths, same)
         if not found.problems and not found.filtered:
@@ -153,11 +153,11 @@ def _loaded(paths: Sequence[str], raw: bool = False) -> RuleSet:
     return load_rules(paths)
 
 
-def _unchanged(paths: Sequence[str], raw: bool) -> dict[str, list[Rule]]:
+def _unchanged(paths: Sequence[str]) -> dict[str, list[Rule]]:
     """The rules of the files that have not changed since the set was last kept, by path."""
     with suppress(TypeError, ValueError, KeyError, IndexError):  # else it is not what was kept
         key, files = recall(_last(paths)) or ("", {})
-        before = _with_sources(key) if raw else _recalled(key)
+        before = _with_sources(key)
         if before is not None:
             return {
                 path: [before.rules[place].but(asked=(), silent=False) for place in places]
@@ -167,14 +167,13 @@ def _unchanged(paths: Sequence[str], raw: bool) -> dict[str, list[Rule]]:
     return {}
 
 
-def _keep(paths: Sequence[str], key: str, ruleset: RuleSet, raw: bool = False) -> None:
+def _keep(paths: Sequence[str], key: str, ruleset: RuleSet) -> None:
     files = _files_of(ruleset)
     if ruleset_key(paths) != key:
         return  # something was written in the meantime
     with suppress(TypeError, ValueError):  # a number of thousands of digits, say
         keep(key, _plain(ruleset))
-        if raw:
-            keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
+        keep(f"{key}-raw", [rule.raw for rule in ruleset.both])
         keep(_last(paths), [key, files])
 
 
@@ -220,8 +219,8 @@ def sources_of(
     """`cached_sources` for whoever has the key already. `aside` does what nobody waits for."""
     found = _with_sources(key)
     if found is None:
-        found = made = _loaded(paths, raw=True)
-        aside(lambda: _keep(paths, key, made, raw=True))
+        found = made = _loaded(paths)
+        aside(lambda: _keep(paths, key, made))
     return found
 
 

@@ -29,7 +29,7 @@ from molehunt.backends.support import locked
 from .. import __version__
 from ..collecting import without_garbage_collection
 from ..data import load_yaml
-from ..exits import Exit
+from ..exits import Exit, leave
 from ..lock import versions
 from ..problems import Problem, UsageError
 from ..processes import Aside
@@ -42,7 +42,10 @@ from .common import named, show
 def run(options: Namespace) -> Exit:
     """Compile all rules for each target and write the files, or list what there is."""
     with without_garbage_collection(options.alone), Aside() as aside:
-        return _run(options, aside)
+        code = _run(options, aside)
+    if options.alone:
+        leave(code)
+    return code
 
 
 def _run(options: Namespace, aside: Aside) -> Exit:

@@ -53,6 +53,9 @@ class _Notes:
     lower: bool
     any_character: str
     differences: set[str] = field(default_factory=set)
+    # What alternatives are written as, since each split of a long choice writes them again; by
+    # identity, with the alternative so that nothing else can come to have it.
+    written: dict[int, tuple[Any, str]] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -132,7 +135,7 @@ def _item(op: Any, arg: Any, notes: _Notes) -> str:
         text = _class(arg, notes)
         return _one(text, notes) if text.startswith("[^") else text
     if op is sre.BRANCH:
-        return "(" + "|".join(_sequence(list(one), notes) for one in arg[1]) + ")"
+        return "(" + "|".join(_alternative(one, notes) for one in arg[1]) + ")"
     if op is sre.SUBPATTERN:
         return _group(arg, notes)
     if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
@@ -140,6 +143,13 @@ def _item(op: Any, arg: Any, notes: _Notes) -> str:
     if op is sre.AT:
         return _place(arg)
     raise Unsayable("regex", "the regular expression has something that osquery lacks")
+
+
+def _alternative(items: Any, notes: _Notes) -> str:
+    known = notes.written.get(id(items))
+    if known is None:
+        known = notes.written[id(items)] = (items, _sequence(list(items), notes))
+    return known[1]
 
 
 def _group(arg: Any, notes: _Notes) -> str:

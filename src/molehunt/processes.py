@@ -75,7 +75,7 @@ def _runs(places: range, number: int) -> list[range]:
     done at about the same time."""
     runs = []
     while places:
-        size = max(SHORTEST, -(-len(places) // (2 * number)))
+        size = max(SHORTEST, -(-len(places) // (4 * number)))
         runs.append(places[:size])
         places = places[size:]
     return runs

@@ -99,6 +99,9 @@ class Atoms:
         self.asks: dict[int, tuple[int, int]] = {}
         self.prices: list[float] = []
         self.sets = bytearray()
+        # Those that are true where a literal of theirs stands, and those that may be.
+        self.searched: set[int] = set()
+        self.needing: set[int] = set()
         # Of atoms that are asked for because they are expressions.
         self.regexes: dict[int, Regex] = {}
         self.least = array("I")
@@ -172,6 +175,7 @@ class Atoms:
         if not needed:
             column.hard.append(atom)
             return
+        self.needing.add(atom)
         cased = isinstance(value, Regex) and not is_caseless(value.pattern, value.flags)
         if isinstance(value, Regex) and not cased:
             # Letters outside ASCII can be the same as some of it.
@@ -187,6 +191,7 @@ class Atoms:
         self, column: Column, atom: int, cut: Cut, cased: bool, leaf: tuple[int, int]
     ) -> None:
         kind = cut.kind | (CASED if cased else 0)
+        self.searched.add(atom)
         self.prices[atom] = price(cut.literal)
         column.literal(atom, cut.literal, kind)
         if kind & TO_MATCH:

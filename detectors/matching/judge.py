@@ -145,21 +145,8 @@ class Judge:
         keys = [orjson.dumps(column) + b':"' for column in columns]
         fronts = [(b'",' if place else b"{") + key for place, key in enumerate(keys)]
         packed = [tuple(column) for column in made.columns]
-        asked, sets, least, _, patterns, globs, classes, table, machines, *conditions, asks = made
-        self._native.shape(
-            name.encode(),
-            fronts,
-            asked,
-            sets,
-            least,
-            packed,
-            patterns,
-            globs,
-            classes,
-            table,
-            machines,
-            *conditions,
-        )
+        asked, sets, least, off, _, *others, asks = made
+        self._native.shape(name.encode(), fronts, asked, sets, least, off, packed, *others)
         self.programs[shape] = made
         there = [column for column, asks in zip(columns, asked, strict=True) if asks]
         self._columns += [_Column(column, shape, asks, self._readers) for column in there]

@@ -27,7 +27,7 @@ from .scan import compiled, packed, unpacked
 from .stored import stored_in
 
 # Changed when clauses are made otherwise or kept in another form.
-FORM = 10
+FORM = 11
 
 
 # What was chosen for other data serves as long as it leaves not many more lines than it did there.

@@ -31,6 +31,7 @@ from molehunt.rule import Rule
 
 from .atoms import Atoms
 from .fields import FieldMap, Place, holds_on_nothing
+from .later import put_off
 from .machines import Machine, machine
 
 # The operators of `native/rules.h`.
@@ -58,12 +59,14 @@ class Reader(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What the judge is told of the rows of a query. `asks` has, for an atom that it may not be
-    sure of, the column and the leaf that tells (a rule's number and the leaf's)."""
+    """What the judge is told of the rows of a query. `off` says of each atom whether it is looked
+    for only where a rule asks. `asks` has, for an atom that it may not be sure of, the column and
+    the leaf that tells (a rule's number and the leaf's)."""
 
     asked: bytes
     sets: bytes
     least: bytes
+    off: bytes
     columns: list[list[bytes]]
     patterns: bytes
     globs: bytes
@@ -104,12 +107,15 @@ def program(
     if rows:
         prices = [(count + few) / (rows + 1) for count, few in zip(met, prices, strict=True)]
     code, rules, free = array("i"), array("I"), array("I")
+    found = [_gate(tree, prices) for _, tree in trees]
+    off = frozenset[int]()
+    if rows:
+        off = put_off(atoms.searched, atoms.needing, _asked_by(trees), found, prices)
     gates: dict[int, list[int]] = {}
-    for place, (number, tree) in enumerate(trees):
+    for place, ((number, tree), gate) in enumerate(zip(trees, found, strict=True)):
         start = len(code)
-        _write(tree, code)
+        _write(_late(tree, off), code)
         rules.extend((number, start, len(code) - start))
-        gate = _gate(tree, prices)
         if gate is None:
             free.append(place)
         for atom in gate or ():
@@ -123,6 +129,7 @@ def program(
         bytes(0 if one is None else WORDS if one.words else NAMED for one in looked_at),
         bytes(atoms.sets),
         atoms.least.tobytes(),
+        bytes(atom in off for atom in range(len(atoms.prices))),
         [one.packed() for one in looked_at if one is not None],
         bytes(atoms.patterns),
         atoms.globs.tobytes(),
@@ -265,6 +272,32 @@ def _write(tree: Tree, code: array[int]) -> None:
     code[start + 1] = len(code) - start
 
 
+def _asked_by(trees: Sequence[tuple[int, Tree]]) -> dict[int, set[int]]:
+    """By atom the places of the rules that ask for it."""
+    found: dict[int, set[int]] = {}
+    for place, (_, tree) in enumerate(trees):
+        for atom in _atoms_of(tree):
+            found.setdefault(atom, set()).add(place)
+    return found
+
+
+def _atoms_of(tree: Tree) -> Iterator[int]:
+    if isinstance(tree, int):
+        if tree >= 0:
+            yield tree
+        return
+    for part in tree[1]:
+        yield from _atoms_of(part)
+
+
+def _late(tree: Tree, off: frozenset[int]) -> Tree:
+    """The same tree, with what is put off behind the rest."""
+    if isinstance(tree, int) or not off:
+        return tree
+    parts = [_late(part, off) for part in tree[1]]
+    return tree[0], tuple(sorted(parts, key=lambda part: not off.isdisjoint(_atoms_of(part))))
+
+
 def _gate(tree: Tree, prices: Sequence[float], wanted: bool = True) -> frozenset[int] | None:
     """Atoms of which one is true (or perhaps true) wherever the tree is; None if nothing is
     certain. `wanted`: whether it is to be true, or false."""
@@ -294,12 +327,13 @@ def plain(made: Program) -> list[Any]:
 def restored(found: Any) -> Program:
     """The program behind `plain`. Raises ValueError, TypeError or AttributeError for others."""
     columns, parts, asks = found
-    asked, sets, least, *others = (one.encode("latin-1") for one in parts)
+    asked, sets, least, off, *others = (one.encode("latin-1") for one in parts)
     patterns, globs, classes, table, machines, code, rules, free, starts, gates = others
     return Program(
         asked,
         sets,
         least,
+        off,
         [[part.encode("latin-1") for part in column] for column in columns],
         patterns,
         globs,

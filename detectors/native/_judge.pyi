@@ -17,6 +17,7 @@ class Judge:
         asked: bytes,
         sets: bytes,
         least: bytes,
+        off: bytes,
         columns: list[tuple[bytes, ...]],
         patterns: bytes,
         globs: bytes,

@@ -106,26 +106,35 @@ static int add_needed(Judge *self, Shape *shape, uint32_t atom, int wide) {
 
 static void next_look(Shape *shape) {
     if (++shape->look) return;
-    uint32_t *by_atom[] = {shape->true_in, shape->unsure_in, shape->needed_in};
-    for (int i = 0; i < 3; i++)
+    uint32_t *by_atom[] = {shape->true_in, shape->unsure_in, shape->needed_in, shape->false_in};
+    for (int i = 0; i < 4; i++)
         memset(by_atom[i], 0, (shape->atom_count + 1) * sizeof *by_atom[i]);
     memset(shape->asked_in, 0, (shape->rule_count + 1) * sizeof *shape->asked_in);
     shape->look = 1;
 }
 
+/* Whether of each set that an atom needs one stands, beside that of which one was found. */
+static int all_there(Judge *self, const Shape *shape, const Column *column, const Literal *one,
+                     size_t length) {
+    uint32_t there = 1u << (one->kind >> SET_BITS);
+    for (int32_t i = shape->later[one->atom]; i != NONE; i = column->next[i]) {
+        const Literal *other = &column->literals[i];
+        const uint32_t set = 1u << (other->kind >> SET_BITS);
+        if (!(there & set) && is_found(column, other, self->plain, self->low, length))
+            there |= set;
+    }
+    return !(shape->sets[one->atom] & ~there);
+}
+
 /* One literal that is there. */
-static int found(Judge *self, Shape *shape, const Literal *one, size_t length, int wide) {
+static int found(Judge *self, Shape *shape, const Column *column, const Literal *one,
+                 size_t length, int wide) {
     const uint32_t atom = one->atom;
     if (!(one->kind & (TO_MATCH | UNSURE))) return add(self, shape, atom, 0);
-    const int again = shape->unsure_in[atom] == shape->look;
+    if (shape->unsure_in[atom] == shape->look) return 0;
     shape->unsure_in[atom] = shape->look;
-    if (one->kind & UNSURE) {
-        const uint8_t set = (uint8_t)(1u << (one->kind >> SET_BITS));
-        shape->sets_there[atom] = again ? shape->sets_there[atom] | set : set;
-        if (shape->sets[atom] & ~shape->sets_there[atom]) return 0;
-        return add_needed(self, shape, atom, wide);
-    }
-    if (again) return 0;
+    if (one->kind & UNSURE)
+        return all_there(self, shape, column, one, length) ? add_needed(self, shape, atom, wide) : 0;
     /* One character may be several bytes. */
     if (wide) return add(self, shape, atom, 1);
     const Glob *glob = &shape->globs[shape->glob_of[atom] - 1];
@@ -141,7 +150,7 @@ static int stand_at(Judge *self, Shape *shape, const Column *column, int32_t fir
     for (int32_t i = first; i != NONE; i = column->next[i]) {
         if (column->gram_of[i] != gram) continue;
         if (!is_there(column, (size_t)i, self->plain, self->low, at, length)) continue;
-        const int one = found(self, shape, &column->literals[i], length, wide);
+        const int one = found(self, shape, column, &column->literals[i], length, wide);
         if (one < 0) return -1;
         unsure |= one;
     }
@@ -172,7 +181,7 @@ static int searched(Judge *self, Shape *shape, const Column *column, size_t leng
     for (int32_t i = column->single; i != NONE; i = column->next[i]) {
         const Literal *one = &column->literals[i];
         if (!is_single_there(column, one, self->plain, self->low, length)) continue;
-        const int unsure_now = found(self, shape, one, length, wide);
+        const int unsure_now = found(self, shape, column, one, length, wide);
         if (unsure_now < 0) return -1;
         unsure |= unsure_now;
     }

@@ -31,8 +31,8 @@ static int kind_for(uint32_t length) { return length >= 4 ? LONG : length >= 2 ?
 /* Room for the grams of `count` literals: whether there was memory. */
 static int grams_room(Grams *grams, uint32_t count) {
     uint32_t bits = 6;
-    /* About one slot in 64 is taken. */
-    while (bits < 20 && (1u << bits) < 64 * count) bits++;
+    /* About one slot in 128 is taken. */
+    while (bits < 20 && (1u << bits) < 128 * count) bits++;
     grams->shift = 32 - bits;
     grams->count = count;
     grams->bits = PyMem_Calloc(1u << (bits - 6), sizeof *grams->bits);
@@ -53,14 +53,58 @@ static void count_grams(uint16_t *common, const uint8_t *data, size_t length) {
         }
 }
 
-/* Puts each literal under that of its grams which is the rarest, in a sample and among literals. */
+/* How often the rarest gram of a literal stands in a sample. */
+static uint32_t commonness(const Column *column, const Literal *one, const uint16_t *common) {
+    const int kind = kind_for(one->length);
+    uint32_t least = UINT16_MAX;
+    for (uint32_t at = 0; at + GRAM_BYTES[kind] <= one->length; at++) {
+        uint8_t low[4];
+        for (uint32_t b = 0; b < GRAM_BYTES[kind]; b++)
+            low[b] = lowered(column->bytes[one->start + at + b]);
+        const uint32_t count = common[gram_slot(gram_at(low, kind), 16)];
+        if (count < least) least = count;
+    }
+    return least;
+}
+
+/* Puts off the literals of atoms that are put off, and of one that needs several sets all but those
+   of the rarest: whether there was memory. They are `later`, linked by `next`. */
+static int put_off(const Column *column, Shape *shape, const uint16_t *common) {
+    uint64_t *costs = PyMem_Calloc(((size_t)shape->atom_count + 1) * SETS, sizeof *costs);
+    if (!costs) return -1;
+    for (size_t i = 0; i < column->literal_count; i++) {
+        const Literal *one = &column->literals[i];
+        if (one->kind & UNSURE)
+            costs[one->atom * SETS + (one->kind >> SET_BITS)] +=
+                1 + commonness(column, one, common);
+    }
+    for (size_t i = 0; i < column->literal_count; i++) {
+        const Literal *one = &column->literals[i];
+        column->offsets[i] = 0;
+        if (!shape->off[one->atom]) {
+            if (!(one->kind & UNSURE)) continue;
+            const uint64_t *mine = costs + one->atom * SETS;
+            uint32_t best = one->kind >> SET_BITS;
+            for (uint32_t set = SETS; set--;)
+                if (mine[set] && mine[set] <= mine[best]) best = set;
+            if (best == one->kind >> SET_BITS) continue;
+        }
+        column->offsets[i] = PUT_OFF;
+        column->next[i] = shape->later[one->atom];
+        shape->later[one->atom] = (int32_t)i;
+    }
+    PyMem_Free(costs);
+    return 0;
+}
+
+/* Puts each other literal under that of its grams which is the rarest, in a sample and among literals. */
 static int grams_from(Column *column, const uint16_t *common) {
     uint32_t counts[GRAM_KINDS] = {0};
     uint16_t *taken = PyMem_Malloc(COMMON * sizeof *taken);
     if (!taken) return -1;
     memcpy(taken, common, COMMON * sizeof *taken);
     for (size_t i = 0; i < column->literal_count; i++)
-        counts[kind_for(column->literals[i].length)]++;
+        if (column->offsets[i] != PUT_OFF) counts[kind_for(column->literals[i].length)]++;
     const int few = counts[SINGLE] <= FEW;
     column->single = NONE;
     if (few) counts[SINGLE] = 0;
@@ -74,6 +118,7 @@ static int grams_from(Column *column, const uint16_t *common) {
         for (size_t i = 0; i < column->literal_count; i++) {
             const Literal *one = &column->literals[i];
             const int kind = kind_for(one->length);
+            if (column->offsets[i] == PUT_OFF) continue;
             if (kind == SINGLE && few) {
                 if (!pass) continue;
                 column->offsets[i] = 0;
@@ -119,6 +164,21 @@ static int is_there(const Column *column, size_t index, const uint8_t *plain, co
         return 0;
     const uint8_t *text = one->kind & CASED ? plain : low;
     return is_same(text + begin, column->bytes + one->start, one->length);
+}
+
+/* Whether a literal that is not searched for stands anywhere, as it should. */
+static int is_found(const Column *column, const Literal *one, const uint8_t *plain,
+                    const uint8_t *low, size_t length) {
+    if (one->length > length) return 0;
+    const uint8_t *text = one->kind & CASED ? plain : low, *want = column->bytes + one->start;
+    const uint8_t *at = text, *last = text + (length - one->length);
+    if (one->kind & AT_END) at = last;
+    if (one->kind & AT_START) last = text;
+    while (at <= last && (at = memchr(at, want[0], (size_t)(last - at) + 1))) {
+        if (is_same(at, want, one->length)) return 1;
+        at++;
+    }
+    return 0;
 }
 
 /* Whether a literal of one byte is there as it should be. */

@@ -10,9 +10,9 @@
    Nothing is read outside the block: each byte is compared with its end first, and a newline, as
    every control character, ends a text in failure. */
 
-#include "judge.h"
-
 #include "texts.h"
+
+#include "judge.h"
 
 #include "lines.h"
 
@@ -96,8 +96,10 @@ static int settled(Judge *self, const Item *item) {
             if ((*told & ((1u << TOLD_BITS) - 1)) != PERHAPS || !number ||
                 shape->needed_in[atom] != shape->look)
                 continue;
-            if (length == SIZE_MAX)
+            if (length == SIZE_MAX) {
+                self->reading = NULL;
                 length = read_text(self, self->arena + one->start, one->length, &wide);
+            }
             if (wide) break;
             const Machine *machine = &shape->machines[number - 1];
             const int there = machine_finds(shape, machine, self->plain, length);
@@ -145,17 +147,39 @@ static int question(Judge *self, const Item *item) {
     return 0;
 }
 
+/* Marks the bytes of the block under way. */
+static int mark_all(Judge *self) {
+    const size_t length = (size_t)self->view.len, words = mark_words(length);
+    if (words > self->mark_room) {
+        uint64_t *marks = PyMem_Realloc(self->marks, words * sizeof *marks);
+        if (!marks) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->marks = marks;
+        self->mark_room = words;
+    }
+    mark(self->marks, self->view.buf, length);
+    const uint8_t *data = self->view.buf;
+    self->marked = (Marked){data, data + length, self->marks};
+    return 0;
+}
+
 static int read_block(Judge *self) {
     const uint8_t *data = self->view.buf, *end = data + self->view.len, *at = data;
     Line line;
 
+    if (mark_all(self) < 0) return -1;
+
+    self->line = &line;
+    self->reading = NULL;
     for (; at < end; at = line.end, self->lines++) {
         Item *item = next_item(self);
         if (!item) {
             PyErr_NoMemory();
             return -1;
         }
-        const int kind = read_line(self, at, end, &line);
+        const int kind = read_line(self, at, &line);
         if (kind == NOT_PLAIN) {
             const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
             line.end = newline ? newline + 1 : end;
@@ -188,12 +212,19 @@ static int read_block(Judge *self) {
 
 /* The lines that are left, with the rules that may match each. */
 static int give(Judge *self, PyObject *kept) {
+    const uint8_t *data = self->view.buf;
+    Line line;
+
+    self->line = &line;
+    self->reading = NULL;
     for (size_t i = 0; i < self->item_count; i++) {
         const Item *item = &self->items[i];
         PyObject *rules = NULL;
         if (item->shape) {
             rules = PyList_New(0);
             if (!rules) return -1;
+            /* What is put off is looked for in its texts. */
+            read_line(self, data + item->start, &line);
             const int any =
                 matched(self, item->shape, self->places + item->first, item->count, rules, 0);
             if (any < 1) {

@@ -5,7 +5,7 @@
 #include <Python.h>
 #include <stdint.h>
 
-#define FORM 4         /* of what is told and asked: see __init__.py */
+#define FORM 5         /* of what is told and asked: see __init__.py */
 #define MAX_COLUMNS 128 /* of a shape */
 #define MAX_SHAPES 4096
 #define MAX_ATOMS (1u << 18) /* of all shapes */
@@ -20,11 +20,14 @@
 #define MAX_TEXT (16u << 10) /* longer ones are not judged */
 #define MAX_STRANGE 16
 #define NONE (-1)
+#define PARTS 9 /* of osquery's envelope */
 
 /* A literal of a column. All but a cased one are in lower case. That it stands in a text makes its
    atom true, or has a pattern tried, or with UNSURE it is one of a set above `SET_BITS`: if each set
-   that the atom needs has one, it is perhaps true. */
-enum { AT_START = 1, AT_END = 2, CASED = 4, TO_MATCH = 8, UNSURE = 16, SET_BITS = 8 };
+   that the atom needs has one, it is perhaps true. Only the set that is the rarest in a sample is
+   searched for, the `later` ones where one of it stands. An atom that is put off is not searched for
+   in a text when that is new, but when a rule is looked at that depends on it. */
+enum { AT_START = 1, AT_END = 2, CASED = 4, TO_MATCH = 8, UNSURE = 16, SET_BITS = 8, SETS = 8 };
 typedef struct {
     uint32_t start, length, atom, kind;
 } Literal;
@@ -39,6 +42,7 @@ typedef struct {
 } Grams;
 enum { LONG, SHORT, SINGLE, GRAM_KINDS }; /* of 4, 2 and 1 bytes */
 enum { FEW = 16 };
+#define PUT_OFF UINT32_MAX
 
 /* An atom that holds for whole numbers from `low` to `high`, for the others, for IPv4 addresses
    between the two, or for those of IPv6 perhaps. */
@@ -59,7 +63,7 @@ typedef struct {
     uint8_t *bytes;
     Literal *literals;
     int32_t *next;
-    uint32_t *offsets, *gram_of;
+    uint32_t *offsets, *gram_of; /* of those put off the offset is PUT_OFF */
     size_t literal_count;
     Grams grams[GRAM_KINDS];
     int32_t single; /* the first of few literals of one byte, or NONE: these are in no gram's list */
@@ -118,10 +122,15 @@ typedef struct {
     size_t rule_count;
     uint32_t atom_count;
     Numbers free, gate_starts, gates;
-    uint8_t *sets, *sets_there; /* by atom, as bits: which sets it needs, and which were there */
+    uint8_t *sets;              /* by atom, as bits: which sets of literals it needs */
+    int32_t *later;             /* by atom: the first literal that is not searched for, or NONE */
+    uint8_t *off;               /* by atom: whether it is put off */
+    int *column_of;             /* by atom, where it has literals */
+    int *piece_of;              /* by column */
     uint32_t *least;            /* by atom: how many bytes a text has of which it is true */
-    /* In which look: atoms that were true, or perhaps true; or that were asked for; rules. */
-    uint32_t *true_in, *unsure_in, *needed_in, *asked_in;
+    /* In which look: atoms that were true, or perhaps true; or that were asked for; rules; atoms that
+       were put off and are false. */
+    uint32_t *true_in, *unsure_in, *needed_in, *asked_in, *false_in;
     uint32_t look;
     uint32_t *met, rows; /* how often each atom was true or perhaps true, in how many rows */
 } Shape;
@@ -176,11 +185,18 @@ typedef struct {
     uint8_t *low, *unescaped;
     size_t length; /* of the text that is judged */
     const uint8_t *plain; /* the text that is judged, as it reads; `low` is the same in lower case */
+    const uint8_t *reading; /* the text in the line under way of which these are, or NULL */
+    int reading_wide;
+    const Line *line; /* the line under way */
+    int parts[PARTS]; /* of the envelope, as they stood in the line before */
     uint16_t *common;     /* how often grams stand in a sample */
     /* Of the block under way. */
     Py_buffer view;
     int open;
     Py_ssize_t lines;
+    uint64_t *marks; /* of its bytes */
+    size_t mark_room;
+    Marked marked;
     Item *items;
     size_t item_count, item_room;
     uint32_t *places; /* of the texts of all items */

@@ -44,7 +44,8 @@ static uint64_t hash_of(const uint8_t *text, size_t length, uint64_t seed) {
 }
 
 /* The columns' object at `at`, read as a shape of the line's query: behind its brace, or NULL. */
-static const uint8_t *columns_end(Shape *shape, const uint8_t *at, const uint8_t *end, Line *line) {
+static const uint8_t *columns_end(Shape *shape, const Marked *in, const uint8_t *at, Line *line) {
+    const uint8_t *end = in->end;
     for (int i = 0; i < shape->count; i++) {
         const Piece *piece = &shape->pieces[i];
         if ((size_t)(end - at) < piece->length ||
@@ -52,7 +53,7 @@ static const uint8_t *columns_end(Shape *shape, const uint8_t *at, const uint8_t
             return NULL;
         at += piece->length;
         line->texts[i] = at;
-        at = text_end(at, end);
+        at = text_end(in, at);
         if (!at) return NULL;
         line->lengths[i] = (size_t)(at - line->texts[i]);
     }
@@ -61,16 +62,23 @@ static const uint8_t *columns_end(Shape *shape, const uint8_t *at, const uint8_t
 
 /* The parts of osquery's envelope, each of which may stand once (osquery/core/query.cpp). */
 static const struct {
-    const char *name;
+    const char *spelt;
     size_t length;
-} ENVELOPE[] = {{"hostIdentifier", 14}, {"columns", 7}, {"decorations", 11}, {"calendarTime", 12},
-                {"unixTime", 8},        {"epoch", 5},   {"counter", 7},      {"numerics", 8},
-                {"action", 6}};
-enum { HOST, COLUMNS, DECORATIONS, PARTS = sizeof ENVELOPE / sizeof *ENVELOPE };
+} ENVELOPE[] = {{",\"hostIdentifier\":", 18}, {",\"columns\":", 11},  {",\"decorations\":", 15},
+                {",\"calendarTime\":", 16},   {",\"unixTime\":", 12}, {",\"epoch\":", 9},
+                {",\"counter\":", 11},        {",\"numerics\":", 12}, {",\"action\":", 10}};
+enum { HOST, COLUMNS, DECORATIONS };
 
-static int part_of(const uint8_t *key, size_t length) {
-    for (int i = 0; i < PARTS; i++)
-        if (ENVELOPE[i].length == length && !memcmp(ENVELOPE[i].name, key, length)) return i;
+static int is_part(int part, const uint8_t *at, const uint8_t *end) {
+    return (size_t)(end - at) >= ENVELOPE[part].length &&
+           is_same(at, (const uint8_t *)ENVELOPE[part].spelt, ENVELOPE[part].length);
+}
+
+/* Which part of the envelope begins at `at`, most probably that which did in the line before. */
+static int part_at(int *before, const uint8_t *at, const uint8_t *end) {
+    if (is_part(*before, at, end)) return *before;
+    for (int part = 0; part < PARTS; part++)
+        if (is_part(part, at, end)) return *before = part;
     return NONE;
 }
 
@@ -88,45 +96,45 @@ static int bucket_of(Judge *self, const uint8_t *name, size_t length) {
 
 /* Behind the columns at `at`, whose shape is noted if it is known; NULL if they are not plain. */
 static const uint8_t *columns_of(Judge *self, const uint8_t *name, size_t length,
-                                 const uint8_t *at, const uint8_t *end, Line *line) {
+                                 const uint8_t *at, Line *line) {
     int index = self->buckets[bucket_of(self, name, length)];
     Shape *shape;
     while ((shape = shape_from(self, index, name, length))) {
-        const uint8_t *behind = columns_end(shape, at, end, line);
+        const uint8_t *behind = columns_end(shape, &self->marked, at, line);
         if (behind) {
             line->shape = shape;
             return behind;
         }
         index = shape->next;
     }
-    return object_end(at, end);
+    return object_end(&self->marked, at);
 }
 
 /* Reads the line that begins at `at`. It is strange if its shape is not known. */
-static int read_line(Judge *self, const uint8_t *at, const uint8_t *end, Line *line) {
+static int read_line(Judge *self, const uint8_t *at, Line *line) {
     static const char front[] = "{\"name\":\"";
     const size_t front_length = sizeof front - 1;
+    const Marked *in = &self->marked;
+    const uint8_t *end = in->end;
     unsigned seen = 0;
 
     if ((size_t)(end - at) < front_length || memcmp(at, front, front_length)) return NOT_PLAIN;
     const uint8_t *name = at + front_length;
-    if (!(at = text_end(name, end))) return NOT_PLAIN;
+    if (!(at = text_end(in, name))) return NOT_PLAIN;
     const size_t length = (size_t)(at - name);
     /* A name that is spelled otherwise would be another to `shape_from`. */
     if (memchr(name, '\\', length)) return NOT_PLAIN;
     line->shape = NULL;
     at++;
-    while (at < end && *at == ',') {
-        const uint8_t *key = at + 2;
-        if (end - at < 2 || at[1] != '"' || !(at = text_end(key, end))) return NOT_PLAIN;
-        const int part = part_of(key, (size_t)(at - key));
-        if (part < 0 || seen >> part & 1 || end - at < 2 || at[1] != ':') return NOT_PLAIN;
+    for (int *before = self->parts; at < end && *at == ','; before++) {
+        const int part = before < self->parts + PARTS ? part_at(before, at, end) : NONE;
+        if (part < 0 || seen >> part & 1) return NOT_PLAIN;
         seen |= 1u << part;
-        at += 2;
+        at += ENVELOPE[part].length;
         if (part == COLUMNS)
-            at = columns_of(self, name, length, at, end, line);
+            at = columns_of(self, name, length, at, line);
         else
-            at = part == DECORATIONS ? object_end(at, end) : scalar_end(at, end);
+            at = part == DECORATIONS ? object_end(in, at) : scalar_end(in, at);
         if (!at) return NOT_PLAIN;
     }
     const unsigned needed = 1u << HOST | 1u << COLUMNS;

@@ -8,17 +8,63 @@ static const int32_t *behind(const int32_t *at) {
     return at + (*at == IS ? 2 : *at >= FALSE_ ? 1 : at[1]);
 }
 
-static int holds(const Shape *shape, const int32_t *at) {
+/* Of an atom that was put off, whether it is true of the line under way. */
+static int put_off_told(Judge *self, const Shape *shape, uint32_t atom) {
+    const Column *column = &shape->columns[shape->column_of[atom]];
+    const int piece = shape->piece_of[shape->column_of[atom]];
+    const uint8_t *text = self->line->texts[piece];
+    const size_t length = self->line->lengths[piece];
+    if (!length) return NO;
+    if (length > MAX_TEXT) return MAYBE;
+    if (self->reading != text) {
+        self->length = read_text(self, text, length, &self->reading_wide);
+        self->reading = text;
+    }
+    if (self->length == SIZE_MAX) return MAYBE;
+    if (self->length < shape->least[atom]) return NO;
+    uint32_t sets = shape->sets[atom];
+    int perhaps = 0;
+    for (int32_t i = shape->later[atom]; i != NONE; i = column->next[i]) {
+        const Literal *one = &column->literals[i];
+        if (!is_found(column, one, self->plain, self->low, self->length)) continue;
+        if (one->kind & UNSURE) {
+            sets &= ~(1u << (one->kind >> SET_BITS));
+            perhaps = 1;
+            continue;
+        }
+        if (!(one->kind & TO_MATCH)) return YES;
+        /* One character may be several bytes. */
+        if (self->reading_wide) return MAYBE;
+        const Glob *glob = &shape->globs[shape->glob_of[atom] - 1];
+        const uint8_t *whole = glob->cased ? self->plain : self->low;
+        return glob_matches(shape->glob_bytes + glob->start, glob->length, whole, self->length)
+                   ? YES
+                   : NO;
+    }
+    if (!perhaps || sets) return NO;
+    const uint32_t machine = shape->machine_of[atom];
+    if (!machine || self->reading_wide) return MAYBE;
+    return machine_finds(shape, &shape->machines[machine - 1], self->plain, self->length) ? YES : NO;
+}
+
+static int is_true(Judge *self, Shape *shape, uint32_t atom) {
+    if (shape->true_in[atom] == shape->look) return YES;
+    if (shape->unsure_in[atom] == shape->look) return MAYBE;
+    if (!shape->off[atom] || shape->false_in[atom] == shape->look) return NO;
+    const int found = put_off_told(self, shape, atom);
+    (found == YES ? shape->true_in : found == NO ? shape->false_in : shape->unsure_in)[atom] =
+        shape->look;
+    return found;
+}
+
+static int holds(Judge *self, Shape *shape, const int32_t *at) {
     switch (*at) {
-    case IS:
-        return shape->true_in[at[1]] == shape->look     ? YES
-               : shape->unsure_in[at[1]] == shape->look ? MAYBE
-                                                        : NO;
+    case IS: return is_true(self, shape, (uint32_t)at[1]);
     case FALSE_: return NO;
     case TRUE_: return YES;
     case UNKNOWN: return MAYBE;
     case NEGATED: {
-        const int inner = holds(shape, at + 2);
+        const int inner = holds(self, shape, at + 2);
         return inner == MAYBE ? MAYBE : inner == NO ? YES : NO;
     }
     }
@@ -26,7 +72,7 @@ static int holds(const Shape *shape, const int32_t *at) {
     const int32_t *end = at + at[1];
     int all = settles == NO ? YES : NO;
     for (const int32_t *part = at + 2; part < end; part = behind(part)) {
-        const int one = holds(shape, part);
+        const int one = holds(self, shape, part);
         if (one == settles) return one;
         if (one == MAYBE) all = MAYBE;
     }
@@ -60,11 +106,11 @@ static void note_unsure(Shape *shape, const int32_t *at, const int32_t *end) {
 
 /* Whether a rule that was not looked at yet may match; its number goes into `numbers`, or what it
    still depends on is noted. */
-static int asked(Shape *shape, uint32_t rule, PyObject *numbers) {
+static int asked(Judge *self, Shape *shape, uint32_t rule, PyObject *numbers) {
     if (shape->asked_in[rule] == shape->look) return 0;
     shape->asked_in[rule] = shape->look;
     const int32_t *code = shape->code + shape->rules[rule].start;
-    const int found = holds(shape, code);
+    const int found = holds(self, shape, code);
     if (found == NO) return 0;
     if (!numbers) {
         if (found == MAYBE) note_unsure(shape, code, code + shape->rules[rule].length);
@@ -95,7 +141,7 @@ static int matched(Judge *self, Shape *shape, const uint32_t *places, size_t cou
         }
     }
     for (size_t i = 0; i < shape->free.count; i++) {
-        const int one = asked(shape, shape->free.items[i], numbers);
+        const int one = asked(self, shape, shape->free.items[i], numbers);
         if (one < 0) return -1;
         any |= one;
     }
@@ -106,7 +152,7 @@ static int matched(Judge *self, Shape *shape, const uint32_t *places, size_t cou
             if ((told & ((1u << TOLD_BITS) - 1)) == WRONG) continue;
             const uint32_t *gates = shape->gate_starts.items;
             for (uint32_t g = gates[atom]; g < gates[atom + 1]; g++) {
-                const int one = asked(shape, shape->gates.items[g], numbers);
+                const int one = asked(self, shape, shape->gates.items[g], numbers);
                 if (one < 0) return -1;
                 any |= one;
             }

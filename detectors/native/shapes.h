@@ -30,7 +30,7 @@ static int numbers_from(Numbers *numbers, PyObject *bytes, uint32_t below) {
     return 0;
 }
 
-static int column_from(Judge *self, Column *column, PyObject *told, const Shape *shape) {
+static int column_from(Judge *self, Column *column, PyObject *told, Shape *shape) {
     PyObject *bytes, *literals, *hard, *wide, *empty, *filled, *numbers;
     size_t length;
     if (!PyArg_ParseTuple(told, "SSSSSSS", &bytes, &literals, &hard, &wide, &empty, &filled,
@@ -52,13 +52,18 @@ static int column_from(Judge *self, Column *column, PyObject *told, const Shape 
         if (one->atom >= shape->atom_count || !one->length || one->length > MAX_TEXT ||
             one->start > length || one->length > length - one->start ||
             (one->kind & TO_MATCH && !shape->glob_of[one->atom]) ||
-            (one->kind & UNSURE && one->kind >> SET_BITS > 7))
+            (one->kind & UNSURE && one->kind >> SET_BITS >= SETS))
             return wrong("a literal out of range");
+        const int index = (int)(column - shape->columns);
+        int *of = &shape->column_of[one->atom];
+        if (*of != NONE && *of != index) return wrong("an atom of several columns");
+        *of = index;
     }
     column->next = PyMem_Malloc((column->literal_count + 1) * sizeof *column->next);
     column->offsets = PyMem_Malloc((column->literal_count + 1) * sizeof *column->offsets);
     column->gram_of = PyMem_Malloc((column->literal_count + 1) * sizeof *column->gram_of);
-    if (!column->next || !column->offsets || !column->gram_of || grams_from(column, self->common) < 0) {
+    if (!column->next || !column->offsets || !column->gram_of ||
+        put_off(column, shape, self->common) < 0 || grams_from(column, self->common) < 0) {
         PyErr_NoMemory();
         return -1;
     }
@@ -84,7 +89,8 @@ static void shape_free(Shape *shape) {
                     shape->glob_of,    shape->code,    shape->rules,
                     shape->free.items, shape->gate_starts.items, shape->gates.items,
                     shape->true_in,    shape->unsure_in, shape->needed_in, shape->asked_in,
-                    shape->sets,       shape->sets_there, shape->met, shape->least,
+                    shape->sets,       shape->later,    shape->met, shape->least,
+                    shape->off,        shape->column_of, shape->piece_of, shape->false_in,
                     shape->classes,    shape->table,   shape->machines, shape->machine_of};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) PyMem_Free(held[i]);
 }
@@ -103,7 +109,8 @@ static int pieces_from(Shape *shape, PyObject *fronts, PyObject *asked) {
     }
     shape->bytes = total < UINT32_MAX ? PyMem_Malloc(total + 1) : NULL;
     shape->pieces = PyMem_Calloc((size_t)count, sizeof *shape->pieces);
-    if (!shape->bytes || !shape->pieces || asks_count != (size_t)count) {
+    shape->piece_of = PyMem_Calloc((size_t)count, sizeof *shape->piece_of);
+    if (!shape->bytes || !shape->pieces || !shape->piece_of || asks_count != (size_t)count) {
         PyMem_Free(asks);
         return wrong("columns that cannot be read");
     }
@@ -113,6 +120,7 @@ static int pieces_from(Shape *shape, PyObject *fronts, PyObject *asked) {
         const uint32_t length = (uint32_t)PyBytes_Size(front);
         memcpy(shape->bytes + used, PyBytes_AsString(front), length);
         const int column = asks[i] ? shape->column_count++ : NONE;
+        if (column != NONE) shape->piece_of[column] = (int)i;
         shape->pieces[i] = (Piece){used, length, column, asks[i] == 2};
         used += length;
     }
@@ -195,34 +203,44 @@ static int gates_from(Shape *shape, PyObject *free_rules, PyObject *starts, PyOb
         numbers_from(&shape->gate_starts, starts, (uint32_t)shape->gates.count + 1) < 0)
         return -1;
     if (shape->gate_starts.count != shape->atom_count + 1) return wrong("gates of other atoms");
+    const uint32_t *gate = shape->gate_starts.items;
+    for (uint32_t i = 0; i < shape->atom_count; i++)
+        if (shape->off[i] && (shape->column_of[i] == NONE || gate[i] != gate[i + 1]))
+            return wrong("an atom put off that cannot be");
     return 0;
 }
 
 static int shape_from_told(Judge *self, Shape *shape, PyObject *told) {
     PyObject *name, *fronts, *asked, *columns, *glob_bytes, *globs, *code, *rules, *free_rules;
-    PyObject *starts, *gates, *sets, *least, *classes, *table, *machines;
-    size_t set_count, least_count;
-    if (!PyArg_ParseTuple(told, "SO!SSSO!SSSSSSSSSS", &name, &PyList_Type, &fronts, &asked, &sets,
-                          &least, &PyList_Type, &columns, &glob_bytes, &globs, &classes,
+    PyObject *starts, *gates, *sets, *least, *off, *classes, *table, *machines;
+    size_t set_count, least_count, off_count;
+    if (!PyArg_ParseTuple(told, "SO!SSSSO!SSSSSSSSSS", &name, &PyList_Type, &fronts, &asked, &sets,
+                          &least, &off, &PyList_Type, &columns, &glob_bytes, &globs, &classes,
                           &table, &machines, &code, &rules, &free_rules, &starts, &gates) ||
         !(shape->sets = copied(sets, 1, &set_count)) ||
-        !(shape->least = copied(least, sizeof *shape->least, &least_count)))
+        !(shape->least = copied(least, sizeof *shape->least, &least_count)) ||
+        !(shape->off = copied(off, 1, &off_count)))
         return -1;
     if (set_count >= MAX_ATOMS - self->atom_count) return wrong("too many atoms");
-    if (least_count != set_count) return wrong("lengths of other atoms");
+    if (least_count != set_count || off_count != set_count)
+        return wrong("what is said of other atoms");
     shape->atom_count = (uint32_t)set_count;
-    shape->sets_there = PyMem_Calloc(shape->atom_count + 1, 1);
+    shape->later = PyMem_Malloc((shape->atom_count + 1) * sizeof *shape->later);
+    shape->column_of = PyMem_Malloc((shape->atom_count + 1) * sizeof *shape->column_of);
+    shape->false_in = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->false_in);
     shape->met = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->met);
     shape->glob_of = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->glob_of);
     shape->machine_of = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->machine_of);
     shape->true_in = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->true_in);
     shape->unsure_in = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->unsure_in);
     shape->needed_in = PyMem_Calloc(shape->atom_count + 1, sizeof *shape->needed_in);
-    if (!shape->sets_there || !shape->met || !shape->glob_of || !shape->machine_of ||
+    if (!shape->later || !shape->column_of || !shape->false_in || !shape->met || !shape->glob_of || !shape->machine_of ||
         !shape->true_in || !shape->unsure_in || !shape->needed_in) {
         PyErr_NoMemory();
         return -1;
     }
+    for (uint32_t i = 0; i <= shape->atom_count; i++)
+        shape->later[i] = shape->column_of[i] = NONE;
     if (!(shape->name = copied(name, 1, &shape->name_length)) ||
         globs_from(shape, glob_bytes, globs) < 0 ||
         machines_from(shape, classes, table, machines) < 0 || pieces_from(shape, fronts, asked) < 0 ||

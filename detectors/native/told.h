@@ -150,7 +150,7 @@ static void judge_dealloc(Judge *self) {
         for (int i = 0; i < self->shape_count; i++) shape_free(&self->shapes[i]);
     void *held[] = {self->shapes,  self->known,     self->tags,   self->order,   self->left,
                     self->arena,   self->pool,      self->low,    self->unescaped, self->common,
-                    self->items,   self->places,    self->pending, self->questions};
+                    self->items,   self->marks,     self->places,    self->pending, self->questions};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) PyMem_Free(held[i]);
     freefunc done = (freefunc)PyType_GetSlot(type, Py_tp_free);
     done(self);

@@ -206,6 +206,18 @@ def test_one_name_with_two_meanings_is_not_guessed(tmp_path: Path) -> None:
         ("gateways", ("destination", "gateway", "interface", "address", "mac"), "column shape"),
         ("routes", ("destination", "gateway", "gateway_mac"), "name"),
         ("anything", ("no", "such"), "unbound"),
+        # A time under a name of its own, beside what one table has.
+        ("usb", ("data", "key", "last_write", "name", "type"), "column shape"),
+        ("usb", ("data", "last_write", "name", "type"), "unbound"),
+        ("usb", ("a", "b", "c", "data", "key", "name", "type"), "unbound"),
+        # Half of them, where the name says the table.
+        (
+            "Macs/apps",
+            ("bundle_identifier", "last_opened", "name", "path", "version"),
+            "column shape",
+        ),
+        ("Macs/apps", ("last_opened", "name", "path", "version"), "unbound"),
+        ("Macs", ("bundle_identifier", "last_opened", "name", "path", "version"), "unbound"),
     ],
 )
 def test_without_sql_only_what_is_certain_binds(
@@ -216,6 +228,17 @@ def test_without_sql_only_what_is_certain_binds(
     assert found.how == how, found.note
     assert (found.shape is None) == (how == "unbound")
     assert bool(found.note) or how != "unbound"
+
+
+@pytest.mark.parametrize("table", ["listening_ports", "process_open_sockets"])
+def test_the_path_beside_chosen_columns_of_a_socket_is_the_programs(table: str) -> None:
+    """Who selects all has the socket's own, which only Unix sockets have."""
+    binder = Binder([], tables())
+    chosen = binder.bind(f"pack/x/{table}", frozenset(["family", "path", "pid", "protocol"]))
+    assert chosen.provenance["path"] == ("process", "processes", "path")
+    assert chosen.provenance["pid"] == (table, table, "pid")
+    everything = binder.bind(table, frozenset(tables()[table].columns))
+    assert everything.provenance["path"] == (table, table, "path")
 
 
 def test_the_lab_configurations_bind_the_lab_logs() -> None:

@@ -48,6 +48,7 @@ ENTRY: dict[str, Any] = {
 def spellings() -> Iterator[tuple[str, Any]]:
     """One entry as each export has it."""
     yield "graph", {"@odata.context": "x", "value": [ENTRY]}
+    yield "bare page", {"value": [ENTRY], "@odata.count": 1}
     yield "portal", [ENTRY]
     yield "line", ENTRY
     diagnostic = {"time": "2026-11-04T15:31:00Z", "category": "AuditLogs", "properties": ENTRY}

@@ -11,8 +11,10 @@ from molehunt.problems import Severity
 from ..records import Locator
 from .wrapping import Trap, Unwrapped
 
-KEYS = ("@odata.context", "records", "kind")
-MARKS = (b'"@odata.context"', b'"records"', b"#activities")
+KEYS = ("@odata.context", "records", "kind", "value")
+MARKS = (b'"@odata.context"', b'"records"', b"#activities", b'"value":[', b'"value": [')
+# A page of Graph as scripts write it on, without what Graph says of it.
+_BARE = frozenset(("value", "@odata.nextLink", "@odata.count"))
 
 MORE = Trap(
     "the first page only: the answer names a next page",
@@ -33,7 +35,7 @@ def unwrap(document: Mapping[str, Any], _where: Locator) -> Unwrapped:
 
 
 def _items(document: Mapping[str, Any]) -> list[Any] | None:
-    if "@odata.context" in document:
+    if "@odata.context" in document or ("value" in document and document.keys() <= _BARE):
         found = document.get("value")
     elif "records" in document:
         found = document.get("records")

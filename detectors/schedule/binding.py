@@ -17,6 +17,7 @@ from molehunt.taxonomy import Join, taxonomy
 from ..records import Binding, Shape
 from . import named
 from .queries import Schedule, ScheduledQuery, find
+from .sockets import with_program
 from .sql import SqlProblem, shape_of
 
 MAX_BINDINGS = 20_000
@@ -175,7 +176,12 @@ class Binder:
         found = found or named.by_words(query, columns, self._schema, _joins)
         found = found or named.by_columns(query, columns, self._schema)
         if found.shape is None:
-            found = named.by_joined(query, columns, self._schema, _joins) or found
+            found = (
+                named.by_joined(query, columns, self._schema, _joins)
+                or named.by_most(query, columns, self._schema, _joins)
+                or found
+            )
+        found = with_program(found, columns, self._schema, _joins)
         notes = [note for one in known for note in one.problems]
         if notes:
             return replace(found, note="; ".join(filter(None, [notes[0], found.note])))

@@ -17,6 +17,7 @@ from molehunt.schema import Schema, Table, find_table
 from molehunt.taxonomy import Join
 
 from ..records import Binding, Equality, Origin, Shape, TableUse
+from .sockets import SOCKETS
 
 Joins = Callable[[str], Mapping[str, Join]]
 
@@ -25,6 +26,8 @@ MAX_NAMED = 5
 MIN_OWN, OWN_FOR_ONE_FOREIGN = 2, 2
 # A few columns fit many tables; the name decides between some only.
 MIN_COLUMNS, MAX_TABLES = 3, 5
+# So many that no other table has together tell, whatever stands beside them.
+MIN_TELLING = 4
 # All columns of a table and no other, as `SELECT *` gives them: of so many it is no chance.
 MIN_WHOLE = 6
 # Tables that take one file apart (https://osquery.io/schema/): nobody has them logged all day, so
@@ -50,9 +53,6 @@ _PLURAL = re.compile(r"((?<=ss)es|(?<!s)s)$")
 EVENT = "event"
 # So many words of a query's name that are a table's name are hardly said of another.
 MIN_WORDS = 2
-# Their own `path` is that of Unix sockets and empty for all others: beside another column of
-# `processes` it is the program's (https://osquery.io/schema/).
-SOCKETS = frozenset(("listening_ports", "process_open_sockets"))
 # Tables that schedules join with another of the same things, on a column that both have: their rows
 # are about both.
 PARTNERS = MappingProxyType({"interface_addresses": ("interface_details", "interface")})
@@ -148,6 +148,48 @@ def by_joined(query: str, columns: frozenset[str], schema: Schema, joins: Joins)
     return replace(bound, how="column shape")
 
 
+def by_most(query: str, columns: frozenset[str], schema: Schema, joins: Joins) -> Binding | None:
+    """Where columns are of no table that has the others, such as `last_write` for a time: the
+    binding to the one table that has most of them, and alone has these; or half of them, if the
+    query's name says it wholly. None if that does not tell."""
+    rest, said = columns - HASHES, _words(query)
+    found: list[tuple[tuple[bool, int], Table, frozenset[str]]] = []
+    for table in schema.values():
+        own = {name for name in rest if table.column(name) is not None}
+        if len(own) < MIN_COLUMNS or (table.evented and "time" not in columns):
+            continue
+        unknown = rest - own - _told(joins(table.name), schema).keys()
+        wholly = _words(table.name) <= said
+        if len(unknown) * (1 if wholly else OWN_FOR_ONE_FOREIGN) > len(own):
+            continue
+        if wholly or (len(own) >= MIN_TELLING and _is_alone(table, own, schema)):
+            found.append(((wholly, len(own)), table, unknown))
+    best = max((rank for rank, _, _ in found), default=None)
+    fits = [(table, unknown) for rank, table, unknown in found if rank == best]
+    if len(fits) != 1:
+        return None
+    ((table, unknown),) = fits
+    declared = joins(table.name)
+    bound = _joined(query, table, columns, _told(declared, schema), declared)
+    return _without(replace(bound, how="column shape"), table, unknown)
+
+
+def _is_alone(table: Table, columns: set[str], schema: Schema) -> bool:
+    """Whether no other table has all of the columns."""
+    return not any(
+        one.name != table.name and _has_all(one, frozenset(columns)) for one in schema.values()
+    )
+
+
+def _without(bound: Binding, table: Table, unknown: frozenset[str]) -> Binding:
+    """The binding with a note on columns that are not the table's."""
+    if not unknown:
+        return bound
+    names = sorted(unknown)
+    listed = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
+    return replace(bound, note=f"{table.name} has no column {listed}: not looked at")
+
+
 def _has_rare(columns: frozenset[str], schema: Schema) -> bool:
     """Whether one of the columns is one that few tables have."""
     return any(
@@ -225,11 +267,7 @@ def _called(
     if few or len(roles) > 1:
         return None
     found = _joined(query, table, columns, told, declared, "".join(roles), schema)
-    if not unknown:
-        return found
-    names = sorted(unknown)
-    listed = ", ".join(names[:MAX_NAMED]) + (" …" if len(names) > MAX_NAMED else "")
-    return replace(found, note=f"{table.name} has no column {listed}: not looked at")
+    return _without(found, table, unknown)
 
 
 def _with_partner(

@@ -107,6 +107,30 @@ def table(lines: Sequence[Support], correlations: frozenset[str]) -> str:
     return text
 
 
+def by_type(lines: Sequence[Support], types: Mapping[str, str]) -> str:
+    """The correlations in Markdown: for each target and profile, how many of each type are known
+    how well. `types` are those of the correlations by id."""
+    words = sorted(set(types.values()))
+    found: dict[tuple[str, str], dict[str, Counter[Evidence | None]]] = {}
+    for one in lines:
+        if one.rule in types:
+            of_target = found.setdefault((one.target, one.profile), {})
+            of_target.setdefault(types[one.rule], Counter())[one.evidence] += 1
+    text = "| target | profile | " + " | ".join(f"`{word}`" for word in words) + " |\n"
+    text += "|---" * (len(words) + 2) + "|\n"
+    for (target, profile), counts in sorted(found.items()):
+        cells = [_counted(counts.get(word, Counter())) for word in words]
+        text += f"| {target} | {profile} | " + " | ".join(cells) + " |\n"
+    return text
+
+
+def _counted(counts: Mapping[Evidence | None, int]) -> str:
+    levels = [level for level in reversed(Evidence) if counts.get(level)]
+    told = [f"{counts[level]} {level.name.lower()}" for level in levels]
+    refused = counts.get(None, 0)
+    return ", ".join([*told, *([f"{refused} refused"] if refused else [])]) or "-"
+
+
 def _rules_first(item: tuple[tuple[str, str, str], object]) -> tuple[str, str, bool]:
     target, profile, kind = item[0]
     return target, profile, kind != "rules"

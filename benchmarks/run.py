@@ -3,7 +3,8 @@
 Prints a Markdown table. Each row is a whole process from its start to its end, the median of the
 rounds, which take turns so that a busy moment does not fall on one row. Peak memory is that of all
 processes of a row together, with pages that they share counted once (PSS) and in each of them
-(RSS). A peer's COMMAND may hold {log} and {rules}.
+(RSS). A peer's COMMAND may hold {log} and {rules}. Rows of loading hunt through an empty log: from
+start to end, with the rules kept from the time before or, cold, read from their files.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ NOTHING = Memory(0, 0)
 
 @dataclass
 class Row:
-    """One measured command. `fresh` gives it an empty cache of its own in each round."""
+    """One measured command. `fresh` gives it an empty cache of its own in each round; one that
+    `loads` reads no log."""
 
     name: str
     command: list[str]
     fresh: bool = False
+    loads: bool = False
     seconds: list[float] = field(default_factory=list)
     peak: Memory = NOTHING
 
@@ -97,6 +100,15 @@ def _run(row: Row, cache: str) -> None:
         watcher.join()
 
 
+def loading(name: str, *rules: str) -> list[Row]:
+    """The rows of loading rules alone."""
+    command = [*HUNT, *rules, os.devnull]
+    return [
+        Row(f"{name}, loading", command, loads=True),
+        Row(f"{name}, loading, cold", command, fresh=True, loads=True),
+    ]
+
+
 def rows_of(options: argparse.Namespace) -> list[Row]:
     """All rows, the yardsticks first."""
     log = str(options.log)
@@ -106,6 +118,7 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
         Row("own rules", [*HUNT, log]),
         Row("own rules, one process", [*HUNT, "--jobs", "1", log]),
         Row("own rules, cold", [*HUNT, log], fresh=True),
+        *loading("own rules"),
     ]
     if options.evaluator:
         rows.append(Row("own rules, slow evaluator", [*HUNT, "--engine", "reference", log]))
@@ -114,8 +127,10 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
         rows += [
             Row(name, [*HUNT, "--rules", folder, log]),
             Row(f"{name}, cold", [*HUNT, "--rules", folder, log], fresh=True),
-            Row(f"{name}, load_ruleset of pySigma alone", [sys.executable, "-c", LOAD, folder]),
+            *loading(name, "--rules", folder),
         ]
+        alone = f"{name}, load_ruleset of pySigma alone"
+        rows.append(Row(alone, [sys.executable, "-c", LOAD, folder], loads=True))
         for peer in options.peer:
             title, _, command = peer.partition("=")
             words = shlex.split(command.format(log=log, rules=folder))
@@ -150,9 +165,9 @@ def main() -> int:
     for row in rows:
         took = median(row.seconds)
         shown = [f"{took:.2f}", f"{lines / took:,.0f}", f"{size / took / 1e6:,.0f}"]
-        if "load_ruleset" in row.name:
+        if row.loads:
             shown = [f"{took:.2f}", "", ""]
-        ratio = "" if "load_ruleset" in row.name else f"{parse / took:.2f}"
+        ratio = "" if row.loads else f"{parse / took:.2f}"
         peak = f"{row.peak.pss >> 20} | {row.peak.rss >> 20}"
         print(f"| {row.name} | {' | '.join(shown)} | {peak} | {ratio} |")
     return 0

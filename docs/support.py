@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from molehunt.backends.reviewed import load_reviewed
-from molehunt.backends.support import locked, table
+from molehunt.backends.support import by_type, locked, table
 from molehunt.rulefiles import builtin_rules_path
 from molehunt.ruleset import load_rules
 
@@ -17,9 +17,10 @@ BEGIN, END = "<!-- made by make support -->", "<!-- end -->"
 
 def made() -> str:
     """The tables: counts by target, then every reviewed refusal and difference with its reason."""
-    correlations = frozenset(one.id for one in load_rules([builtin_rules_path()]).correlations)
+    types = {one.id: one.type for one in load_rules([builtin_rules_path()]).correlations}
     lines = list(locked().values())
-    text = table(lines, correlations)
+    text = table(lines, frozenset(types))
+    text += f"\n## Correlations by type\n\n{by_type(lines, types)}"
     entries, _ = load_reviewed()
     for kind, title in (("refusals", "Refused"), ("differences", "Known differences")):
         listed = [entry for entry in entries if entry.kind == kind]

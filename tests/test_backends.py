@@ -26,7 +26,7 @@ from molehunt.backends.proving import best, disagreements, judge, weakened
 from molehunt.backends.registry import targets
 from molehunt.backends.reviewed import Reviewed, load_reviewed, stale, unreviewed
 from molehunt.backends.subjects import subjects
-from molehunt.backends.support import Support, digest, evidence_of, locked, parse, table
+from molehunt.backends.support import Support, by_type, digest, evidence_of, locked, parse, table
 from molehunt.backends.support import render as render_lock
 from molehunt.data import load_yaml
 from molehunt.detectors.proof.manifest import load_scenarios
@@ -252,6 +252,23 @@ def test_table() -> None:
     text = table(lines, frozenset({"c1"}))
     assert "| one | plain | 2 rules | 1 |" in text and "50.0% engine" in text
     assert "| one | plain | 1 correlations |" in text
+
+
+def test_table_of_correlations_by_type() -> None:
+    """Each type with what is known of how many, and refusals; rules are not in it."""
+    lines = [
+        Support("one", "plain", "r1", Evidence.ENGINE, "0", "real"),
+        Support("one", "plain", "c1", Evidence.ENGINE, "0", "real"),
+        Support("one", "plain", "c2", Evidence.SCHEMA, "0", "real"),
+        Support("one", "plain", "c3", None, "", "states"),
+        Support("two", "plain", "c3", None, "", "states"),
+        Support("two", "plain", "c4", Evidence.EMULATOR, "0", "imitation"),
+    ]
+    counts = dict.fromkeys(("c1", "c2", "c3"), "value_count")
+    assert by_type(lines, counts | {"c4": "temporal"}).splitlines()[2:] == [
+        "| one | plain | - | 1 engine, 1 schema, 1 refused |",
+        "| two | plain | 1 emulator | 1 refused |",
+    ]
 
 
 def test_manifest() -> None:

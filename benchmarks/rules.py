@@ -1,10 +1,11 @@
 """Choose rule packs from a checkout of SigmaHQ/sigma: `rules.py CHECKOUT FOLDER LOG`.
 
-Copies into FOLDER/all, FOLDER/492 and FOLDER/50th. `all` are the rules that can match on the queries of the
-generated log, without those that match more than 0.08 % of it (a few hunting rules would otherwise
-make most of the matches); rules with no selective literal stay in. `492` are all of those for
-Linux, macOS, network and DNS, and others drawn with a fixed seed, `50th` one in fifty of `all`. Figures in the README are for
-commit 8eaafff1f2845a696050e05e72ba1140ee190698. Nothing of SigmaHQ's is part of this project.
+Copies into FOLDER/all, FOLDER/492 and FOLDER/50th. `all` are the rules that can match on the
+queries of the generated log, without those that match more than 0.08 % of it (a few hunting rules
+would otherwise make most of the matches); rules with no selective literal stay in. `492` are all of
+those for Linux, macOS, network and DNS, and others drawn with a fixed seed; `50th` is one in fifty
+of `all`. Figures in the README are for commit 8eaafff1f2845a696050e05e72ba1140ee190698. Nothing of
+SigmaHQ's is part of this project.
 """
 
 from __future__ import annotations

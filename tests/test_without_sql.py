@@ -77,9 +77,12 @@ def test_too_many_foreign_columns_tell_that_it_is_another_query(query: str, colu
 
 
 def test_beside_a_column_of_processes_the_path_of_a_socket_is_the_programs() -> None:
-    """As of a Unix socket it would be empty; what else could be either's has no origin."""
+    """As of a Unix socket it would be empty; what else could be either's has no origin. Nobody who
+    names columns asks for what is empty."""
     plain = bound("listening_ports", "pid port address protocol path")
-    assert plain.provenance["path"] == Origin("listening_ports", "listening_ports", "path")
+    assert plain.provenance["path"] == Origin("process", "processes", "path")
+    whole = bound("listening_ports", "pid port protocol family address fd socket path")
+    assert whole.provenance["path"] == Origin("listening_ports", "listening_ports", "path")
     joined = bound("listening_ports", "pid port address protocol path name state")
     assert joined.provenance["path"] == Origin("process", "processes", "path")
     assert joined.provenance["name"] == Origin("process", "processes", "name")

@@ -149,20 +149,25 @@ def by_joined(query: str, columns: frozenset[str], schema: Schema, joins: Joins)
 
 
 def by_most(query: str, columns: frozenset[str], schema: Schema, joins: Joins) -> Binding | None:
-    """Where columns are of no table that has the others, such as `last_write` for a time: the
-    binding to the one table that has most of them, and alone has these; or half of them, if the
-    query's name says it wholly. None if that does not tell."""
-    rest, said = columns - HASHES, _words(query)
+    """Where somebody named columns, such as `last_write` for a time: the binding to the one table
+    that alone has the others, if no table has these; or to the one that the query is called as, if
+    it has half of them. None if that does not tell."""
+    rest, said = columns - HASHES, _spelled(query)
+    called = next(filter(None, (find_table(schema, tail) for tail in _tails(query))), None)
+    everywhere = {name for table in schema.values() for name in table.columns} - {USER}
     found: list[tuple[tuple[bool, int], Table, frozenset[str]]] = []
     for table in schema.values():
         own = {name for name in rest if table.column(name) is not None}
         if len(own) < MIN_COLUMNS or (table.evented and "time" not in columns):
             continue
         unknown = rest - own - _told(joins(table.name), schema).keys()
-        wholly = _words(table.name) <= said
+        words = _spelled(table.name)
+        spelled = len(words) >= MIN_WORDS and _within(words, said)
+        wholly = table is called or (called is None and spelled)
         if len(unknown) * (1 if wholly else OWN_FOR_ONE_FOREIGN) > len(own):
             continue
-        if wholly or (len(own) >= MIN_TELLING and _is_alone(table, own, schema)):
+        named = len(own) >= MIN_TELLING and not unknown & everywhere
+        if wholly or (named and _is_alone(table, own, schema)):
             found.append(((wholly, len(own)), table, unknown))
     best = max((rank for rank, _, _ in found), default=None)
     fits = [(table, unknown) for rank, table, unknown in found if rank == best]

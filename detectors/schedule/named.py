@@ -26,7 +26,7 @@ MAX_NAMED = 5
 MIN_OWN, OWN_FOR_ONE_FOREIGN = 2, 2
 # A few columns fit many tables; the name decides between some only.
 MIN_COLUMNS, MAX_TABLES = 3, 5
-# So many that no other table has together tell, whatever stands beside them.
+# So many that no other table has together tell, beside what somebody named.
 MIN_TELLING = 4
 # All columns of a table and no other, as `SELECT *` gives them: of so many it is no chance.
 MIN_WHOLE = 6

@@ -12,7 +12,7 @@ from molehunt.commands.common import load, make_binder
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.matching.plan import compile_plan
 from molehunt.detectors.reading.inputs import blocks
-from molehunt.detectors.report.table import render_svg
+from molehunt.detectors.report.picture import render_svg
 from molehunt.levels import Level
 from molehunt.problems import Problem
 from molehunt.taxonomy import taxonomy

@@ -14,7 +14,8 @@ import pytest
 from correlation_lines import COUNT, event, load
 
 from molehunt.detectors.correlating import store
-from molehunt.detectors.correlating.correlator import Collector, Correlator
+from molehunt.detectors.correlating.collector import Collector
+from molehunt.detectors.correlating.correlator import Correlator
 from molehunt.detectors.findings.correlated import correlated_findings
 from molehunt.detectors.findings.fold import Folder
 from molehunt.detectors.records import Locator

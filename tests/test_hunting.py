@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -17,7 +18,7 @@ from molehunt.cli import main
 from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.work import Hunter, Problems, Span
 from molehunt.detectors.matching.plan import compile_plan
-from molehunt.detectors.reading.parts import Part, part_blocks, parts_of
+from molehunt.detectors.reading.parts import Part, finer, part_blocks, parts_of
 from molehunt.detectors.report.machine import write_ndjson
 from molehunt.rule import RuleSet
 from molehunt.rulefiles import builtin_rules_path
@@ -132,6 +133,16 @@ def test_what_is_not_split(tmp_path: Path) -> None:
     assert len(parts_of(str(tmp_path / "a.log"), 1000)) > 5
     assert parts_of(str(tmp_path / "b.gz"), 10) == [Part(str(tmp_path / "b.gz"))]
     assert parts_of(str(tmp_path / "c.json"), 100) == [Part(str(tmp_path / "c.json"))]
+
+
+@given(st.integers(1, 9), st.integers(0, 20))
+def test_the_last_parts_are_halved(number: int, finely: int) -> None:
+    """They still are all of the file, each byte once and in order; what has no end stays whole."""
+    parts = [Part("a", start, start + 7) for start in range(0, 7 * number, 7)] + [Part("b")]
+    found = finer(parts, finely)
+    assert len(found) == len(parts) + max(min(finely - 1, number), 0)
+    assert (found[0].start, found[-2].end, found[-1]) == (0, 7 * number, Part("b"))
+    assert all(one.end == other.start for one, other in pairwise(found[:-1]))
 
 
 def test_processes_share_the_work(

@@ -31,7 +31,8 @@ from molehunt.detectors.report.machine import (
     write_ndjson,
 )
 from molehunt.detectors.report.order import in_order
-from molehunt.detectors.report.table import NOTHING, render_svg, render_table
+from molehunt.detectors.report.picture import render_svg
+from molehunt.detectors.report.table import NOTHING, render_table
 from molehunt.detectors.report.times import iso_time
 from molehunt.levels import Level
 from molehunt.problems import Problem, Severity

@@ -11,7 +11,8 @@ from math import inf
 from molehunt.correlation import Correlation
 from molehunt.rule import RuleSet
 
-from ..correlating.correlator import Collected, Correlator
+from ..correlating.collector import Collected
+from ..correlating.correlator import Correlator
 from ..correlating.events import POINT, Event, uses_of
 from ..findings.correlated import correlated_findings
 from ..findings.fold import finding_id

@@ -10,7 +10,7 @@ from molehunt.joins import Join
 from molehunt.problems import Problem
 from molehunt.rule import RuleSet
 
-from ..correlating.correlator import Collected, Collector
+from ..correlating.collector import Collected, Collector
 from ..findings.fold import Folder, Pile
 from ..findings.organisation import Organisation
 from ..joins.facts import Fact, facts_of

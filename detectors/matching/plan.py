@@ -174,6 +174,7 @@ class FastPlan(BasePlan):
             self.counts.lines += block.lines()
             return self._routing().lines(block) if self.scan else all_lines(block)
         lines, kept = self.judge.sift(block.data)
+        block.know(lines)
         self.counts.lines += lines
         if any(one.rules is None for one in kept):
             return self._routing().left(block, kept)

@@ -45,8 +45,9 @@ class Block(NamedTuple):
     """Whole lines of one file: `offset` of the first byte, `line` of the first line (from 1).
 
     Where documents are not lines, `documents` are those that end in `data`, each with its place;
-    then `data` is not to be cut into lines. `ends` are the offsets in `data` at which lines end,
-    `line_count` is how many there are, or nothing where nobody has looked yet.
+    then `data` is not to be cut into lines. `ends` are the offsets in `data` at which lines end, or
+    nothing where nobody has looked yet; `counted` holds how many lines there are, as soon as
+    somebody knows.
     """
 
     file: str
@@ -55,11 +56,21 @@ class Block(NamedTuple):
     data: bytes
     documents: tuple[Located, ...] | None = None
     ends: Sequence[int] = ()
-    line_count: int = 0
+    counted: list[int] | None = None
 
     def lines(self) -> int:
         """How many lines it holds; a last one need not end in a newline."""
-        return self.line_count or len(self.line_ends())
+        if self.counted:
+            return self.counted[0]
+        part = part_in_c() if self.counted is not None else None
+        lines = len(self.line_ends()) if part is None else part.count_lines(self.data)
+        self.know(lines)
+        return lines
+
+    def know(self, lines: int) -> None:
+        """Keep how many lines it holds, as somebody has counted on the way."""
+        if self.counted is not None:
+            self.counted[:] = [lines]
 
     def line_ends(self) -> Sequence[int]:
         """The offsets at which lines end: behind each newline, and at the end of the data."""
@@ -222,7 +233,7 @@ def _chunks(file: str, stream: BinaryIO, report: Report, size: int) -> Iterator[
 def cut(file: str, offset: int, chunks: Iterator[bytes], report: Report) -> Iterator[Block]:
     """A byte stream from `offset` on, cut after newlines; a line over the limit is skipped and
     reported."""
-    count = _counter()
+    has_c = part_in_c() is not None
     line, rest, first = 1, bytearray(), offset == 0
     for chunk in chunks:
         if first and _is_status_log(chunk):
@@ -243,21 +254,15 @@ def cut(file: str, offset: int, chunks: Iterator[bytes], report: Report) -> Iter
                 offset, line, rest = _skip(file, chunks, offset, line, len(rest), report)
             continue
         data = b"".join((rest, memoryview(chunk)[:end])) if rest or end < len(chunk) else chunk
-        block = Block(file, offset, line, data)
         # Where the part in C judges lines, nobody needs to know where they end.
-        block = (
-            block._replace(line_count=count(data)) if count else block._replace(ends=ends_of(data))
-        )
+        if has_c:
+            block = Block(file, offset, line, data, counted=[])
+        else:
+            block = Block(file, offset, line, data, ends=ends_of(data))
         yield block
         offset, line, rest = offset + len(data), line + block.lines(), bytearray(chunk[end:])
     if rest:
         yield Block(file, offset, line, bytes(rest))
-
-
-def _counter() -> Callable[[bytes], int] | None:
-    """Counts newlines faster than ends are found, where the part in C was built."""
-    part = part_in_c()
-    return None if part is None else part.count_lines
 
 
 def _skip(

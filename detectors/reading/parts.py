@@ -53,6 +53,20 @@ def parts_of(file: str, size: int) -> list[Part]:
     return [Part(file, start, min(start + size, length)) for start in starts]
 
 
+def finer(parts: Sequence[Part], number: int) -> list[Part]:
+    """The same with the last `number` parts in two halves each, so that processes that share them
+    come to their ends at about the same time."""
+    split = len(parts) - min(number, len(parts))
+    found = list(parts[:split])
+    for part in parts[split:]:
+        if part.end is None:
+            found.append(part)
+            continue
+        middle = (part.start + part.end) // 2
+        found += [part._replace(end=middle), part._replace(start=middle)]
+    return found
+
+
 def _can_be_split(file: str) -> bool:
     """Whether a file is plain lines. One that cannot be read is left to whoever reads it."""
     try:

@@ -1,4 +1,5 @@
-"""What stands in each cell of the table: `Text` objects, so that no value is read as markup."""
+"""What stands in each cell of the table: lines of text and styles, so that no value is read as
+markup."""
 
 from __future__ import annotations
 
@@ -6,15 +7,13 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 from itertools import islice
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from molehunt.levels import Level
 
 from ..findings.model import Finding, Reason
 from ..records import Value
 from .excerpt import excerpt, matched_span
 from .safe import printable
+from .styled import Line, Run, cells_of, line, said
 from .times import moment
 from .words import value_words
 
@@ -34,28 +33,28 @@ _REASONS = 3
 _SHORT = 20
 
 
-def level(finding: Finding) -> Text:
+def level(finding: Finding) -> Line:
     """The level in its colour, with a sign if other observations raised it."""
     sign = f" {RAISED}" if finding.level > finding.rule_level else ""
-    return Text(f"{finding.level}{sign}", _LEVELS[finding.level])
+    return line(f"{finding.level}{sign}", _LEVELS[finding.level])
 
 
-def sure(finding: Finding) -> Text:
+def sure(finding: Finding) -> list[Line]:
     """How sure: the level, and the rule's status unless it is stable."""
     status = printable(finding.status, 12)
-    return _lines([level(finding)] + ([] if status == "stable" else [Text(status, _DIM)]))
+    return [level(finding)] + ([] if status == "stable" else [line(status, _DIM)])
 
 
-def host(finding: Finding, width: int, shared: frozenset[str]) -> Text:
+def host(finding: Finding, width: int, shared: frozenset[str]) -> list[Line]:
     """The host's name, its identifier if it has no name of its own, and the users concerned."""
     others = len(finding.all_hosts) - 1
     more = f" (+{others})" if others else ""
-    lines = [Text(printable(name_of(finding), width - len(more)) + more, "bold")]
+    lines = [line(printable(name_of(finding), width - len(more)) + more, "bold")]
     if name_of(finding) in shared and finding.host != name_of(finding):
-        lines.append(Text(printable(finding.host, width), _DIM))
+        lines.append(line(printable(finding.host, width), _DIM))
     if finding.users:
-        lines.append(Text(printable(", ".join(finding.users), width), _DIM))
-    return _lines(lines)
+        lines.append(line(printable(", ".join(finding.users), width), _DIM))
+    return lines
 
 
 def name_of(finding: Finding) -> str:
@@ -63,7 +62,7 @@ def name_of(finding: Finding) -> str:
     return finding.host_name or finding.host
 
 
-def when(finding: Finding, zone: tzinfo) -> Text:
+def when(finding: Finding, zone: tzinfo) -> list[Line]:
     """First seen; below it, where it says more: already there, last seen or gone, how often."""
     first, last = moment(finding.first_seen, zone), moment(finding.last_seen, zone)
     ends = [moment(item.until, zone) for item in finding.evidence]
@@ -76,21 +75,21 @@ def when(finding: Finding, zone: tzinfo) -> Text:
         more.append(f"… {_short(last, first)}")
     if finding.count != 1:
         more.append(f"×{finding.count}")
-    known = Text(f"{first:%Y-%m-%d %H:%M:%S}") if first else Text("time unknown", _DIM)
-    return _lines([known, *(Text(line, _DIM) for line in _filled(more, WHEN))])
+    known = line(f"{first:%Y-%m-%d %H:%M:%S}") if first else line("time unknown", _DIM)
+    return [known, *(line(part, _DIM) for part in _filled(more, WHEN))]
 
 
 def _filled(parts: Iterable[str], width: int) -> Iterator[str]:
     """The parts in as few lines as hold them whole."""
-    line = ""
+    filled = ""
     for part in parts:
-        if line and len(line) + 2 + len(part) > width:
-            yield line
-            line = part
+        if filled and len(filled) + 2 + len(part) > width:
+            yield filled
+            filled = part
         else:
-            line = f"{line}  {part}" if line else part
-    if line:
-        yield line
+            filled = f"{filled}  {part}" if filled else part
+    if filled:
+        yield filled
 
 
 def _short(at: datetime, first: datetime | None) -> str:
@@ -100,10 +99,10 @@ def _short(at: datetime, first: datetime | None) -> str:
     return f"{at:%m-%d %H:%M}" if first is not None and at.year == first.year else f"{at:%Y-%m-%d}"
 
 
-def what(finding: Finding, width: int) -> Text:
+def what(finding: Finding, width: int) -> list[Line]:
     """The title; below it the telling values, one line each."""
-    values = (Text(printable(value, width), _DIM) for value in islice(telling(finding), _VALUES))
-    return _lines([Text(printable(finding.title)), *values])
+    values = (line(printable(value, width), _DIM) for value in islice(telling(finding), _VALUES))
+    return [line(printable(finding.title)), *values]
 
 
 def telling(finding: Finding) -> Iterable[str]:
@@ -114,7 +113,7 @@ def telling(finding: Finding) -> Iterable[str]:
     return dict.fromkeys(filter(None, map(value_words, values)))
 
 
-def why(finding: Finding, width: int) -> Text:
+def why(finding: Finding, width: int) -> list[Line]:
     """The first record's reasons, what raised the level, and which filters could not be applied.
 
     Of several rules, which a correlation brought together, the first reason of each.
@@ -129,73 +128,70 @@ def why(finding: Finding, width: int) -> Text:
     }
     # Two conditions may have met the same part of a value; it is shown once.
     shown = {
-        text.plain: text
+        tuple(map(said, lines)): lines
         for reason in reasons
-        for text in [_reason(reason, width, value_words(reason.value) in above)]
+        for lines in [_reason(reason, width, value_words(reason.value) in above)]
     }
     lines = _without_repeated_heads(list(shown.values())[:_REASONS])
     if len(shown) > _REASONS:
-        lines.append(Text(f"and {len(shown) - _REASONS} more", _DIM))
+        lines.append(line(f"and {len(shown) - _REASONS} more", _DIM))
     if finding.raised_by:
         sign = RAISED if finding.level > finding.rule_level else "with"
         others = len(finding.raised_by) - 1
         more = f", {others} more" if others else ""
-        lines.append(Text(f"{sign} {printable(finding.raised_by[0].title)}{more}", _DIM))
+        lines.append(line(f"{sign} {printable(finding.raised_by[0].title)}{more}", _DIM))
     if finding.missing_filters:
         names = printable(", ".join(finding.missing_filters))
-        lines.append(Text(f"not checked: {names}", _DIM))
-    return _lines(lines)
+        lines.append(line(f"not checked: {names}", _DIM))
+    return lines
 
 
-def _reason(reason: Reason, width: int, shown: bool) -> Text:
+def _reason(reason: Reason, width: int, shown: bool) -> list[Line]:
     """`field: value` around the part that matched, in one line or, where that is too long, in two.
 
     Without a value (a keyword, or a field that is empty) it says what was wanted.
     A value that `shown` above stands whole is cut to its telling part.
     """
     field, value = printable(reason.field or "any value", width - 1), value_words(reason.value)
-    room, break_ = width - cell_len(field) - 2, " "
+    room = width - cells_of(field) - 2
     if not value:
-        return Text(f"{field} {printable(reason.wanted)}", _DIM)
+        return [line(f"{field} {printable(reason.wanted)}", _DIM)]
     start, end = matched_span(value, reason.wanted) or (0, 0)
-    matched = cell_len(printable(value[start:end]))
-    if room < max(min(cell_len(printable(value)), _SHORT), matched + 2):
-        room, break_ = width, "\n"
+    matched = cells_of(printable(value[start:end]))
+    two = room < max(min(cells_of(printable(value)), _SHORT), matched + 2)
+    if two:
+        room = width
     part = excerpt(value, reason.wanted, min(room, max(_SHORT, matched + 2)) if shown else room)
-    line = Text().append(f"{field}:{break_}", _DIM)
-    return line.append(part.before).append(part.matched, "bold").append(part.after)
+    around: Line = ((part.before, ""), (part.matched, "bold"), (part.after, ""))
+    head = f"{field}:"
+    return [line(head, _DIM), around] if two else [(*line(f"{head} ", _DIM), *around)]
 
 
-def _without_repeated_heads(reasons: list[Text]) -> list[Text]:
+def _without_repeated_heads(reasons: Iterable[list[Line]]) -> list[Line]:
     """Reasons in two lines keep the first, which names the field, only where the field changes."""
-    lines: list[Text] = []
+    lines: list[Line] = []
     last = ""
-    for reason in reasons:
-        head, *rest = reason.split("\n")
-        lines += rest if rest and head.plain == last else [head, *rest]
-        last = head.plain
+    for head, *rest in reasons:
+        lines += rest if rest and said(head) == last else [head, *rest]
+        last = said(head)
     return lines
 
 
-def rule(finding: Finding) -> Text:
+def rule(finding: Finding) -> list[Line]:
     """The first eight characters of the rule's id, by which `explain` and grep find it."""
-    return Text(printable(finding.rule[:8], 8), _DIM)
+    return [line(printable(finding.rule[:8], 8), _DIM)]
 
 
-def summary(findings: list[Finding]) -> Text:
+def summary(findings: list[Finding]) -> Line:
     """How many findings of each level, on how many hosts."""
-    parts = []
+    parts: list[Run] = []
     for step in sorted(Level, reverse=True):
         if count := sum(finding.level is step for finding in findings):
-            parts.append(Text(f"{count} {step}", _LEVELS[step]))
+            parts += [(", ", "")] * bool(parts) + [(f"{count} {step}", _LEVELS[step])]
     hosts = len({host for finding in findings for host, _ in finding.all_hosts})
-    return Text(", ").join(parts) + Text(f" on {hosts} host{'s' if hosts != 1 else ''}")
+    return (*parts, (f" on {hosts} host{'s' if hosts != 1 else ''}", ""))
 
 
-def stacked(*cells: Text) -> Text:
+def stacked(*cells: list[Line]) -> list[Line]:
     """Cells below one another, without the empty ones."""
-    return _lines([cell for cell in cells if cell.plain])
-
-
-def _lines(lines: Iterable[Text]) -> Text:
-    return Text("\n").join(lines)
+    return [of for cell in cells if any(map(said, cell)) for of in cell]

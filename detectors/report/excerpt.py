@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from rich.cells import cell_len
-
 from ..values import fold
 from .safe import ELLIPSIS, printable
+from .styled import cells_of
 
 # The words of matching/describe.py; a regex, a network or a choice of values marks no part.
 _WANTED = re.compile(
@@ -33,13 +32,13 @@ def excerpt(value: str, wanted: str, width: int) -> Excerpt:
         return Excerpt(printable(value, width), "", "")
     start, end = span
     whole = Excerpt(printable(value[:start]), printable(value[start:end]), printable(value[end:]))
-    if sum(map(cell_len, whole)) <= width:
+    if sum(map(cells_of, whole)) <= width:
         return whole
     matched = printable(value[start:end], max(width - 2, 1))
-    room = width - cell_len(matched)
+    room = width - cells_of(matched)
     before = _end_of(value[:start], room // 2)
-    after = _start_of(value[end:], room - cell_len(before))
-    return Excerpt(_end_of(value[:start], room - cell_len(after)), matched, after)
+    after = _start_of(value[end:], room - cells_of(before))
+    return Excerpt(_end_of(value[:start], room - cells_of(after)), matched, after)
 
 
 def matched_span(value: str, wanted: str) -> tuple[int, int] | None:
@@ -57,10 +56,10 @@ def matched_span(value: str, wanted: str) -> tuple[int, int] | None:
 def _end_of(text: str, room: int) -> str:
     """The last of `text` after an ellipsis; from a word or path boundary on, if that keeps half."""
     whole = printable(text)
-    if cell_len(whole) <= room:
+    if cells_of(whole) <= room:
         return whole
     kept = text[max(len(text) - max(room - 1, 0), 0) :]
-    while kept and cell_len(printable(kept)) > room - 1:
+    while kept and cells_of(printable(kept)) > room - 1:
         kept = kept[1:]
     boundary = next((found.start() for found in _BREAK.finditer(kept)), len(kept))
     kept = kept[boundary if boundary <= len(kept) // 2 else 0 :]
@@ -70,10 +69,10 @@ def _end_of(text: str, room: int) -> str:
 def _start_of(text: str, room: int) -> str:
     """The first of `text` before an ellipsis; up to a word or path boundary, if that keeps half."""
     whole = printable(text)
-    if cell_len(whole) <= room:
+    if cells_of(whole) <= room:
         return whole
     kept = text[: max(room - 1, 0)]
-    while kept and cell_len(printable(kept)) > room - 1:
+    while kept and cells_of(printable(kept)) > room - 1:
         kept = kept[:-1]
     boundary = max((found.end() for found in _BREAK.finditer(kept)), default=0)
     kept = kept[: boundary if boundary > len(kept) // 2 else len(kept)]

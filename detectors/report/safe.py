@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from unicodedata import category
 
+from .styled import cells_of
+
 ELLIPSIS = "…"
 
 # Control, format, surrogate, private use, unassigned; line and paragraph separators.
@@ -69,9 +71,7 @@ def _escape(character: str) -> str:
 
 
 def _shortened(units: list[str], width: int) -> str:
-    from rich.cells import cell_len
-
-    sizes = [cell_len(unit) for unit in units]
+    sizes = [cells_of(unit) for unit in units]
     if sum(sizes) <= width:
         return "".join(units)
     if width < 1:

@@ -28,7 +28,10 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"molehunt {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    # Without `prog` the usage is formatted to find out, for which much is imported.
+    commands = parser.add_subparsers(
+        prog=parser.prog, dest="command", metavar="COMMAND", required=True
+    )
     for name in (only,) if only else COMMANDS:
         COMMANDS[name](commands)
     return parser

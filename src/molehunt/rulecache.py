@@ -27,7 +27,7 @@ from .processes import at_once
 from .rule import Rule, RuleSet
 
 # Changed when what is kept changes its form.
-FORM = 5
+FORM = 6
 _PIECE = 1 << 18
 _CONDITIONS = Codec(
     (
@@ -246,10 +246,12 @@ def _plain(ruleset: RuleSet) -> list[object]:
     for rule in ruleset.rules:
         early = [_values(rule, _RULE), _values(rule.meta, _META)]
         rules.append([*_kept(rule.conditions), *early])
-        texts.append([_values(rule, _RULE_TEXTS), _values(rule.meta, _META_TEXTS)])
+        late = [_values(rule, _RULE_TEXTS), _values(rule.meta, _META_TEXTS)]
+        texts.append(orjson.dumps(late).decode())
     correlations = [_REST.plain(_bare(one)) for one in ruleset.correlations]
     problems = [_REST.plain(problem) for problem in ruleset.problems]
-    whole = orjson.dumps(texts).decode()
+    # JSON has no newline of its own.
+    whole = "\n".join(texts)
     return [rules, whole, correlations, problems, list(ruleset.ignored), ruleset.filtered]
 
 
@@ -295,16 +297,17 @@ def _named(names: Sequence[str], kept: Sequence[Any]) -> dict[str, Any]:
 
 
 class _Texts:
-    """What rules tell people, as it was kept, in JSON; read when first asked for, which is where
-    something is found."""
+    """What rules tell people, as it was kept, a line of JSON for each; read when first asked for,
+    which is where something is found."""
 
-    __slots__ = ("_made", "_whole")
+    __slots__ = ("_lines", "_made", "_whole")
 
     def __init__(self, whole: str) -> None:
         if type(whole) is not str:
             raise TypeError("not the texts of rules")
         self._whole = whole
-        self._made: list[list[list[Any]]] | None = None
+        self._lines: list[str] = []
+        self._made: dict[int, list[list[Any]]] = {}
 
     def of_rule(self, place: int) -> dict[str, Any]:
         """The fields of the rule at a place that it was made without."""
@@ -315,8 +318,10 @@ class _Texts:
         return _named(_META_TEXTS, self._at(place)[1])
 
     def _at(self, place: int) -> list[list[Any]]:
-        if self._made is None:
-            self._made = orjson.loads(self._whole)
+        if not self._lines:
+            self._lines, self._whole = self._whole.split("\n"), ""
+        if place not in self._made:
+            self._made[place] = orjson.loads(self._lines[place])
         return self._made[place]
 
 

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from molehunt.detectors.enriching.inputs import lacking, load_inputs
 from molehunt.detectors.findings.organisation import Organisation
 from molehunt.detectors.findings.shadow import Counts as Shadowed
 from molehunt.detectors.findings.shadow import shown as without_shadowed
-from molehunt.detectors.hunting.merge import Merger
 from molehunt.detectors.hunting.work import Hunter, Outcome, Problems, Span
 from molehunt.detectors.matching.kept import guess_kept, kept_clauses, tune_kept
 from molehunt.detectors.matching.plan import FastPlan, Plan, compile_plan, reference_plan
 from molehunt.detectors.reading.inputs import STDIN, expand, size_of
-from molehunt.detectors.reading.parts import Part, parts_of, sample
+from molehunt.detectors.reading.parts import Part, finer, parts_of, sample
 from molehunt.detectors.report.safe import printable
 from molehunt.detectors.schedule.binding import Binder
 
@@ -35,6 +36,9 @@ from ..taxonomy import taxonomy
 from .common import make_binder, named, show
 from .output import write
 from .progress import Advance, progress
+
+if TYPE_CHECKING:
+    from molehunt.detectors.hunting.merge import Merger
 
 # Less than this is not worth starting processes for.
 SHARED_BYTES = 48 << 20
@@ -101,13 +105,7 @@ def run(options: Namespace) -> Exit:
         print("note: Hyperscan is not installed; without it this is slower", file=sys.stderr)
     # The list of people may lie beside the logs.
     files = [file for file in expand(options.paths, problems) if file != options.entities]
-    merger, complete = Merger(ruleset, problems, setup.organisation, setup.joins), True
-    try:
-        for outcome in _outcomes(options, setup, files):
-            merger.add(outcome)
-            complete = complete and outcome.complete
-    except KeyboardInterrupt:
-        complete = False
+    merger, complete = _merged(_outcomes(options, setup, files), setup)
     if not complete:
         problems(Problem("interrupted: this is what was found so far"))
     subjects = {rule.id: rule.meta.subject for rule in ruleset.both}
@@ -140,6 +138,27 @@ def run(options: Namespace) -> Exit:
     return code
 
 
+def _merged(outcomes: Iterator[Outcome], setup: Setup) -> tuple[Merger, bool]:
+    """All outcomes put together, and whether nobody interrupted."""
+    begun: list[Outcome] = []
+    complete = True
+    try:
+        # The first begins with starting processes. What follows they do not need to have.
+        begun += islice(outcomes, 1)
+    except KeyboardInterrupt:
+        complete = False
+    from molehunt.detectors.hunting.merge import Merger
+
+    merger = Merger(setup.ruleset, setup.problems, setup.organisation, setup.joins)
+    try:
+        for outcome in chain(begun, outcomes):
+            merger.add(outcome)
+            complete = complete and outcome.complete
+    except KeyboardInterrupt:
+        complete = False
+    return merger, complete
+
+
 def _plan(options: Namespace, ruleset: RuleSet, key: str, binder: Binder) -> Plan:
     if options.engine == "reference":
         return reference_plan(ruleset.rules, taxonomy(), binder)
@@ -169,7 +188,7 @@ def _outcomes(options: Namespace, setup: Setup, files: list[str]) -> Iterator[Ou
     from molehunt.detectors.hunting.share import sharing
 
     size = min(PART_BYTES, max(LEAST_PART_BYTES, total // PARTS))
-    parts = [part for file in files for part in parts_of(file, size)]
+    parts = finer([part for file in files for part in parts_of(file, size)], jobs)
     with (
         sharing(jobs, setup.hunter, partial(make_hunter, options)) as hunt,
         progress(total, options.quiet) as advance,

@@ -13,8 +13,9 @@ from molehunt.detectors.findings.model import Finding
 from ..problems import UsageError
 
 TABLE = "table"
-# The most that a terminal shows unasked.
+# The most that a terminal shows unasked, and how wide a table is elsewhere.
 TERMINAL = 50
+WIDTH = 120
 # The standards that require a time in every document, and the field that holds it.
 _TIMED = {"ocsf": "time", "ecs": "@timestamp"}
 # What a file's name promises. OCSF and ECS have no ending of their own, so they must be asked for.
@@ -105,13 +106,16 @@ def _tell_of_missing_times(field: str, findings: Sequence[Finding]) -> None:
 
 def _table(findings: Sequence[Finding], top: int | None) -> None:
     import os
-    import shutil
 
     from molehunt.detectors.report.table import render_table
 
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((120, 40)).columns
+    terminal, width = sys.stdout.isatty(), WIDTH
+    if terminal or "COLUMNS" in os.environ:
+        import shutil
+
+        width = shutil.get_terminal_size((WIDTH, 40)).columns
+    colour = terminal and "NO_COLOR" not in os.environ
     if top is None:
         # Who reads a terminal sees the end first; a file or a pipe gets everything.
-        top = TERMINAL if sys.stdout.isatty() else 0
+        top = TERMINAL if terminal else 0
     render_table(findings, width=width, colour=colour, file=sys.stdout, top=top)

@@ -114,8 +114,7 @@ class Row(NamedTuple):
     event_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A row tied to its tables: the thing that rules are matched against.
 
     `event_at` is set only from the bound `time` column of an evented table (or by a reader whose
@@ -143,8 +142,7 @@ class Record:
         return self.event_at if self.event_at is not None else self.observed_at
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One thing that made a rule match: the rule's field, the logged column and value, and what was
     wanted. A keyword has neither field nor column."""
 

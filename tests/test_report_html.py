@@ -98,7 +98,9 @@ def _with(value: Any, texts: dict[str, str]) -> Any:
             key: item if key == "severity" else _with(item, texts) for key, item in value.items()
         }
     if isinstance(value, (tuple, list)):
-        return type(value)(_with(item, texts) for item in value)
+        made = [_with(item, texts) for item in value]
+        # One with names takes each of its parts by itself.
+        return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)
     return value
 
 

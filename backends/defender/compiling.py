@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from molehunt.conditions import (
@@ -183,7 +182,7 @@ def _defenders(fields: FieldMap) -> FieldMap:
         )
         for name, place in fields.places.items()
     }
-    return replace(fields, places=places, where=())
+    return fields._replace(places=places, where=())
 
 
 def _value(place: Place, found: Reading, read: dict[str, str]) -> Read | None:

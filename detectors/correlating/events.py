@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice, product
 from typing import Any, NamedTuple
@@ -101,8 +100,7 @@ def uses_by_rule(correlations: Sequence[Correlation]) -> dict[str, list[tuple[in
     return dict(by_rule)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the correlations want of each rule: the uses by rule id, and rules whose rows are taken
     as changes because they ask for the action themselves."""
 

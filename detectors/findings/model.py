@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from molehunt.levels import Level
 
 from ..records import Locator, Reason, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Technique:
+class Technique(NamedTuple):
     """An ATT&CK technique with its tactics, by MITRE's names."""
 
     id: str

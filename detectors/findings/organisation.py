@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from types import MappingProxyType
+from typing import NamedTuple
 
 from molehunt.problems import Problem, Severity
 
@@ -20,8 +21,7 @@ EVERY_HOST = "*"
 _OCTET = re.compile(r"[0-9A-Fa-f]{1,2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(NamedTuple):
     """One entry of `approved`.
 
     `what` are subjects and rule ids, `group` is the name after `for`, `hosts` its patterns; names
@@ -47,8 +47,7 @@ class Approval:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A place of the organisation's own: `marks` are hardware addresses of its routers and access
     points, as `hardware_address` spells them, `networks` the addresses it is seen with from
     outside."""
@@ -59,8 +58,7 @@ class Site:
     networks: tuple[IPv4Network | IPv6Network, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shadow:
+class Shadow(NamedTuple):
     """One entry of `shadow`: rules whose findings are counted and not shown, from `start` (None:
     always) until before `end`. `what` are case-folded subjects and ids of rules or correlations."""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 from .necessary import Clause, Price, price
 from .needles import Branch, can_pair, pattern_of
@@ -38,8 +38,7 @@ Again = Callable[[int, Price], list[Clause] | None]
 Branches = Callable[[int], list[Branch]]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """What to scan for. Rules are bits of a mask, the first rule the lowest.
 
     `masks` has for each literal the rules that it may be a sign of, `patterns` the same for

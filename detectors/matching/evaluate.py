@@ -8,10 +8,9 @@ with the passage of the Sigma specification behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 
@@ -44,8 +43,7 @@ from .describe import wanted
 from .fields import FieldMap
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One node of a condition with its outcome.
 
     `kind` is `and`, `or`, `not`, `field` or `keyword`. A field step has the rule's field, the
@@ -66,8 +64,7 @@ class Step:
         return "" if self.asked is None else wanted(self.asked)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A record as one rule sees it."""
 
     record: Record

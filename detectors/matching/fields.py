@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from molehunt.conditions import (
@@ -48,8 +47,7 @@ class Place(NamedTuple):
 ABSENT = Place("absent", "")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldMap:
+class FieldMap(NamedTuple):
     """One rule on one query: every field's place, and the rows that belong to the log source.
 
     `missing_filters` are fields that only a `not` asks for and the query does not supply.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from molehunt.rule import Rule
 
@@ -12,8 +12,7 @@ from .evaluate import Step, View, evaluate
 from .fields import FieldMap
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A rule holds for a record.
 
     `closes` is set for the row that tells of a matched state's end (`removed`): no finding of its

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -82,8 +81,7 @@ class Clause(NamedTuple):
 Price = Callable[[Clause], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """Finds clauses on the queries behind `fields`.
 
     `columns` are the output columns that a field may be logged under; of alternatives those with

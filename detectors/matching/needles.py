@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from itertools import product
 from typing import NamedTuple
@@ -96,8 +95,7 @@ def branches(rule: Rule, taxonomy: Taxonomy, outputs: Outputs) -> list[Branch]:
     return list(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):
     """Reads conditions over the queries behind `fields`; `columns` are the output columns that a
     field may be logged under."""
 

@@ -59,7 +59,7 @@ def loosened_joint(one: Correlation | Join) -> Iterator[Correlation | Join]:
         if one.travel is None:
             yield replace(one, days=1)
         else:
-            yield replace(one, travel=replace(one.travel, kilometres=0.0, speed=0.0))
+            yield replace(one, travel=one.travel._replace(kilometres=0.0, speed=0.0))
         return
     yield replace(one, timespan=10**9)
     yield replace(one, group_by=())
@@ -192,9 +192,9 @@ def _joins(one: Join) -> Iterator[Turned]:
     travel = one.travel
     if travel is not None:
         for word, by in (("halved", 0.5), ("doubled", 2.0)):
-            less = replace(travel, kilometres=travel.kilometres * by)
+            less = travel._replace(kilometres=travel.kilometres * by)
             yield Turned(f"travel.kilometres {word}", None, replace(one, travel=less))
-            slower = replace(travel, speed=travel.speed * by)
+            slower = travel._replace(speed=travel.speed * by)
             yield Turned(f"travel.kilometres_per_hour {word}", None, replace(one, travel=slower))
     else:
         for days in (one.days - 1, one.days + 1):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .data import NotYamlError, builtin_rules_path, read_bytes, yaml_of
 from .levels import Level
@@ -26,8 +26,7 @@ RADIUS, STATED_BY = "molehunt.geo.radius_km", "molehunt.geo.stated_by"
 NETWORK = "source.as.number"
 
 
-@dataclass(frozen=True, slots=True)
-class Travel:
+class Travel(NamedTuple):
     """Beyond which a journey is too fast: at least so many kilometres, faster than so many in an
     hour."""
 

@@ -7,9 +7,9 @@ The facts are in `rules/data/osquery_schema.json`, derived from the osquery tabl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
 from types import MappingProxyType
+from typing import NamedTuple
 
 from .data import read_bytes
 
@@ -27,8 +27,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 table of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column. Empty `platforms` means all platforms of the table.
 
     `since` and `removed_in` name releases; `collate` is `nocase`, `version`, … or empty.
@@ -44,8 +43,7 @@ class Column:
     collate: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """One table with the columns of all releases, hidden ones included.
 
     `user_data` tables return only the current user's rows unless joined on `uid`.

@@ -31,8 +31,7 @@ class Join(NamedTuple):
     on: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TableInfo:
+class TableInfo(NamedTuple):
     """What every log source over this table shares."""
 
     joins: Mapping[str, Join]
@@ -53,8 +52,7 @@ class Store:
     states: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class TableMap:
+class TableMap(NamedTuple):
     """One table of a log source. `fields` is None where every column is a field by its own name.
 
     What is not `compiled` is only read where somebody's own schedule has it: the queries of
@@ -83,8 +81,7 @@ class EventColumn(NamedTuple):
         return f"{self.field}|{self.conversion}" if self.conversion else self.field
 
 
-@dataclass(frozen=True, slots=True)
-class EventMap:
+class EventMap(NamedTuple):
     """An event of Windows, and the table of which it tells a row.
 
     `mark` is a field that tells it from others; of the fields in `only` it must have one of these

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,7 +144,7 @@ def rules_without_clauses_skipped(patch: pytest.MonkeyPatch) -> None:
     right = choose._chosen
 
     def chosen(*args: Any) -> Any:
-        return replace(right(*args), always=0)
+        return right(*args)._replace(always=0)
 
     patch.setattr(choose, "_chosen", chosen)
 
@@ -204,7 +203,7 @@ def best_of_another_rule(patch: pytest.MonkeyPatch) -> None:
 
     def chosen(*args: Any) -> Any:
         found = right(*args)
-        return replace(found, others=tuple(reversed(found.others)))
+        return found._replace(others=tuple(reversed(found.others)))
 
     patch.setattr(choose, "_chosen", chosen)
 

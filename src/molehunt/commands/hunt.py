@@ -6,12 +6,11 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from molehunt.detectors.enriching.inputs import lacking, load_inputs
 from molehunt.detectors.findings.organisation import Organisation
@@ -51,8 +50,7 @@ SAMPLE_BYTES = 256 << 10
 MAX_UNBOUND = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(NamedTuple):
     """Everything that is ready before the first line is read, and what was wrong with it."""
 
     ruleset: RuleSet

@@ -174,10 +174,49 @@ static inline int searched_kind(Judge *self, Shape *shape, const Column *column,
     return unsure;
 }
 
+#ifdef HAS_EIGHT
+/* The same at eight places at once. */
+__attribute__((target("avx2"))) static inline int searched_eight(Judge *self, Shape *shape,
+                                                                 const Column *column,
+                                                                 const int kind, size_t length,
+                                                                 int wide) {
+    const Grams grams = column->grams[kind];
+    const uint8_t *low = self->low;
+    int unsure = 0;
+    for (size_t from = 0; from < length; from += EIGHT) {
+        uint32_t places = eight_at(&grams, kind, low + from);
+        if (length - from < EIGHT) places &= (1u << (length - from)) - 1;
+        for (; places; places &= places - 1) {
+            const size_t at = from + (size_t)lowest(places);
+            const uint32_t gram = gram_at(low + at, kind), slot = gram_slot(gram, grams.shift);
+            const int32_t first = grams.heads[slot / BITS_A_HEAD];
+            const int one = stand_at(self, shape, column, first, gram, at, length, wide);
+            if (one < 0) return -1;
+            unsure |= one;
+        }
+    }
+    return unsure;
+}
+#endif
+
+/* Looks for the literals of one kind, as this processor does it best. */
+static int searched_for(Judge *self, Shape *shape, const Column *column, const int kind,
+                        size_t length, int wide) {
+#ifdef HAS_EIGHT
+    if (self->eight)
+        return kind == LONG    ? searched_eight(self, shape, column, LONG, length, wide)
+               : kind == SHORT ? searched_eight(self, shape, column, SHORT, length, wide)
+                               : searched_eight(self, shape, column, SINGLE, length, wide);
+#endif
+    return kind == LONG    ? searched_kind(self, shape, column, LONG, length, wide)
+           : kind == SHORT ? searched_kind(self, shape, column, SHORT, length, wide)
+                           : searched_kind(self, shape, column, SINGLE, length, wide);
+}
+
 /* Looks for all literals; behind the text there are zeros, so that a gram can be read at its end. */
 static int searched(Judge *self, Shape *shape, const Column *column, size_t length, int wide) {
     int unsure = 0;
-    memset(self->low + length, 0, sizeof(uint32_t));
+    memset(self->low + length, 0, BEHIND);
     for (int32_t i = column->single; i != NONE; i = column->next[i]) {
         const Literal *one = &column->literals[i];
         if (!is_single_there(column, one, self->plain, self->low, length)) continue;
@@ -187,9 +226,7 @@ static int searched(Judge *self, Shape *shape, const Column *column, size_t leng
     }
     for (int kind = 0; kind < GRAM_KINDS; kind++) {
         if (!column->grams[kind].count) continue;
-        const int one = kind == LONG    ? searched_kind(self, shape, column, LONG, length, wide)
-                        : kind == SHORT ? searched_kind(self, shape, column, SHORT, length, wide)
-                                        : searched_kind(self, shape, column, SINGLE, length, wide);
+        const int one = searched_for(self, shape, column, kind, length, wide);
         if (one < 0) return -1;
         unsure |= one;
     }

@@ -18,8 +18,10 @@ static inline uint32_t gram_at(const uint8_t *at, int kind) {
     return found;
 }
 
+#define GRAM_FACTOR 0x9E3779B1u
+
 static inline uint32_t gram_slot(uint32_t gram, uint32_t shift) {
-    return (gram * 0x9E3779B1u) >> shift;
+    return (gram * GRAM_FACTOR) >> shift;
 }
 
 static inline int has_slot(const Grams *grams, uint32_t slot) {

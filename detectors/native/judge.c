@@ -18,6 +18,8 @@
 
 #include "grams.h"
 
+#include "eight.h"
+
 #include "globs.h"
 #include "machines.h"
 

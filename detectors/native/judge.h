@@ -171,6 +171,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     uint64_t seed;
+    int eight; /* whether texts are looked at in eight places at once */
     Shape *shapes;
     int shape_count, column_count;
     uint32_t atom_count;

@@ -118,11 +118,13 @@ static PyObject *judge_observe(Judge *self, PyObject *data) {
 
 static PyObject *judge_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
     unsigned long long seed;
-    if (!PyArg_ParseTuple(args, "K", &seed)) return NULL;
+    int plainly = 0;
+    if (!PyArg_ParseTuple(args, "K|p", &seed, &plainly)) return NULL;
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     Judge *self = (Judge *)alloc(type, 0);
     if (!self) return NULL;
     self->seed = seed;
+    self->eight = !plainly && can_eight();
     for (int i = 0; i < BUCKETS; i++) self->buckets[i] = NONE;
     self->shapes = PyMem_Calloc(MAX_SHAPES, sizeof *self->shapes);
     self->known = PyMem_Malloc(PLACES * sizeof *self->known);
@@ -132,7 +134,7 @@ static PyObject *judge_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUS
     self->order = PyMem_Malloc(MAX_KNOWN * sizeof *self->order);
     self->left = PyMem_Malloc(MAX_KNOWN * sizeof *self->left);
     self->unescaped = PyMem_Malloc(MAX_TEXT);
-    self->low = PyMem_Malloc(MAX_TEXT + sizeof(uint32_t));
+    self->low = PyMem_Malloc(MAX_TEXT + BEHIND);
     self->common = PyMem_Calloc(COMMON, sizeof *self->common);
     if (!self->common || !self->shapes || !self->known || !self->arena || !self->pool ||
         !self->tags || !self->order || !self->left || !self->unescaped || !self->low) {

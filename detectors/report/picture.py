@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..findings.model import Finding
 from .safe import printable
-from .table import report
+from .table import NARROWEST, report
 
 
 def render_svg(
@@ -27,7 +27,7 @@ def render_svg(
 
     The same findings give the same picture, and it loads nothing from elsewhere.
     """
-    console = _console(width)
+    console = _console(max(width, NARROWEST))
     for line in report(findings, width, when_zone):
         console.print(Text.assemble(*line))
     picture = console.export_svg(

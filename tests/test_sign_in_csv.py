@@ -1,4 +1,5 @@
-"""The CSV of Entra's portal and of Okta's console says what the JSON says, as far as it goes."""
+"""The CSV of Entra's portal and of Okta's and Google's consoles says what the JSON says, as far as
+it goes."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ SAMPLES = Path(__file__).with_name("samples")
 RECORDINGS = Path(__file__).with_name("recordings")
 ENTRA = ("InteractiveSignIns_2026-11-17.csv", "NonInteractiveSignIns_2026-11-17.csv")
 OKTA = "okta-system-log.csv"
+GOOGLE = "user-log-events.csv"
 
 
 def read(path: Path) -> tuple[list[Row], list[Problem]]:
@@ -101,6 +103,27 @@ def test_okta_csv_is_the_event() -> None:
     assert "lacks the device" in str(problems[0])
 
 
+def test_google_csv_is_the_activity() -> None:
+    """Each record against the activity that it was made from."""
+    wanted = read(RECORDINGS / "sign-in-places" / "google.json")[0]
+    found, problems = read(SAMPLES / GOOGLE)
+    for one, other in zip(found, wanted, strict=True):
+        same(
+            one,
+            other,
+            (
+                "actor.email",
+                "ipAddress",
+                "events.name",
+                "events.parameters.login_type",
+                "protoPayload.metadata.event.eventName",
+                "protoPayload.serviceName",
+            ),
+        )
+    assert [problem.severity for problem in problems] == [Severity.WARNING]
+    assert "not chosen as a column" in str(problems[0])
+
+
 def findings(out: Path, *arguments: str) -> set[tuple[str, str]]:
     """Title and account of all findings."""
     main(["hunt", *arguments, "--format", "json", "--quiet", "--output", str(out)])
@@ -118,6 +141,90 @@ def test_rules_find_in_csv_what_they_find_in_json(tmp_path: Path) -> None:
     assert from_csv <= from_json
     assert lost == {"Entra ID Sign-In Through an Anonymised Address"}
     assert ("Sign-Ins Too Far Apart For Their Time", "b.ortega@corp.example") in from_csv
+
+
+def test_rules_find_in_googles_csv_what_they_find_in_json(tmp_path: Path) -> None:
+    """All of it: no rule that fires there asks for more."""
+    folder = RECORDINGS / "sign-in-places"
+    inputs = ("--mmdb", str(folder / "addresses.mmdb"))
+    from_json = findings(tmp_path / "a.json", str(folder / "google.json"), *inputs)
+    from_csv = findings(tmp_path / "b.json", str(SAMPLES / GOOGLE), *inputs)
+    assert from_csv == from_json
+    assert ("Sign-Ins Too Far Apart For Their Time", "l.dahl@corp.example") in from_csv
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "wanted", "told"),
+    [
+        # As the page is today, and as it was before.
+        (
+            "Date,Event,Description,Actor,IP address,Login type,Is suspicious,IP ASN",
+            "2026-11-09T04:00:00-08:00,Successful login,,a@corp.example,192.0.2.1,,True,64500",
+            {
+                "events.name": "login_success",
+                "events.parameters.is_suspicious": True,
+                "networkInfo.ipAsn": 64500,
+            },
+            (),
+        ),
+        (
+            "Event Name,Event Description,User,IP Address,Date,Login Type",
+            "2-Step Verification enroll,,a@corp.example,192.0.2.1,2026-11-09T12:00:00Z,SAML",
+            {"events.name": "2sv_enroll", "events.parameters.login_type": "saml"},
+            (),
+        ),
+        (
+            "Date,Event,Actor,IP address,Login type",
+            "2026-11-09T12:00:00Z,Connexion réussie,a@corp.example,192.0.2.1,SAML",
+            {"events.name": "Connexion réussie"},
+            ("not called as in Google's English console",),
+        ),
+        (
+            "Date,Event,Actor,IP address,Login type,IP ASN",
+            "2026-11-09T12:00:00Z,Logout,a@corp.example,,SAML,64500 (US)",
+            {"events.name": "logout", "ipAddress": None, "networkInfo.ipAsn": None},
+            (),
+        ),
+    ],
+)
+def test_cells_of_googles_console(
+    tmp_path: Path, header: str, cells: str, wanted: dict[str, Any], told: tuple[str, ...]
+) -> None:
+    """Columns are chosen and named by people; what a cell does not say stays out."""
+    file = tmp_path / "events.csv"
+    file.write_text(f"{header}\n{cells}\n", encoding="utf-8")
+    (row,), problems = read(file)
+    assert row.user == "a@corp.example"
+    assert row.event_at == 1794225600
+    assert {name: row.values.get(name) for name in wanted} == wanted
+    said = " ".join(map(str, problems))
+    assert all(part in said for part in told)
+    assert said.count("warning") == 1 + len(told)
+
+
+def test_googles_times_in_words_are_told(tmp_path: Path) -> None:
+    """They are in the time zone of whoever exported, so they are not guessed."""
+    file = tmp_path / "events.csv"
+    file.write_text(
+        "Date,Event,Actor,IP address,Login type\n"
+        '"Nov 9, 2026, 4:00:00 AM",Successful login,a@corp.example,192.0.2.1,SAML\n'
+    )
+    (row,), problems = read(file)
+    assert row.event_at is None
+    assert "not in ISO 8601" in " ".join(map(str, problems))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Date,Event,Description,Actor,IP address", "Date,Amount,Login type,IP address,Shop"],
+)
+def test_other_csv_is_not_googles(tmp_path: Path, header: str) -> None:
+    """Events of administrators or Drive, and whatever else has a date."""
+    file = tmp_path / "events.csv"
+    file.write_text(header + "\n" + ",".join("x" for _ in header.split(",")) + "\n")
+    found, problems = read(file)
+    assert not found
+    assert problems
 
 
 @pytest.mark.parametrize(
@@ -160,7 +267,7 @@ def test_times_in_another_language_are_told(tmp_path: Path) -> None:
     assert "not in ISO 8601" in " ".join(map(str, problems))
 
 
-@pytest.mark.parametrize("name", [ENTRA[0], OKTA])
+@pytest.mark.parametrize("name", [ENTRA[0], OKTA, GOOGLE])
 @pytest.mark.parametrize("quoted", [True, False])
 def test_a_byte_order_mark_changes_nothing(name: str, quoted: bool, tmp_path: Path) -> None:
     """PowerShell writes one before names in quotes, Excel before bare ones."""
@@ -170,7 +277,7 @@ def test_a_byte_order_mark_changes_nothing(name: str, quoted: bool, tmp_path: Pa
     path = tmp_path / name
     path.write_bytes(header + b"\n" + rest)
     wanted, told = read(path)
-    assert len(wanted) > 5
+    assert len(wanted) >= 5
     path.write_bytes(b"\xef\xbb\xbf" + header + b"\n" + rest)
     found, problems = read(path)
     assert [row.values for row in found] == [row.values for row in wanted]

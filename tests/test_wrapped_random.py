@@ -212,6 +212,12 @@ SAMPLES: list[Any] = [
     {"records": [PLAIN]},
     dict.fromkeys(("event_type", "timestamp", "actor.alternate_id", "target0.id"), "a"),
     {"Date (UTC)": "2026-11-23T10:22:00Z", "Username": "a@corp.example", "Latency": "1"},
+    {
+        "Date": "2026-11-23T10:22:00Z",
+        "Event": "Logout",
+        "Actor": "a@corp.example",
+        "IP address": "x",
+    },
     {"kind": "admin#reports#activities", "items": [PLAIN], "nextPageToken": "x"},
     {"detail-type": "SystemLog", "source": "aws.partner/okta.com/x", "detail": PLAIN},
     {"eventType": "com.okta.event_hook", "data": {"events": [PLAIN]}},

@@ -15,6 +15,7 @@ from molehunt.taxonomy import Store, taxonomy
 
 from ..records import Row, Scalar, Value
 from ..values import as_text, fold
+from .countries import circle_of
 from .stated import COUNTRY_CODE, ORGANISATION, stated
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from .mmdb import Database
 
 ENTITIES, COUNTRY, ASN, LOCATION = "entities", "mmdb_country", "mmdb_asn", "mmdb_location"
-# Which input fills a field that a log may state.
-_FILLS = {COUNTRY_CODE: COUNTRY, NETWORK: ASN, LATITUDE: LOCATION}
+# Which fields that a log may state stand in for an input.
+_FILLS = {
+    COUNTRY: (COUNTRY_CODE,),
+    ASN: (NETWORK,),
+    LOCATION: (LATITUDE, COUNTRY_CODE),  # a country is a place, if a wide one
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,11 @@ class Inputs:
         said, known = stated(store, row.values), self._of_address(row.values.get(store.address))
         if LATITUDE in known:
             said.pop(STATED_BY, None)
-        added = {**said, **known, **self._of_account(row)}
+        added = {**said, **known}
+        if LATITUDE not in added:
+            by = "" if COUNTRY_CODE in known else store.name
+            added |= _of_country(added.get(COUNTRY_CODE), by)
+        added |= self._of_account(row)
         return row._replace(values={**row.values, **added}) if added else row
 
     def _of_address(self, value: Value) -> dict[str, Value]:
@@ -94,6 +103,15 @@ class Inputs:
 NO_INPUTS = Inputs()
 
 
+def _of_country(code: Value, stated_by: str) -> dict[str, Value]:
+    """Where a sign-in was of which the country alone is known; nothing for a country unknown."""
+    circle = circle_of(code) if isinstance(code, str) else None
+    if circle is None:
+        return {}
+    found: dict[str, Value] = dict(zip((LATITUDE, LONGITUDE, RADIUS), circle, strict=True))
+    return {**found, STATED_BY: stated_by} if stated_by else found
+
+
 def _stated_to(rule: Rule) -> frozenset[str]:
     """The inputs that a rule can do without, since its log states the same, if perhaps not in each
     export."""
@@ -101,7 +119,9 @@ def _stated_to(rule: Rule) -> frozenset[str]:
     maps = known.maps(rule.category, rule.product, rule.service)
     states = [known.stores[one.store].states for one in maps]
     return frozenset(
-        name for field, name in _FILLS.items() if states and all(field in one for one in states)
+        name
+        for name, fields in _FILLS.items()
+        if states and all(any(field in one for field in fields) for one in states)
     )
 
 

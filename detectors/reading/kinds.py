@@ -26,6 +26,7 @@ from . import (
     splunk,
     tls,
     workspace,
+    workspace_csv,
 )
 from .wrapping import Unwrapped
 
@@ -74,6 +75,7 @@ WRAPPERS = cast(
         fleet,
         okta_csv,
         entra_csv,
+        workspace_csv,
         pages,
         delivered,
         collected,

@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .lines import Located, Parsed, mend
+from .workspace_csv import exported
 
-# Columns that say which export it is: by name those of Fleet, Splunk, Elastic, Okta and Entra.
+# Columns that say which export it is: by name those of Fleet, Splunk, Elastic, Okta and Entra;
+# Google's are told by several at once.
 _FLEET = frozenset(("host_display_name", "host_hostname"))
 _SIGN_INS = {"actor.alternate_id", "Date (UTC)"}
 _KNOWN = _FLEET | _SIGN_INS | {"_raw", "hostIdentifier", "osquery_meta.action"}
@@ -35,7 +37,7 @@ def header_of(head: bytes) -> list[str]:
     except csv.Error:
         return []
     known = any(name in _KNOWN or name.startswith(_PREFIXES) for name in names)
-    return names if known else []
+    return names if known or exported(names) else []
 
 
 def has_json_cells(head: bytes, whole: bool = True) -> bool:

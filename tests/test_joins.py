@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 
 from molehunt.cli import main
 from molehunt.detectors.joins.facts import Fact
+from molehunt.detectors.joins.links import Link
+from molehunt.detectors.joins.staying import away_from
 from molehunt.detectors.joins.together import Together
 from molehunt.detectors.records import Locator
-from molehunt.joins import Join, Travel, check_join, load_joins
+from molehunt.joins import ROUTER, Join, Travel, check_join, load_joins
 from molehunt.levels import Level
 from molehunt.lock import check_lock, update_lock
 from molehunt.rulefiles import builtin_rules_path
@@ -154,6 +156,104 @@ def test_the_level_is_that_of_the_number_of_hosts(hosts: int, level: Level) -> N
     assert (finding.level, only_context, len(finding.all_hosts)) == (level, False, hosts)
 
 
+DAYS = st.frozensets(st.integers(0, 11), min_size=1, max_size=8)
+ROUTERS = ("q", "r", "s", "t")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abc"), st.dictionaries(st.sampled_from(ROUTERS), DAYS, min_size=1)
+    ),
+    st.dictionaries(st.tuples(st.sampled_from("abc"), st.sampled_from(ROUTERS)), DAYS, min_size=1),
+)
+def test_who_is_away_is_as_a_slow_look_at_every_day(
+    routers: dict[str, dict[str, frozenset[int]]], ties: dict[tuple[str, str], frozenset[int]]
+) -> None:
+    """Day by day, host by host, over routers and ties that need not make sense."""
+    inside = [Link(ROUTER, host, mark, days, 0) for (host, mark), days in sorted(ties.items())]
+    seen = {
+        host: [Link(ROUTER, host, mark, days, n) for n, (mark, days) in enumerate(marks.items())]
+        for host, marks in routers.items()
+    }
+    place = {mark for _, mark in ties}
+    place |= {m for m in ROUTERS if sum(m in marks for marks in routers.values()) > 1}
+    wanted = {}
+    for host in {host for host, _ in ties}:
+        mine = routers.get(host, {})
+        tied = {day for (who, _), days in ties.items() if who == host for day in days}
+        there = {day for mark, days in mine.items() if mark in place for day in days} | tied
+        away = {
+            day
+            for mark, days in mine.items()
+            if mark not in place and any(one > min(tied) for one in days)
+            for day in days
+            if day not in there
+        }
+        if len(away) >= 2 and 5 * len(away) >= len(away | there):
+            wanted[host] = away
+    found = away_from("abc", inside, seen)
+    assert {host: set(away.days) for host, away in found.items()} == wanted
+
+
+def place_of(stays: dict[str, list[tuple[str, int, int]]], address: str = "") -> list[Fact]:
+    """Facts of hosts that have routers (mark, first day, last day), and of one that ends later."""
+    facts = [fact("router", "elsewhere", MARKS[3], START + 30 * DAY)]
+    for host, listed in stays.items():
+        for mark, first, last in listed:
+            for day, action in ((first, "added"), (last, "removed")):
+                at = START + day * DAY + 3600 * (action == "removed")
+                one = fact("router", host, mark, at, action)
+                values = (("gateway", address), *one.values) if address else one.values
+                facts.append(one._replace(values=values))
+    return facts
+
+
+OFFICE, HOMES = MARKS[0], ("a0:00:00:00:00:01", "b0:00:00:00:00:02", "c0:00:00:00:00:03")
+
+
+@pytest.mark.parametrize(
+    ("stays", "address", "level"),
+    [
+        # A farm: new laptops come from somewhere, stay, and are taken away at the end.
+        ([[(OFFICE, 3, 12)]] * 3, "192.168.1.1", Level.HIGH),
+        ([[("HOME", 0, 2), (OFFICE, 3, 12)]] * 3, "192.168.1.1", Level.HIGH),
+        ([[(OFFICE, 3, 12), ("HOME", 13, 13)]] * 3, "192.168.1.1", Level.HIGH),
+        # A holiday: home before and after.
+        ([[("HOME", 0, 4), (OFFICE, 5, 9), ("HOME", 10, 10)]] * 3, "192.168.1.1", Level.LOW),
+        # An office: home at the week-end.
+        ([[(OFFICE, 0, 4), ("HOME", 5, 6), (OFFICE, 7, 8)]] * 3, "192.168.1.1", Level.LOW),
+        # Two stay and one does not.
+        (
+            [[(OFFICE, 0, 9)], [(OFFICE, 0, 9)], [(OFFICE, 0, 5), ("HOME", 6, 9)]],
+            "192.168.1.1",
+            Level.MEDIUM,
+        ),
+        # No home router comes with such a network.
+        ([[(OFFICE, 0, 9)]] * 3, "10.44.8.1", Level.LOW),
+        ([[(OFFICE, 0, 9)]] * 3, "172.16.40.1", Level.LOW),
+        ([[(OFFICE, 0, 9)]] * 3, "10.0.0.1", Level.HIGH),
+        # Addresses of the internet say nothing of that.
+        ([[(OFFICE, 0, 9)]] * 3, "198.51.100.1", Level.HIGH),
+        ([[(OFFICE, 0, 9)]] * 3, "", Level.HIGH),
+    ],
+)
+def test_people_go_home_and_laptops_of_a_farm_stay(
+    stays: list[list[tuple[str, int, int]]], address: str, level: Level
+) -> None:
+    """The level is that of those that stay, in a network as homes have it."""
+    hosts = {
+        f"h{n}": [(HOMES[n] if mark == "HOME" else mark, *days) for mark, *days in listed]
+        for n, listed in enumerate(stays)
+    }
+    together = Together([JOIN])
+    together.extend(place_of(hosts, address))  # type: ignore[arg-type]
+    ((finding, _),) = together.findings()
+    assert finding.level == level
+    gone = [one for one in finding.evidence for why in one.reasons if "another place" in why.wanted]
+    assert bool(gone) == (level != Level.HIGH and address == "192.168.1.1")
+    assert len(finding.evidence) <= 6
+
+
 def test_four_days_are_too_few() -> None:
     """Five days together, not four."""
     for length, expected in ((3, 0), (4, 1)):
@@ -185,6 +285,7 @@ def test_the_lock_sees_a_changed_join() -> None:
         replace(JOIN, days=4),
         replace(JOIN, travel=Travel(500, 1000)),
         replace(JOIN, levels=JOIN.levels[1:]),
+        replace(JOIN, homes=JOIN.homes[1:]),
         replace(JOIN, subject="other"),
         replace(JOIN, uses={}),
     ):

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import inf
 from operator import itemgetter
-from typing import NamedTuple
 
 from molehunt.joins import NEAR, OWN, ROUTER, STOP, Join, Travel
 from molehunt.levels import Level
@@ -25,11 +24,10 @@ from ..findings.organisation import Organisation, hardware_address
 from ..records import Reason, Value
 from ..values import fold
 from .facts import Fact, fact_of
+from .links import DAY, Link, groups, moving, spans
+from .staying import Away, away_from, rather_an_office
 from .travel import Journey, stops_of, told, too_fast
 
-DAY = 86400.0
-# Snapshots further apart do not show that a row was there in between.
-_GAP = 2 * DAY
 EVIDENCE_CAP = 6
 # From so many accounts on an address that a log places is an office's or a company VPN's.
 SHARED = 3
@@ -39,17 +37,6 @@ CREATE TABLE fact (join_ INT, what TEXT, host TEXT, mark TEXT, row_ TEXT, at REA
 """
 # Of one time: what ends before what begins.
 _RANKS = ("removed", "added", "snapshot", "event")
-
-
-class Link(NamedTuple):
-    """A host stood where `other` was, a host or (`kind`) a router, on these days; `fact` is the
-    number of the row that first told so."""
-
-    kind: str
-    host: str
-    other: str
-    days: frozenset[int]
-    fact: int
 
 
 class Together:
@@ -127,21 +114,28 @@ class Together:
         if one.travel is not None:
             yield from self._travelled(number, one.travel, db)
             return
-        links = [link for link in self._links(number, db) if len(link.days) >= one.days]
-        for hosts, inside in _groups(links):
-            finding = self._finding(one, hosts, inside, db)
+        seen: dict[str, list[Link]] = defaultdict(list)
+        links = [link for link in self._links(number, db, seen) if len(link.days) >= one.days]
+        for hosts, inside in groups(links):
+            away = away_from(hosts, inside, seen) if one.asks_who_stays else {}
+            finding = self._finding(one, hosts, inside, away, db)
             if finding is not None:
                 yield finding
 
-    def _links(self, number: int, db: sqlite3.Connection) -> Iterator[Link]:
-        """What ties hosts together; a router only where another host was on the same days."""
+    def _links(
+        self, number: int, db: sqlite3.Connection, seen: dict[str, list[Link]]
+    ) -> Iterator[Link]:
+        """What ties hosts together; a router only where another host was on the same days. All
+        routers of a host go to `seen`."""
         away: dict[str, set[int]] = defaultdict(set)
         routers: dict[str, list[Link]] = defaultdict(list)
         for host, mark, days, fact in self._seen(number, ROUTER, db):
+            link = Link(ROUTER, host, mark, frozenset(days), fact)
+            seen[host].append(link)
             if self._is_site(mark):
                 away[host] |= days
             else:
-                routers[mark].append(Link(ROUTER, host, mark, frozenset(days), fact))
+                routers[mark].append(link)
         owners: dict[str, set[str]] = defaultdict(set)
         query = "SELECT DISTINCT mark, host FROM fact WHERE join_ = ? AND what = ?"
         for mark, host in db.execute(query, (number, OWN)):
@@ -151,7 +145,7 @@ class Together:
             if len(owners.get(mark, ())) == 1 and host not in owners[mark]:
                 (other,) = owners[mark]
                 yield Link(NEAR, host, other, frozenset(days - away[host] - away[other]), fact)
-        for host, days in _moving(routers).items():
+        for host, days in moving(routers).items():
             away[host] |= days
         for links in routers.values():
             on_day: dict[int, int] = defaultdict(int)
@@ -176,7 +170,7 @@ class Together:
             first: tuple[float, str, int] | None = None
             for _, sightings in groupby(same, key=itemgetter(2)):
                 listed = [row[3:] for row in sightings]
-                for start, end in _spans([(at, _RANKS[rank]) for at, rank, _, _ in listed]):
+                for start, end in spans([(at, _RANKS[rank]) for at, rank, _, _ in listed]):
                     last = min(end, self._horizon)
                     days.update(range(int(start // DAY), int(last // DAY) + 1))
                 begun = [(at, detail, i) for at, rank, i, detail in listed if rank]
@@ -185,7 +179,12 @@ class Together:
                 yield host, mark, days, first[2]
 
     def _finding(
-        self, one: Join, hosts: Sequence[str], links: Sequence[Link], db: sqlite3.Connection
+        self,
+        one: Join,
+        hosts: Sequence[str],
+        links: Sequence[Link],
+        away: Mapping[str, Away],
+        db: sqlite3.Connection,
     ) -> Finding | None:
         days = sorted({day for link in links for day in link.days})
         first, last = days[0] * DAY, min((days[-1] + 1) * DAY, self._horizon)
@@ -195,10 +194,18 @@ class Together:
         facts = [self._fact(link.fact, db) for link in links]
         facts.sort(key=lambda fact: (fact.at, fact.where, fact.rule))
         identity = (("first host", named[0][0]),)
-        evidence = tuple(map(_evidence, _chosen(facts, self._cap)))
+        evidence = [_evidence(fact) for fact in _chosen(facts, self._cap - bool(away))]
         level = one.level(len(hosts))
+        routers = (fact for fact in facts if fact.what == ROUTER)
+        if one.asks_who_stays and rather_an_office(routers, one.homes):
+            level = min(level, one.level(0))
+        if away:
+            level = min(level, one.level(len(hosts) - len(away)))
+            left = away[min(away)]
+            days_away = f"another place, on {len(left.days)} days"
+            evidence.append(_evidence(self._fact(left.fact, db), days_away))
         span = (max(first, facts[0].at), last)
-        return _made(one, level, named, identity, span, len(days), evidence)
+        return _made(one, level, named, identity, span, len(days), tuple(evidence))
 
     def _travelled(self, number: int, limits: Travel, db: sqlite3.Connection) -> Iterator[Finding]:
         """One finding for each account that went too fast, away from the organisation's sites."""
@@ -269,63 +276,6 @@ def _shared(number: int, db: sqlite3.Connection) -> frozenset[str]:
         (number, STOP, SHARED),
     )
     return frozenset(mark for (mark,) in rows)
-
-
-def _moving(routers: Mapping[str, Sequence[Link]]) -> dict[str, set[int]]:
-    """The days on which an account was behind several IPv4 addresses: a phone's network or a
-    journey, no place."""
-    once: dict[str, set[int]] = defaultdict(set)
-    moving: dict[str, set[int]] = defaultdict(set)
-    for link in (link for mark, links in routers.items() if "." in mark for link in links):
-        moving[link.host] |= once[link.host] & link.days
-        once[link.host] |= link.days
-    return moving
-
-
-def _spans(sightings: Sequence[tuple[float, str]]) -> Iterator[tuple[float, float]]:
-    """From when to when a row was there; without an end, for ever (docs/correlations.md)."""
-    start: float | None = None
-    end = inf
-    for at, action in sightings:
-        if action == "removed":
-            if start is not None:
-                yield start, min(end, at)
-            start = None
-        elif action == "added":
-            start, end = (at if start is None else start), inf
-        elif start is not None and at <= end + _GAP:
-            end = max(end, at)
-        else:
-            if start is not None:
-                yield start, end
-            start, end = at, at
-    if start is not None:
-        yield start, end
-
-
-def _groups(links: Sequence[Link]) -> Iterator[tuple[list[str], list[Link]]]:
-    """The hosts that links tie together, directly or through others; smallest host first."""
-    leader: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def find(node: tuple[str, str]) -> tuple[str, str]:
-        while leader.setdefault(node, node) != node:
-            leader[node] = node = leader[leader[node]]
-        return node
-
-    for link in links:
-        other = find((link.kind, link.other))
-        leader[find((NEAR, link.host))] = other
-    members: dict[tuple[str, str], set[str]] = defaultdict(set)
-    inside: dict[tuple[str, str], list[Link]] = defaultdict(list)
-    for link in links:
-        root = find((NEAR, link.host))
-        members[root].add(link.host)
-        if link.kind == NEAR:
-            members[root].add(link.other)
-        inside[root].append(link)
-    for root in sorted(members, key=lambda root: min(members[root])):
-        if len(members[root]) > 1:
-            yield sorted(members[root]), inside[root]
 
 
 def _chosen(facts: Sequence[Fact], cap: int) -> list[Fact]:

@@ -37,8 +37,10 @@ class Travel(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Join:
     """One join. `uses` maps a rule id to what its rows tell (`own`, `near`, `router`, `stop`) and
-    the field that tells it; `levels` are (number of hosts or journeys, level), ascending; `days`
-    how many days together it takes. With `travel` it is about journeys and not about days."""
+    the field that tells it; `levels` are (number of hosts or journeys, level), ascending, by all
+    hosts and, where one is of 0, also by those that stay; `days` how many days together it takes.
+    `homes` are the networks that home routers have. With `travel` it is about journeys and not
+    about days."""
 
     id: str
     title: str
@@ -54,11 +56,17 @@ class Join:
     uses: Mapping[str, tuple[str, str]]
     path: str
     travel: Travel | None = None
+    homes: tuple[str, ...] = ()
 
     @property
     def lines(self) -> Mapping[tuple[str | int, ...], int]:
         """None are kept: a problem of a join names its file."""
         return {}
+
+    @property
+    def asks_who_stays(self) -> bool:
+        """Whether hosts that spend days elsewhere do not count in full: a level is of 0 hosts."""
+        return self.levels[0][0] == 0
 
     def level(self, hosts: int) -> Level:
         """The level for so many hosts, or journeys."""
@@ -167,4 +175,5 @@ def _join(data: Mapping[str, Any], path: str, rules: Sequence[Rule]) -> Join:
         uses={known[p["rule"]]: (kind, p["field"]) for kind, p in _places(data)},
         path=path,
         travel=Travel(travel["kilometres"], travel["kilometres_per_hour"]) if travel else None,
+        homes=() if travel else tuple(data["join"].get("homes") or ()),
     )

@@ -63,6 +63,7 @@ def meaning_of(rule: Lockable) -> str:
                 "travel": rule.travel and (rule.travel.kilometres, rule.travel.speed),
                 "levels": [(number, str(level)) for number, level in rule.levels],
                 "subject": rule.subject,
+                **({"homes": list(rule.homes)} if rule.homes else {}),
             }
         )
     if isinstance(rule, Correlation):

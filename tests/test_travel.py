@@ -66,6 +66,7 @@ STOPS = st.lists(
         st.sampled_from(["", "", "azure", "okta"]),
         st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
         NETWORKS,
+        st.sampled_from(["", "US", "CN"]),
     ),
     max_size=8,
 ).map(lambda stops: sorted(stops, key=lambda stop: stop[:4]))
@@ -85,11 +86,16 @@ STOPS = st.lists(
         ("CL", (-27.15, -109.43)),  # Easter Island
         ("SG", (1.35, 103.82)),
         ("KP", (39.03, 125.75)),  # Pyongyang
+        ("US/US-TX", (31.76, -106.49)),  # El Paso
+        ("US/Texas", (25.9, -97.5)),  # Brownsville
+        ("CA/CA-ON", (49.77, -94.49)),  # Kenora
+        ("US/District of Columbia", (38.9, -77.04)),
     ],
 )
 def test_a_country_is_a_circle_around_its_towns(code: str, town: tuple[float, float]) -> None:
     """Far islands and the date line are inside."""
-    north, east, radius = circle_of(code) or (0, 0, 0)
+    country, _, region = code.partition("/")
+    north, east, radius = circle_of(country, region) or (0, 0, 0)
     assert distance(Stop(0, north, east, 0, 1), Stop(0, *town, 0, 2)) <= radius
 
 
@@ -115,6 +121,22 @@ def test_countries_that_are_near_are_never_far() -> None:
             (18.0, 104.1, 500.0, "google_workspace"),
         ),
         ("azure", {"Location": "LA"}, (18.0, 104.1, 500.0, "azure")),
+        # A state by its code or name makes it smaller, if it is one of that country's.
+        (
+            "google_workspace",
+            {"networkInfo.regionCode": "US", "networkInfo.subdivisionCode": "US-TX"},
+            (31.0, -100.1, 650.0, "google_workspace"),
+        ),
+        (
+            "azure",
+            {"Location": "US", "LocationDetails.state": "Texas"},
+            (31.0, -100.1, 650.0, "azure"),
+        ),
+        (
+            "azure",
+            {"Location": "LA", "LocationDetails.state": "Texas"},
+            (18.0, 104.1, 500.0, "azure"),
+        ),
         ("azure", {"Location": "ZZ"}, (None,) * 4),
         (
             "azure",
@@ -151,11 +173,13 @@ def test_a_country_alone_is_a_wide_place(
 @given(STOPS)
 def test_journeys_are_those_of_a_slow_look(stops: list[Stop]) -> None:
     """By the law of cosines, and with the limits written out. Each log is looked at by itself, and
-    there one address or one network is one place."""
+    there one address, one network or one country that is known by its circles is one place."""
     wanted = []
     alike = [pairwise([one for one in stops if one.by == by]) for by in ("", "azure", "okta")]
     for one, other in chain(*alike):
         if one.by and (one.address == other.address or one.networks & other.networks):
+            continue
+        if one.by and one.radius and other.radius and "" != one.country == other.country:
             continue
         a, b = radians(one.north), radians(other.north)
         angle = sin(a) * sin(b) + cos(a) * cos(b) * cos(radians(other.east - one.east))

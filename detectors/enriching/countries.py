@@ -17,13 +17,23 @@ from molehunt.data import read_bytes
 FILE = "data/countries.json"
 
 
-def circle_of(code: str) -> tuple[float, float, float] | None:
+def circle_of(code: str, region: object = None) -> tuple[float, float, float] | None:
     """Latitude and longitude of the middle in degrees and the radius in kilometres, by the code of
-    ISO 3166-1; None for one that is not known."""
-    return _circles().get(code)
+    ISO 3166-1; None for one that is not known.
+
+    The circle is that of the region, if it is one of the country's by its ISO 3166-2 code or name:
+    the states of the United States and the provinces of Canada are known.
+    """
+    known = _circles()
+    return known.get(f"{code}/{region}") or known.get(code)
 
 
 @cache
 def _circles() -> Mapping[str, tuple[float, float, float]]:
-    found: dict[str, list[float]] = orjson.loads(read_bytes(FILE))["circles"]
-    return {code: (north, east, radius) for code, (north, east, radius) in found.items()}
+    """By country, and by country and region, which has two names."""
+    data = orjson.loads(read_bytes(FILE))
+    found = {code: tuple(circle) for code, circle in data["circles"].items()}
+    for code, (name, *circle) in data["regions"].items():
+        country = code.partition("-")[0]
+        found[f"{country}/{code}"] = found[f"{country}/{name}"] = tuple(circle)
+    return found

@@ -16,7 +16,7 @@ from molehunt.taxonomy import Store, taxonomy
 from ..records import Row, Scalar, Value
 from ..values import as_text, fold
 from .countries import circle_of
-from .stated import COUNTRY_CODE, ORGANISATION, stated
+from .stated import COUNTRY_CODE, ORGANISATION, REGION, stated
 
 if TYPE_CHECKING:
     from .entities import Entity
@@ -66,7 +66,8 @@ class Inputs:
         added = {**said, **known}
         if LATITUDE not in added:
             by = "" if COUNTRY_CODE in known else store.name
-            added |= _of_country(added.get(COUNTRY_CODE), by)
+            region = row.values.get(store.states.get(REGION, ""))
+            added |= _of_country(added.get(COUNTRY_CODE), region, by)
         added |= self._of_account(row)
         return row._replace(values={**row.values, **added}) if added else row
 
@@ -103,9 +104,10 @@ class Inputs:
 NO_INPUTS = Inputs()
 
 
-def _of_country(code: Value, stated_by: str) -> dict[str, Value]:
-    """Where a sign-in was of which the country alone is known; nothing for a country unknown."""
-    circle = circle_of(code) if isinstance(code, str) else None
+def _of_country(code: Value, region: Value, stated_by: str) -> dict[str, Value]:
+    """Where a sign-in was of which the country alone is known, and perhaps the region; nothing for
+    a country unknown."""
+    circle = circle_of(code, region) if isinstance(code, str) else None
     if circle is None:
         return {}
     found: dict[str, Value] = dict(zip((LATITUDE, LONGITUDE, RADIUS), circle, strict=True))

@@ -15,6 +15,8 @@ from ..records import Scalar, Value
 from .spellings import number_of, place_of
 
 COUNTRY_CODE, ORGANISATION = "source.geo.country_iso_code", "source.as.organization.name"
+# A code of ISO 3166-2 or a name; it makes the place of a country smaller and is no field of rules.
+REGION = "source.geo.region_iso_code"
 
 
 def stated(store: Store, values: Mapping[str, Value]) -> dict[str, Value]:

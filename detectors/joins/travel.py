@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from molehunt.joins import LATITUDE, LONGITUDE, NETWORK, RADIUS, STATED_BY, Travel
 
+from ..enriching.stated import COUNTRY_CODE
 from ..records import Value
 from .facts import Fact
 
@@ -21,7 +22,8 @@ class Stop(NamedTuple):
     `number` says which fact tells so.
 
     `by` is the log that stated the place, "" for the user's own databases. `address` is where it
-    signed in from, `networks` the numbers of its autonomous systems, where they are known.
+    signed in from, `networks` the numbers of its autonomous systems and `country` the code of the
+    country, where they are known.
     """
 
     at: float
@@ -32,6 +34,7 @@ class Stop(NamedTuple):
     by: str = ""
     address: str = ""
     networks: frozenset[int] = frozenset()
+    country: str = ""
 
 
 class Journey(NamedTuple):
@@ -57,7 +60,8 @@ def stops_of(rows: Iterable[tuple[int, str]]) -> Iterator[Stop]:
         if north is not None and east is not None:
             radius, by = _number(said.get(RADIUS)) or 0.0, str(said.get(STATED_BY) or "")
             networks = _networks(said.get(NETWORK))
-            yield Stop(fact.at, north, east, radius, number, by, fact.mark, networks)
+            country = str(said.get(COUNTRY_CODE) or "")
+            yield Stop(fact.at, north, east, radius, number, by, fact.mark, networks, country)
 
 
 def _networks(value: Value | list[int]) -> frozenset[int]:
@@ -83,7 +87,8 @@ def too_fast(stops: Iterable[Stop], limits: Travel) -> Iterator[Journey]:
 
     Two logs may place one address differently, so what they state is measured in each by itself.
     They do not state how far they may be wrong either, and networks of one provider are often
-    placed at its seat: between these, or from an address to itself, none is a journey there.
+    placed at its seat: between these, or from an address to itself, none is a journey there, nor
+    between regions of a country of which no place is known.
     """
     last: dict[str, Stop] = {}
     for stop in stops:
@@ -98,7 +103,9 @@ def too_fast(stops: Iterable[Stop], limits: Travel) -> Iterator[Journey]:
 
 
 def _is_one(one: Stop, other: Stop) -> bool:
-    return one.address == other.address or bool(one.networks & other.networks)
+    # A log that states a place with a radius knows the country, and the region by guess.
+    alike = bool(one.radius and other.radius and one.country and one.country == other.country)
+    return alike or one.address == other.address or bool(one.networks & other.networks)
 
 
 def told(journey: Journey) -> str:

@@ -66,7 +66,7 @@ def test_recordings(engine: Any) -> None:
     assert not [str(one) for one in disagreements(verdicts, corpus)]
     held = [one for one in verdicts if one.artefact.language == "esql" and one.positives]
     # One rule of single events is among them.
-    assert len(held) == len(correlations("osquery_manager")) + 1 == 18
+    assert len(held) == len(correlations("osquery_manager")) + 1 == 20
 
 
 @pytest.mark.parametrize("source", sorted(signin_samples.FIELDS))

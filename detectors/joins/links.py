@@ -10,13 +10,15 @@ from typing import NamedTuple
 from molehunt.joins import NEAR
 
 DAY = 86400.0
+# The kind of a link to a router of the organisation's own sites.
+SITE = "site"
 # Snapshots further apart do not show that a row was there in between.
 _GAP = 2 * DAY
 
 
 class Link(NamedTuple):
-    """A host stood where `other` was, a host or (`kind`) a router, on these days; `fact` is the
-    number of the row that first told so."""
+    """A host stood where `other` was, a host or (`kind`) a router, or one of a site, on these days;
+    `fact` is the number of the row that first told so."""
 
     kind: str
     host: str

@@ -36,15 +36,17 @@ def away_from(
     routers of each host.
 
     A host is elsewhere on a day on which it is behind some router and behind none of the place's:
-    those of its ties, and those that several of its hosts had at any time. A router that it has not
-    after its first day in the place does not count, since a new laptop comes from somewhere, and is
-    not taken back there. Of hosts without a tie by router, it is not known which are the place's.
+    those of its ties, and those that several of its hosts had at any time, unless it is a site's. A
+    router that it has not after its first day in the place does not count, since a new laptop comes
+    from somewhere, and is not taken back there. Of hosts without a tie by router, it is not known
+    which are the place's.
     """
     members = set(hosts)
     users: dict[str, set[str]] = defaultdict(set)
     for host in members:
         for link in seen.get(host, ()):
-            users[link.other].add(host)
+            if link.kind == ROUTER:
+                users[link.other].add(host)
     place = {link.other for link in inside if link.kind == ROUTER}
     place |= {mark for mark, who in users.items() if len(who) > 1}
     tied: dict[str, set[int]] = defaultdict(set)

@@ -24,7 +24,7 @@ from ..findings.organisation import Organisation, hardware_address
 from ..records import Reason, Value
 from ..values import fold
 from .facts import Fact, fact_of
-from .links import DAY, Link, groups, moving, spans
+from .links import DAY, SITE, Link, groups, moving, spans
 from .staying import Away, away_from, rather_an_office
 from .travel import Journey, stops_of, told, too_fast
 
@@ -130,9 +130,10 @@ class Together:
         away: dict[str, set[int]] = defaultdict(set)
         routers: dict[str, list[Link]] = defaultdict(list)
         for host, mark, days, fact in self._seen(number, ROUTER, db):
-            link = Link(ROUTER, host, mark, frozenset(days), fact)
+            kind = SITE if self._is_site(mark) else ROUTER
+            link = Link(kind, host, mark, frozenset(days), fact)
             seen[host].append(link)
-            if self._is_site(mark):
+            if kind == SITE:
                 away[host] |= days
             else:
                 routers[mark].append(link)

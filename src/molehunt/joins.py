@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,6 +141,12 @@ def check_join(data: Any, path: str) -> Iterator[Problem]:
     for key in plain["levels"]:
         if not key.isdigit():
             yield Problem(f"levels: '{key}' is no number of hosts", path, hint=hint)
+    for text in plain.get("join", {}).get("homes", ()):
+        try:
+            ip_network(text)
+        except ValueError:
+            what = f"join.homes: '{text}' is no network"
+            yield Problem(what, path, hint="write it like 192.168.0.0/16")
     least = "1" if "travel" in plain else "2"
     if least not in plain["levels"]:
         yield Problem(f"levels: {least} is missing", path, hint=hint)

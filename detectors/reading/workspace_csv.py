@@ -31,7 +31,8 @@ UNKNOWN = Trap(
     "events of this CSV are not called as in Google's English console",
     "rules on them cannot fire; set your account's language to English (US) and export again",
 )
-# Event's description to its name; both are as Google's list has them.
+# Event's description to its name: those of Google's list, and other wordings that the console may
+# show, for which no public source was found.
 _EVENTS = {
     "2-step verification disable": "2sv_disable",
     "2-step verification enroll": "2sv_enroll",
